@@ -1,0 +1,1 @@
+//! The other side of the wire: a small exchange that publishes a feed and answers orders.

@@ -1,0 +1,1 @@
+//! Full-depth order books.

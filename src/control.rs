@@ -1,0 +1,1 @@
+//! What the main lcore does beside the loop.

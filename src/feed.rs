@@ -1,0 +1,1 @@
+//! One ordered stream from two lines.

@@ -1,0 +1,45 @@
+//! wirebook: UDP multicast market data off a NIC, full-depth order books, orders back on the wire.
+//!
+//! The modules are floors: each may use what stands below it and never what stands above.
+//! `ARCHITECTURE.md` draws them and names the invariants.
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 6 face | [`cli`], `telemetry` |
+//! | 5 loop | [`pipeline`], [`control`], [`config`] |
+//! | 4 decide | [`strategy`], [`risk`], [`order`] |
+//! | 3 know | [`book`] |
+//! | 2 hear | [`feed`] |
+//! | 1 speak | [`wire`], [`market`], [`stats`] |
+//! | 0 touch | [`nic`], `pmd`, `eal` |
+
+// Floor 0: touch
+#[cfg(feature = "dpdk")]
+pub mod eal;
+pub mod nic;
+#[cfg(feature = "dpdk")]
+pub mod pmd;
+
+// Floor 1: speak
+pub mod market;
+pub mod stats;
+pub mod wire;
+
+// Floor 2: hear
+pub mod feed;
+
+// Floor 3: know
+pub mod book;
+
+// Floor 4: decide
+pub mod order;
+pub mod risk;
+pub mod strategy;
+
+// Floor 5: loop
+pub mod config;
+pub mod control;
+pub mod pipeline;
+
+// Floor 6: face
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Byte layouts: one protocol a file, checked once, then infallible.
