@@ -1,1 +1,228 @@
-//! The poll loop.
+//! The poll loop: the one place where all floors meet.
+//!
+//! One lcore, run to completion, no queue between the stages:
+//!
+//! ```text
+//!  rx_burst ─▶ frame (wire) ─▶ route ─▶ stream (feed) ─▶ decode ─▶ book ─▶ strategy ─▶ risk ─▶ session ─▶ tx_burst
+//! ```
+//!
+//! Nothing on that line allocates, locks, logs or calls the kernel. Everything else (timers, publishing of counters and
+//! book tops, the stop flag) is housekeeping, done when a poll was empty or when [`TICK`] has passed, whichever comes
+//! first. The control thread sees only what housekeeping publishes; it never writes to the loop's memory, except for the
+//! two flags in [`Switches`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::feed::{Line, Stream};
+use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use crate::order::Session;
+use crate::stats::clock::Clock;
+use crate::strategy::Strategy;
+use crate::wire::frame::{RejectCounters, parse_udp};
+
+pub mod board;
+pub mod desk;
+pub mod route;
+pub mod stamp;
+
+use board::Board;
+use desk::{Desk, DeskParts};
+use route::{Route, RouteCounters, Routes};
+
+/// Longest time between two rounds of housekeeping under load, ns.
+pub const TICK: u64 = 20_000;
+
+/// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
+const EMPTY_POLLS: u32 = 256;
+
+/// Time between two publications of counters and book tops, ns.
+const PUBLISH: u64 = 50_000_000;
+
+/// What the control thread may tell a running loop.
+#[derive(Debug, Default)]
+pub struct Switches {
+    /// End the loop.
+    pub stop: AtomicBool,
+    /// Orders may leave. Closed by default.
+    pub armed: AtomicBool,
+}
+
+/// What the loop itself counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoopCounters {
+    /// Polls of a receive queue.
+    pub polls: u64,
+    /// Polls that returned at least one frame.
+    pub busy_polls: u64,
+    /// Frames received.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Frames that came in more than one buffer: dropped by the backend.
+    pub segmented: u64,
+    /// Frames cut to the buffer's size: dropped by the backend.
+    pub truncated: u64,
+    /// Stage samples that the control thread did not take in time.
+    pub samples_dropped: u64,
+}
+
+impl LoopCounters {
+    /// Names and values, as printed to operators.
+    #[must_use]
+    pub fn rows(&self) -> [(&'static str, u64); 7] {
+        [
+            ("polls", self.polls),
+            ("busy_polls", self.busy_polls),
+            ("frames", self.frames),
+            ("bytes", self.bytes),
+            ("rx_segmented", self.segmented),
+            ("rx_truncated", self.truncated),
+            ("samples_dropped", self.samples_dropped),
+        ]
+    }
+}
+
+/// What a pipeline is made of besides its queues.
+pub struct Parts<S, O> {
+    /// Books, strategy, risk, order session.
+    pub desk: DeskParts<S, O>,
+    /// The feed.
+    pub stream: Stream,
+    /// What belongs where.
+    pub routes: Routes,
+    /// Flags of the control thread.
+    pub switches: Arc<Switches>,
+    /// Where the control thread reads.
+    pub board: Board,
+}
+
+/// One worker: its queues, its stream, its desk.
+pub struct Pipeline<R, T, S, O> {
+    rx: Vec<R>,
+    desk: Desk<T, S, O>,
+    stream: Stream,
+    routes: Routes,
+    switches: Arc<Switches>,
+    board: Board,
+    clock: Clock,
+    rejects: RejectCounters,
+    unwanted: RouteCounters,
+    counters: LoopCounters,
+    tick_ticks: u64,
+    publish_ticks: u64,
+    next_tick: u64,
+    next_publish: u64,
+}
+
+impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
+    /// Puts a worker together on the lcore that will run it. `rx` are polled in turn.
+    pub fn new(parts: Parts<S, O>, rx: Vec<R>, tx: T) -> Self {
+        let clock = parts.desk.clock;
+        let now = tsc::now();
+        Self {
+            rx,
+            desk: Desk::new(parts.desk, tx),
+            stream: parts.stream,
+            routes: parts.routes,
+            switches: parts.switches,
+            board: parts.board,
+            clock,
+            rejects: RejectCounters::default(),
+            unwanted: RouteCounters::default(),
+            counters: LoopCounters::default(),
+            tick_ticks: clock.ticks(TICK),
+            publish_ticks: clock.ticks(PUBLISH),
+            next_tick: now,
+            next_publish: now,
+        }
+    }
+
+    /// Polls until [`Switches::stop`], then publishes once more.
+    pub fn run(&mut self) {
+        let mut empty = 0;
+        loop {
+            if self.poll() {
+                empty = 0;
+            } else {
+                empty += 1;
+                if empty < EMPTY_POLLS {
+                    continue;
+                }
+                empty = 0;
+            }
+            let now = tsc::now();
+            if now >= self.next_tick {
+                self.tick(now);
+                // SYNC POINT: relaxed; the flag carries no data with it.
+                if self.switches.stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        }
+        self.publish();
+    }
+
+    /// One round over the receive queues; true where frames came.
+    #[inline]
+    pub fn poll(&mut self) -> bool {
+        let mut busy = false;
+        for rx in &mut self.rx {
+            self.counters.polls += 1;
+            let burst = rx.poll();
+            let frames = burst.len();
+            if frames == 0 {
+                continue;
+            }
+            busy = true;
+            let received = tsc::now();
+            self.counters.busy_polls += 1;
+            self.counters.frames += frames as u64;
+            for at in 0..frames {
+                let frame = burst.frame(at);
+                self.counters.bytes += frame.bytes.len() as u64;
+                self.desk.stamps.frame(received);
+                match parse_udp(frame.bytes, frame.flags) {
+                    Err(reject) => self.rejects.count(reject),
+                    Ok(datagram) => match self.routes.route(&datagram) {
+                        Route::Line(line) => {
+                            self.stream.on_packet(line, datagram.payload, received, &mut self.desk);
+                        }
+                        Route::Reply => self.desk.on_reply(datagram.payload),
+                        Route::Unwanted(why) => self.unwanted.count(why),
+                    },
+                }
+            }
+            drop(burst);
+            rx.refill();
+        }
+        busy
+    }
+
+    /// Housekeeping at TSC `now`: timers always, publishing when its time has come.
+    pub fn tick(&mut self, now: u64) {
+        self.next_tick = now.wrapping_add(self.tick_ticks);
+        self.stream.on_tick(now, &mut self.desk);
+        // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
+        self.desk.risk.set_armed(self.switches.armed.load(Ordering::Relaxed));
+        self.desk.on_timer(now);
+        if now >= self.next_publish {
+            self.next_publish = now.wrapping_add(self.publish_ticks);
+            self.publish();
+        }
+    }
+
+    /// Shows the control thread the counters and the watched books as they are now.
+    pub fn publish(&mut self) {
+        let mut drops = crate::nic::RxDrops::default();
+        for rx in &self.rx {
+            let queue = rx.drops();
+            drops.segmented += queue.segmented;
+            drops.truncated += queue.truncated;
+        }
+        self.counters.segmented = drops.segmented;
+        self.counters.truncated = drops.truncated;
+        self.counters.samples_dropped = self.desk.stamps.dropped();
+        self.board.publish(&self.desk, &self.stream, &self.rejects, &self.unwanted, &self.counters);
+    }
+}

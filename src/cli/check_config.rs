@@ -1,0 +1,86 @@
+//! `wirebook check-config FILE`: is it right, and what would run.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::complain;
+use super::exit::Exit;
+use crate::config::{Config, Instruments, StrategyKind};
+
+/// `check-config`
+#[derive(Args, Debug)]
+pub(super) struct CheckConfigArgs {
+    /// The configuration file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub(super) fn main(args: &CheckConfigArgs) -> Exit {
+    match Config::load(&args.file) {
+        Err(errors) => complain(Exit::Usage, &errors.to_string()),
+        Ok(config) => {
+            // A closed pipe is the reader's choice.
+            let _ = std::io::stdout().write_all(describe(&config).as_bytes());
+            Exit::Done
+        }
+    }
+}
+
+/// What a wirebook with this configuration would do, in a few lines.
+pub(super) fn describe(config: &Config) -> String {
+    let mut text = String::from("configuration is right\n");
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    for (name, feed_line) in [("line A", Some(&config.feed.line_a)), ("line B", config.feed.line_b.as_ref())] {
+        line(
+            name,
+            feed_line.map_or_else(
+                || "none: holes of line A stay open".to_owned(),
+                |l| {
+                    let vlan = l.vlan.map_or_else(String::new, |v| format!(", VLAN {v}"));
+                    let source = l.source.map_or_else(String::new, |s| format!(", from {s} only"));
+                    format!("{}:{}{vlan}{source}", l.group, l.port)
+                },
+            ),
+        );
+    }
+    line(
+        "books",
+        format!(
+            "{} instruments, {} orders, {} levels: {} MiB",
+            config.book.max_locates,
+            config.book.max_orders,
+            config.book.max_levels,
+            super::live::book_limits(config).memory_bytes() >> 20
+        ),
+    );
+    line(
+        "strategy",
+        match config.strategy.kind {
+            StrategyKind::None => "none: books only".to_owned(),
+            StrategyKind::Imbalance => format!(
+                "imbalance on {}",
+                match &config.instruments {
+                    Instruments::All => "all instruments".to_owned(),
+                    Instruments::Listed(list) => format!("{} instruments", list.len()),
+                }
+            ),
+        },
+    );
+    line(
+        "orders",
+        match &config.gateway {
+            None => "none: there is no [gateway]".to_owned(),
+            Some(g) => format!(
+                "from {}:{} to {}:{}, {}",
+                g.local_ip,
+                g.local_port,
+                g.ip,
+                g.port,
+                if config.risk.armed { "ARMED" } else { "disarmed: none leaves until it is armed" }
+            ),
+        },
+    );
+    text
+}

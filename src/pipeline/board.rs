@@ -1,0 +1,272 @@
+//! What a running loop shows: its counters and the tops of the watched books.
+//!
+//! The hot side stores plain numbers into two sequence-locked sets ([`crate::stats::publish`]) some twenty times a
+//! second; [`BoardReader`] gives them their names and shapes back. Neither side waits for the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::LoopCounters;
+use super::desk::{Desk, DeskCounters};
+use super::route::RouteCounters;
+use crate::book::{BookCounters, Books};
+use crate::feed::{Stream, StreamCounters};
+use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
+use crate::order::Session;
+use crate::order::blotter::BlotterCounters;
+use crate::risk::{Risk, RiskCounters};
+use crate::stats::publish::{self, Publisher, Reader};
+use crate::wire::frame::RejectCounters;
+
+/// Levels of a side that the board shows.
+pub const DEPTH: usize = 5;
+
+/// Numbers of one watched book: locate, symbol, states, position, and three a level.
+const BOOK_WORDS: usize = 5 + 2 * DEPTH * 3;
+
+/// A counter as shown: the part of the loop that counts, the name, the value.
+pub type Row = (&'static str, &'static str, u64);
+
+/// All counters of one worker at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// The loop itself.
+    pub looped: LoopCounters,
+    /// Frames that were no datagram for us.
+    pub rejects: RejectCounters,
+    /// Datagrams that belonged nowhere.
+    pub unwanted: RouteCounters,
+    /// The stream.
+    pub stream: StreamCounters,
+    /// The books.
+    pub books: BookCounters,
+    /// The desk.
+    pub desk: DeskCounters,
+    /// Risk.
+    pub risk: RiskCounters,
+    /// Open orders and positions.
+    pub blotter: BlotterCounters,
+}
+
+impl Tally {
+    /// Every counter with its group and name, always in the same order.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        fn group(
+            name: &'static str,
+            rows: impl IntoIterator<Item = (&'static str, u64)>,
+        ) -> impl Iterator<Item = Row> {
+            rows.into_iter().map(move |(row, value)| (name, row, value))
+        }
+        group("loop", self.looped.rows())
+            .chain(group("frame", self.rejects.rows()))
+            .chain(group("route", self.unwanted.rows()))
+            .chain(group("feed", self.stream.rows()))
+            .chain(group("book", self.books.rows()))
+            .chain(group("desk", self.desk.rows()))
+            .chain(group("risk", self.risk.rows()))
+            .chain(group("orders", self.blotter.rows()))
+    }
+}
+
+/// Which books the board shows.
+#[derive(Clone, Debug)]
+pub enum Watch {
+    /// These tickers.
+    Symbols(Vec<Symbol>),
+    /// The instruments with the lowest locates, this many of them.
+    First(usize),
+}
+
+impl Watch {
+    fn len(&self) -> usize {
+        match self {
+            Self::Symbols(symbols) => symbols.len(),
+            Self::First(count) => *count,
+        }
+    }
+}
+
+/// One watched book as it was when it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookView {
+    /// Its locate today.
+    pub locate: u16,
+    /// Its ticker.
+    pub symbol: Symbol,
+    /// May it be believed?
+    pub state: BookState,
+    /// May it be traded?
+    pub trading: TradingState,
+    /// Our position, in shares; negative = short.
+    pub position: i64,
+    /// Bids, best first, at most [`DEPTH`].
+    pub bids: Vec<Level>,
+    /// Asks, best first, at most [`DEPTH`].
+    pub asks: Vec<Level>,
+}
+
+/// The hot side.
+pub struct Board {
+    tally: Publisher,
+    books: Publisher,
+    watch: Watch,
+    asked: Arc<AtomicU64>,
+}
+
+/// The side that shows.
+#[derive(Debug)]
+pub struct BoardReader {
+    tally: Reader,
+    books: Reader,
+    asked: Arc<AtomicU64>,
+    /// Group and name of each counter.
+    names: Vec<(&'static str, &'static str)>,
+}
+
+/// A board that shows the books of `watch` and one more that a reader may ask for, and its reader.
+#[must_use]
+pub fn board(watch: Watch) -> (Board, BoardReader) {
+    let names: Vec<_> = Tally::default().rows().map(|(group, name, _)| (group, name)).collect();
+    let (tally, tally_reader) = publish::counters(names.len());
+    let (books, books_reader) = publish::counters((watch.len() + 1) * BOOK_WORDS);
+    let asked = Arc::new(AtomicU64::new(0));
+    (
+        Board { tally, books, watch, asked: Arc::clone(&asked) },
+        BoardReader { tally: tally_reader, books: books_reader, asked, names },
+    )
+}
+
+impl Board {
+    /// Stores everything as it is now.
+    pub(super) fn publish<T, S, O: Session>(
+        &mut self,
+        desk: &Desk<T, S, O>,
+        stream: &Stream,
+        rejects: &RejectCounters,
+        unwanted: &RouteCounters,
+        looped: &LoopCounters,
+    ) {
+        let tally = Tally {
+            looped: *looped,
+            rejects: *rejects,
+            unwanted: *unwanted,
+            stream: *stream.counters(),
+            books: *desk.books.counters(),
+            desk: desk.counters,
+            risk: *desk.risk.counters(),
+            blotter: *desk.risk.blotter().counters(),
+        };
+        self.tally.publish(tally.rows().map(|(_, _, value)| value));
+
+        let Self { books: publisher, watch, asked, .. } = self;
+        // SYNC POINT: relaxed; the symbol is the whole message.
+        let asked = Symbol(asked.load(Ordering::Relaxed).to_ne_bytes());
+        let watched = (0..watch.len()).map(|at| match &*watch {
+            Watch::Symbols(symbols) => symbols.get(at).and_then(|symbol| desk.books.locate_of(*symbol)),
+            // Locates count from 1; 0 is "no instrument".
+            Watch::First(_) => u16::try_from(at + 1).ok(),
+        });
+        let locates = watched.chain(std::iter::once(desk.books.locate_of(asked)));
+        publisher.publish(locates.flat_map(|locate| words_of(&desk.books, &desk.risk, locate)));
+    }
+}
+
+/// One book as numbers; all 0 where there is none.
+fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS] {
+    let mut words = [0; BOOK_WORDS];
+    if let Some(locate) = locate
+        && let Some(symbol) = books.symbol(locate)
+    {
+        let head = [
+            u64::from(locate),
+            u64::from_ne_bytes(symbol.0),
+            books.state(locate) as u64,
+            books.trading_state(locate) as u64,
+            risk.blotter().holding(locate).position.cast_unsigned(),
+        ];
+        let mut cells = words.iter_mut();
+        for (cell, value) in cells.by_ref().take(head.len()).zip(head) {
+            *cell = value;
+        }
+        for side in [Side::Buy, Side::Sell] {
+            let mut levels = books.depth(locate, side);
+            for _ in 0..DEPTH {
+                let level = levels.next();
+                let values = level.map_or([0; 3], |l| [u64::from(l.price.0), l.shares, u64::from(l.orders)]);
+                for value in values {
+                    if let Some(cell) = cells.next() {
+                        *cell = value;
+                    }
+                }
+            }
+        }
+    }
+    words
+}
+
+impl BoardReader {
+    /// All counters of the latest publication; empty while the loop is storing (ask again).
+    #[must_use]
+    pub fn rows(&self) -> Vec<Row> {
+        let mut values = vec![0; self.names.len()];
+        match self.tally.read(&mut values) {
+            Ok(_) => self.names.iter().zip(values).map(|((group, name), value)| (*group, *name, value)).collect(),
+            Err(publish::Busy) => Vec::new(),
+        }
+    }
+
+    /// The watched books of the latest publication that exist by now.
+    #[must_use]
+    pub fn books(&self) -> Vec<BookView> {
+        let mut values = vec![0; self.books.len()];
+        match self.books.read(&mut values) {
+            Ok(_) => values.chunks_exact(BOOK_WORDS).filter_map(book_of).collect(),
+            Err(publish::Busy) => Vec::new(),
+        }
+    }
+
+    /// Asks for one more book, by ticker; it is among [`BoardReader::books`] after the next publication.
+    pub fn ask(&self, symbol: Symbol) {
+        // SYNC POINT: relaxed; the symbol is the whole message.
+        self.asked.store(u64::from_ne_bytes(symbol.0), Ordering::Relaxed);
+    }
+}
+
+/// The inverse of [`words_of`].
+fn book_of(words: &[u64]) -> Option<BookView> {
+    let (&[locate, symbol, state, trading, position], levels) = words.split_first_chunk::<5>()?;
+    if symbol == 0 {
+        return None;
+    }
+    let side = |half: &[u64]| {
+        half.chunks_exact(3)
+            .filter(|level| level[2] != 0)
+            .filter_map(|level| {
+                Some(Level {
+                    price: Price(u32::try_from(level[0]).ok()?),
+                    shares: level[1],
+                    orders: u32::try_from(level[2]).ok()?,
+                })
+            })
+            .collect()
+    };
+    let (bids, asks) = levels.split_at(DEPTH * 3);
+    Some(BookView {
+        locate: u16::try_from(locate).ok()?,
+        symbol: Symbol(symbol.to_ne_bytes()),
+        state: match state {
+            2 => BookState::Live,
+            1 => BookState::Recovering,
+            _ => BookState::Stale,
+        },
+        trading: match trading {
+            3 => TradingState::Trading,
+            2 => TradingState::QuotationOnly,
+            1 => TradingState::Paused,
+            _ => TradingState::Halted,
+        },
+        position: position.cast_signed(),
+        bids: side(bids),
+        asks: side(asks),
+    })
+}

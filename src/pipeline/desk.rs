@@ -1,0 +1,288 @@
+//! From an ordered stream of messages to orders: decode, book, decide, check, send.
+//!
+//! The [`Desk`] is the [`Sink`] of the feed. Everything here runs to completion for each message before the next one is
+//! looked at; nothing allocates, locks, logs or calls the kernel.
+
+use std::ops::Range;
+
+use super::stamp::Stamps;
+use crate::book::Books;
+use crate::feed::{self, Sink};
+use crate::market::{BookState, Event, EventKind, Symbol};
+use crate::nic::{TxQueue, tsc};
+use crate::order::{OrderEvent, Session};
+use crate::risk::Risk;
+use crate::stats::clock::Clock;
+use crate::strategy::{Intent, Intents, MarketView, Strategy};
+use crate::wire::moldudp64::Blocks;
+
+/// What happened to messages and orders at the desk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeskCounters {
+    /// Messages taken in order from the stream.
+    pub messages: u64,
+    /// Messages that no decoder accepted; the books concerned went `Stale`.
+    pub undecodable: u64,
+    /// Bytes of those messages' type were of no known kind of damage: every book went `Stale`.
+    pub undecodable_all_stale: u64,
+    /// Messages after which the top of a book was another.
+    pub top_changes: u64,
+    /// Things the strategy wanted.
+    pub intents: u64,
+    /// Intents beyond what one call may hold: dropped.
+    pub intents_dropped: u64,
+    /// Orders (enter, replace, cancel) handed to the transmit queue.
+    pub orders_sent: u64,
+    /// Orders that passed risk and found no room in the transmit queue: taken back, not retried.
+    pub orders_unsent: u64,
+    /// Order replies read.
+    pub replies: u64,
+}
+
+impl DeskCounters {
+    /// Names and values, as printed to operators.
+    #[must_use]
+    pub fn rows(&self) -> [(&'static str, u64); 9] {
+        [
+            ("messages", self.messages),
+            ("undecodable", self.undecodable),
+            ("undecodable_all_stale", self.undecodable_all_stale),
+            ("top_changes", self.top_changes),
+            ("intents", self.intents),
+            ("intents_dropped", self.intents_dropped),
+            ("orders_sent", self.orders_sent),
+            ("orders_unsent", self.orders_unsent),
+            ("replies", self.replies),
+        ]
+    }
+}
+
+/// Which instruments the strategy may act on.
+#[derive(Clone, Debug)]
+pub enum Universe {
+    /// None: books only.
+    None,
+    /// Every instrument of the directory.
+    All,
+    /// These tickers, as the directory announces them.
+    Symbols(Vec<Symbol>),
+}
+
+/// Books, strategy, risk and order session of one worker.
+pub struct Desk<T, S, O> {
+    pub(super) books: Books,
+    pub(super) strategy: S,
+    pub(super) risk: Risk,
+    pub(super) session: O,
+    pub(super) tx: T,
+    universe: Universe,
+    /// Per locate: may the strategy act on it?
+    acts_on: Box<[bool]>,
+    intents: Intents,
+    clock: Clock,
+    pub(super) stamps: Stamps,
+    pub(super) counters: DeskCounters,
+}
+
+/// What a desk is made of. Plain parts, so that they can be made on one thread and put together on the lcore that
+/// polls.
+pub struct DeskParts<S, O> {
+    /// Books, reserved and empty.
+    pub books: Books,
+    /// Decides.
+    pub strategy: S,
+    /// Checks.
+    pub risk: Risk,
+    /// Speaks to the venue.
+    pub session: O,
+    /// Which instruments the strategy may act on.
+    pub universe: Universe,
+    /// Turns TSC ticks into ns.
+    pub clock: Clock,
+    /// Where stage stamps go.
+    pub stamps: Stamps,
+}
+
+impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
+    /// Puts the parts together; orders leave by `tx`.
+    pub fn new(parts: DeskParts<S, O>, tx: T) -> Self {
+        let locates = parts.books.limits().locates as usize;
+        Self {
+            books: parts.books,
+            strategy: parts.strategy,
+            risk: parts.risk,
+            session: parts.session,
+            tx,
+            universe: parts.universe,
+            acts_on: vec![false; locates].into_boxed_slice(),
+            intents: Intents::new(),
+            clock: parts.clock,
+            stamps: parts.stamps,
+            counters: DeskCounters::default(),
+        }
+    }
+
+    /// Reads one datagram of the order gateway.
+    pub fn on_reply(&mut self, payload: &[u8]) {
+        let Self { session, risk, strategy, intents, counters, .. } = self;
+        session.on_datagram(payload, &mut |event: OrderEvent| {
+            counters.replies += 1;
+            if let Some(update) = risk.on_event(&event) {
+                strategy.on_order(&update, intents);
+            }
+        });
+        if !self.intents.is_empty() {
+            self.act_on_replies();
+        }
+    }
+
+    /// Timers of the order session: heartbeats and the like.
+    pub fn on_timer(&mut self, now: u64) {
+        self.session.on_timer(self.clock.ns(now), &mut self.tx);
+        self.tx.reclaim();
+    }
+
+    /// One decoded message: into the book, and on to the strategy where it may act.
+    #[inline]
+    fn on_event(&mut self, event: &Event) {
+        let change = self.books.apply(event);
+        self.stamps.booked();
+        let moved = match event.kind {
+            EventKind::Directory { symbol, .. } => {
+                self.on_instrument(event.locate, symbol);
+                false
+            }
+            // Strategies must hear of a halt at once, whether or not a price moved.
+            EventKind::Trading(_) | EventKind::OperationalHalt(_) => true,
+            _ => change.top_changed,
+        };
+        self.counters.top_changes += u64::from(change.top_changed);
+        if moved && self.acts_on.get(usize::from(event.locate)).copied().unwrap_or(false) {
+            self.decide(event.locate, event.timestamp);
+        }
+        self.stamps.end();
+    }
+
+    fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
+        self.risk.set_symbol(locate, symbol);
+        let acts = match &self.universe {
+            Universe::None => false,
+            Universe::All => true,
+            Universe::Symbols(symbols) => symbols.contains(&symbol),
+        };
+        if let Some(slot) = self.acts_on.get_mut(usize::from(locate)) {
+            *slot = acts;
+            if acts {
+                self.strategy.on_instrument(locate, symbol);
+            }
+        }
+    }
+
+    fn view(&self, locate: u16, timestamp: u64, now: u64) -> MarketView {
+        MarketView {
+            locate,
+            timestamp,
+            now_ns: self.clock.ns(now),
+            top: self.books.top(locate),
+            book: self.books.state(locate),
+            trading: self.books.trading_state(locate),
+        }
+    }
+
+    #[inline]
+    fn decide(&mut self, locate: u16, timestamp: u64) {
+        let view = self.view(locate, timestamp, tsc::now());
+        self.strategy.on_top(&view, &mut self.intents);
+        self.stamps.decided();
+        for at in 0..self.intents.len() {
+            if let Some(intent) = self.intents.get(at) {
+                self.place(&intent, &view);
+            }
+        }
+        self.counters.intents_dropped = self.intents.overflowed();
+        self.intents.clear();
+    }
+
+    /// What a strategy wants after a reply may concern any instrument: each intent is checked on its own book.
+    fn act_on_replies(&mut self) {
+        for at in 0..self.intents.len() {
+            if let Some(intent) = self.intents.get(at) {
+                let view = self.view(intent.locate(), 0, tsc::now());
+                self.place(&intent, &view);
+            }
+        }
+        self.counters.intents_dropped = self.intents.overflowed();
+        self.intents.clear();
+    }
+
+    /// Risk, then the wire. Whatever does not leave is taken back and told to the strategy.
+    fn place(&mut self, intent: &Intent, view: &MarketView) {
+        self.counters.intents += 1;
+        let cleared = self.risk.check(*intent, view, view.now_ns);
+        self.stamps.checked();
+        match cleared {
+            Err(_counted_by_risk) => self.strategy.on_unsent(intent),
+            Ok(order) => {
+                if self.session.send(&order, &mut self.tx).is_ok() {
+                    self.stamps.sent();
+                    self.counters.orders_sent += 1;
+                    self.strategy.on_sent(intent, order.user_ref_num());
+                } else {
+                    self.counters.orders_unsent += 1;
+                    self.risk.release(&order);
+                    self.strategy.on_unsent(intent);
+                }
+            }
+        }
+    }
+
+    /// A message of a book-keeping type could not be read: the book it concerns can no longer be believed, and where
+    /// even its locate cannot be read, none can.
+    #[cold]
+    fn on_undecodable(&mut self, block: &[u8]) {
+        self.counters.undecodable += 1;
+        match feed::itch::locate_of_broken(block) {
+            feed::itch::Broken::NoBook => {}
+            feed::itch::Broken::Book(locate) => self.books.set_state(locate, BookState::Stale),
+            feed::itch::Broken::AnyBook => {
+                self.counters.undecodable_all_stale += 1;
+                self.books.set_all_states(BookState::Stale);
+            }
+        }
+    }
+}
+
+impl<T: TxQueue, S: Strategy, O: Session> Sink for Desk<T, S, O> {
+    fn session(&mut self, _session: [u8; 10], first_sequence: u64) {
+        self.books.clear();
+        self.acts_on.fill(false);
+        self.strategy.on_session();
+        self.risk.on_session();
+        // Only a stream seen from its first message makes a book that may be believed.
+        if first_sequence == 1 {
+            self.books.set_all_states(BookState::Live);
+        }
+    }
+
+    #[inline]
+    fn messages(&mut self, _first_sequence: u64, blocks: Blocks<'_>) {
+        for block in blocks {
+            self.counters.messages += 1;
+            self.stamps.begin();
+            match feed::itch::decode(block) {
+                Ok(event) => {
+                    self.stamps.decoded();
+                    self.on_event(&event);
+                }
+                Err(_) => self.on_undecodable(block),
+            }
+        }
+    }
+
+    fn gap(&mut self, _missing: Range<u64>) {
+        // One MoldUDP64 stream carries every instrument: which of them the lost messages concerned cannot be known.
+        self.books.set_all_states(BookState::Stale);
+    }
+
+    fn end_of_session(&mut self) {}
+}

@@ -1,0 +1,98 @@
+//! Stage stamps of the message in hand.
+//!
+//! Reading the TSC costs about as much as a book update's cheapest part, so a message is stamped only when its frame is
+//! one of the sampled ones; `sample_every = 1` stamps all.
+
+use crate::nic::tsc;
+use crate::stats::stages::{StageRecorder, StageSample, Stamp};
+
+/// The stamps of the message in hand, and where finished ones go.
+pub struct Stamps {
+    recorder: StageRecorder,
+    /// One frame in so many is stamped; 0 = none.
+    every: u32,
+    countdown: u32,
+    on: bool,
+    rx: u64,
+    /// When the work on the message in hand began.
+    began: u64,
+    sample: StageSample,
+}
+
+impl Stamps {
+    /// Stamps one frame in `every` (0 = none) into `recorder`.
+    #[must_use]
+    pub fn new(recorder: StageRecorder, every: u32) -> Self {
+        Self { recorder, every, countdown: every, on: false, rx: 0, began: 0, sample: StageSample::new(0) }
+    }
+
+    /// A frame received at TSC `rx` is taken in hand.
+    #[inline]
+    pub(super) fn frame(&mut self, rx: u64) {
+        self.on = false;
+        if self.every != 0 {
+            self.countdown -= 1;
+            if self.countdown == 0 {
+                self.countdown = self.every;
+                self.on = true;
+                self.rx = rx;
+                self.began = tsc::now();
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        if self.on {
+            self.sample = StageSample::new(self.rx);
+            self.sample.mark(Stamp::Begun, self.began);
+        }
+    }
+
+    #[inline]
+    fn mark(&mut self, stamp: Stamp) {
+        if self.on {
+            self.sample.mark(stamp, tsc::now());
+        }
+    }
+
+    #[inline]
+    pub(super) fn decoded(&mut self) {
+        self.mark(Stamp::Decoded);
+    }
+
+    #[inline]
+    pub(super) fn booked(&mut self) {
+        self.mark(Stamp::Booked);
+    }
+
+    #[inline]
+    pub(super) fn decided(&mut self) {
+        self.mark(Stamp::Decided);
+    }
+
+    #[inline]
+    pub(super) fn checked(&mut self) {
+        self.mark(Stamp::Checked);
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self) {
+        self.mark(Stamp::Sent);
+    }
+
+    /// The work on the message in hand is done; the next one of the frame begins now.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        if self.on {
+            self.recorder.record(self.sample);
+            self.began = tsc::now();
+        }
+    }
+
+    /// Samples lost because the control thread did not take them in time.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.recorder.dropped()
+    }
+}
