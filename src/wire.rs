@@ -27,8 +27,13 @@ mod kinds;
 #[macro_use]
 mod layout;
 
+pub mod checksum;
+pub mod ethernet;
+pub mod frame;
+pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;
+pub mod udp;
 
 pub use layout::{Field, FieldKind};
 
