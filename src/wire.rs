@@ -33,7 +33,10 @@ pub mod frame;
 pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;
+pub mod ouch;
+pub mod soup;
 pub mod udp;
+pub mod wutf;
 
 pub use layout::{Field, FieldKind};
 
