@@ -1,1 +1,427 @@
-//! Pre-trade risk.
+//! Pre-trade risk: what may leave, and what may come of what has left.
+//!
+//! [`Risk::check`] turns an [`Intent`] into a [`Cleared`] request or a [`Refusal`]; only it can make a `Cleared`, and a
+//! session sends nothing else. Every gate is closed at first: disarmed, no healthy session, no instrument announced,
+//! all limits zero. A check takes constant time, allocates nothing and cannot panic; a refusal changes nothing but its
+//! counter.
+//!
+//! # What is checked, in this order
+//! armed · positions certain · session healthy · instrument known, not restricted, the one in the view · book live ·
+//! trading · shares and price sane · order size · order value · collar · (replacement: order known, nothing unanswered,
+//! short mark) · position · gross exposure · open orders · repeated order · port rate · symbol rate · a number left.
+//!
+//! # Cancels
+//! A cancel takes risk away. It passes whenever the order is known: disarmed, stale, halted, unhealthy or over every
+//! limit. It uses up the rates and is not refused by them.
+//!
+//! # Worst case
+//! What is cleared counts at once, as if all of it could trade and none of it cancel: see [`Blotter`]. Whoever cannot
+//! send a cleared request must [`Risk::release`] it.
+
+use crate::market::{BookState, Price, Side, Symbol, TradingState};
+use crate::order::blotter::{Blotter, BlotterLimits, NewOrder, OpenOrder};
+use crate::order::table::{Key, RecentTable, mix};
+use crate::order::{OrderEvent, OrderEventKind, OrderUpdate, TimeInForce};
+use crate::strategy::{Intent, MarketView};
+
+mod cleared;
+mod collar;
+mod limits;
+mod rate;
+mod refusal;
+
+pub use cleared::{Cleared, Request};
+pub use limits::{HIGHEST_PRICE, LimitsError, MOST_SHARES, RiskLimits};
+pub use rate::Rate;
+pub use refusal::{Refusal, RiskCounters};
+
+use rate::{Bucket, FullAt};
+
+/// What makes a new order the same as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Likeness {
+    locate: u16,
+    side: Side,
+    shares: u32,
+    price: Price,
+}
+
+impl Key for Likeness {
+    fn hash(self) -> u64 {
+        let instrument = u64::from(self.locate) << 1 | self.side as u64;
+        mix(instrument ^ mix(u64::from(self.shares) << 32 | u64::from(self.price.0)))
+    }
+}
+
+/// What risk keeps of an instrument, beside its [holding](crate::order::blotter::Holding).
+#[derive(Clone, Copy, Debug, Default)]
+struct Instrument {
+    /// Announced in this session.
+    known: bool,
+    restricted: bool,
+    symbol: Option<Symbol>,
+    reference: Option<Price>,
+    rate: FullAt,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Risk {
+    armed: bool,
+    session_healthy: bool,
+    limits: RiskLimits,
+    port: Bucket,
+    symbol: Bucket,
+    port_rate: FullAt,
+    instruments: Box<[Instrument]>,
+    /// New orders cleared lately, and when.
+    recent: RecentTable<Likeness, u64>,
+    blotter: Blotter,
+    /// The next `user_ref_num`; above `u32::MAX` none is left.
+    next_ref: u64,
+    counters: RiskCounters,
+}
+
+/// What an order or replacement asks for, in the terms that both share.
+struct Ask {
+    locate: u16,
+    side: Side,
+    shares: u32,
+    price: Price,
+}
+
+impl Risk {
+    /// For locates `0 .. locates`. Reserves and touches all memory; disarmed.
+    ///
+    /// # Errors
+    /// A limit outside its range.
+    pub fn new(limits: RiskLimits, locates: u32) -> Result<Self, LimitsError> {
+        let remembered = limits.check(locates)?;
+        let orders = limits.max_open_orders;
+        let fills = limits.fills_remembered;
+        Ok(Self {
+            armed: false,
+            session_healthy: false,
+            port: Bucket::new(limits.port_rate),
+            symbol: Bucket::new(limits.symbol_rate),
+            port_rate: 0,
+            instruments: vec![Instrument::default(); locates as usize].into_boxed_slice(),
+            recent: RecentTable::new(remembered),
+            blotter: Blotter::new(BlotterLimits { locates, orders, fills }),
+            next_ref: 1,
+            limits,
+            counters: RiskCounters::default(),
+        })
+    }
+
+    /// Lets orders leave.
+    pub const fn arm(&mut self) {
+        self.armed = true;
+    }
+
+    /// Lets nothing but cancels leave.
+    pub const fn disarm(&mut self) {
+        self.armed = false;
+    }
+
+    /// True between [`Risk::arm`] and [`Risk::disarm`].
+    #[must_use]
+    pub const fn armed(&self) -> bool {
+        self.armed
+    }
+
+    /// Tells whether the order session is up and all of its replies were seen.
+    pub const fn set_session_healthy(&mut self, healthy: bool) {
+        self.session_healthy = healthy;
+    }
+
+    /// A new session of the feed began: locates are announced anew. Positions are kept by locate, so unless all is flat
+    /// they are uncertain from here on.
+    pub fn on_session(&mut self) {
+        for (locate, instrument) in self.instruments.iter_mut().enumerate() {
+            instrument.known = false;
+            instrument.reference = None;
+            if u16::try_from(locate).is_ok_and(|locate| !self.blotter.holding(locate).is_flat()) {
+                self.blotter.doubt();
+            }
+        }
+    }
+
+    /// An instrument exists today under this locate. False (and the instrument closed) where the locate is out of
+    /// range, or had another symbol while we held something in it.
+    pub fn set_symbol(&mut self, locate: u16, symbol: Symbol) -> bool {
+        let flat = self.blotter.holding(locate).is_flat();
+        let Some(instrument) = self.instruments.get_mut(usize::from(locate)) else { return false };
+        instrument.known = flat || instrument.symbol.is_none_or(|old| old == symbol);
+        if instrument.known {
+            if instrument.symbol != Some(symbol) {
+                instrument.reference = None;
+            }
+            instrument.symbol = Some(symbol);
+            instrument.restricted = self.limits.restricted.contains(&symbol);
+        }
+        instrument.known
+    }
+
+    /// Sets the reference price (the last trade, say) for [`RiskLimits::reference_collar_bps`].
+    pub fn set_reference(&mut self, locate: u16, price: Price) {
+        if let Some(instrument) = self.instruments.get_mut(usize::from(locate)) {
+            instrument.reference = (price.0 > 0).then_some(price);
+        }
+    }
+
+    /// Sets a position from outside; false for an unknown locate. `price` values it until we trade there.
+    pub fn set_position(&mut self, locate: u16, position: i64, price: Price) -> bool {
+        self.blotter.set_position(locate, position, price)
+    }
+
+    /// Somebody compared positions and open orders with the venue's: they are certain again.
+    pub const fn reconciled(&mut self) {
+        self.blotter.reconciled();
+    }
+
+    /// Raises the next `user_ref_num` to what the venue expects; never lowers it.
+    pub fn raise_next_ref(&mut self, next: u32) {
+        self.next_ref = self.next_ref.max(u64::from(next));
+    }
+
+    /// Open orders, positions and what the venue replied.
+    #[must_use]
+    pub const fn blotter(&self) -> &Blotter {
+        &self.blotter
+    }
+
+    /// What was cleared and refused.
+    #[must_use]
+    pub const fn counters(&self) -> &RiskCounters {
+        &self.counters
+    }
+
+    /// Clears an intent, and counts it as open from now on, or refuses it.
+    ///
+    /// `view` is the instrument's as of now; for a cancel it is not looked at. `now_ns` is local monotonic time.
+    ///
+    /// # Errors
+    /// The first check that fails, in the order given above.
+    pub fn check(&mut self, intent: Intent, view: &MarketView, now_ns: u64) -> Result<Cleared, Refusal> {
+        let result = match intent {
+            Intent::Enter { locate, side, shares, price, time_in_force } => {
+                self.check_enter(&Ask { locate, side, shares, price }, time_in_force, view, now_ns)
+            }
+            Intent::Replace { locate, order, shares, price } => {
+                self.check_replace(locate, order, shares, price, view, now_ns)
+            }
+            Intent::Cancel { order, .. } => self.check_cancel(order, now_ns),
+        };
+        match &result {
+            Ok(cleared) => match cleared.request() {
+                Request::Enter { .. } => self.counters.enters += 1,
+                Request::Replace { .. } => self.counters.replaces += 1,
+                Request::Cancel { .. } => self.counters.cancels += 1,
+            },
+            Err(why) => self.counters.refused[why.index()] += 1,
+        }
+        result
+    }
+
+    /// Takes back what was cleared and could not be sent. The number and the rate are spent.
+    pub fn release(&mut self, cleared: &Cleared) {
+        self.counters.released += 1;
+        match *cleared.request() {
+            Request::Enter { user_ref_num, .. } | Request::Replace { user_ref_num, .. } => {
+                self.blotter.release(user_ref_num);
+            }
+            Request::Cancel { user_ref_num } => self.blotter.mark_cancel(user_ref_num, false),
+        }
+    }
+
+    /// Applies one reply. `None` where it concerns no order of ours, or was a repetition.
+    pub fn on_event(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
+        if let OrderEventKind::NextUserRef { next } = event.kind {
+            self.raise_next_ref(next);
+        }
+        self.blotter.apply(event)
+    }
+
+    fn check_enter(
+        &mut self,
+        ask: &Ask,
+        time_in_force: TimeInForce,
+        view: &MarketView,
+        now_ns: u64,
+    ) -> Result<Cleared, Refusal> {
+        let symbol = self.check_gates(ask.locate, view)?;
+        self.check_order(ask, view)?;
+        let Ask { locate, side, shares, price } = *ask;
+        let holding = self.blotter.holding(locate);
+        self.check_exposure(locate, side, u64::from(shares), value(shares, price))?;
+        if self.blotter.is_full() {
+            return Err(Refusal::OpenOrders);
+        }
+        let likeness = Likeness { locate, side, shares, price };
+        let window = self.limits.repeat_window_ns;
+        if self.recent.get(likeness).is_some_and(|then| now_ns.saturating_sub(*then) < window) {
+            return Err(Refusal::Repeated);
+        }
+        let short = side == Side::Sell && holding.worst(side, u64::from(shares)) > 0;
+        let user_ref_num = self.check_rates(locate, now_ns)?;
+        let order = NewOrder { locate, side, short, shares, price, time_in_force };
+        if !self.blotter.reserve(user_ref_num, order) {
+            return Err(Refusal::OpenOrders);
+        }
+        self.spend(locate, now_ns);
+        self.next_ref += 1;
+        if window > 0 {
+            self.recent.insert(likeness, now_ns);
+        }
+        let request = Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force };
+        Ok(Cleared::new(request, locate))
+    }
+
+    fn check_replace(
+        &mut self,
+        locate: u16,
+        original: u32,
+        shares: u32,
+        price: Price,
+        view: &MarketView,
+        now_ns: u64,
+    ) -> Result<Cleared, Refusal> {
+        self.check_gates(locate, view)?;
+        let order = *self.blotter.order(original).ok_or(Refusal::UnknownOrder)?;
+        if order.locate != locate {
+            return Err(Refusal::WrongView);
+        }
+        let side = order.side;
+        self.check_order(&Ask { locate, side, shares, price }, view)?;
+        if order.pending() {
+            return Err(Refusal::OrderBusy);
+        }
+        let total = order.executed + u64::from(shares);
+        let total_shares = u32::try_from(total).ok().filter(|total| *total <= MOST_SHARES);
+        let total_shares = total_shares.ok_or(Refusal::OrderShares)?;
+        let (more, more_value) = replacement_adds(&order, total, price);
+        if side == Side::Sell && !order.short && self.blotter.holding(locate).worst(side, more) > 0 {
+            return Err(Refusal::ShortMark);
+        }
+        self.check_exposure(locate, side, more, more_value)?;
+        let user_ref_num = self.check_rates(locate, now_ns)?;
+        if !self.blotter.reserve_replacement(original, user_ref_num, total, price) {
+            return Err(Refusal::OpenOrders);
+        }
+        self.spend(locate, now_ns);
+        self.next_ref += 1;
+        let time_in_force = order.time_in_force;
+        let request = Request::Replace { original, user_ref_num, total_shares, price, time_in_force };
+        Ok(Cleared::new(request, locate))
+    }
+
+    fn check_cancel(&mut self, user_ref_num: u32, now_ns: u64) -> Result<Cleared, Refusal> {
+        let locate = self.blotter.order(user_ref_num).ok_or(Refusal::UnknownOrder)?.locate;
+        self.blotter.mark_cancel(user_ref_num, true);
+        self.spend(locate, now_ns);
+        Ok(Cleared::new(Request::Cancel { user_ref_num }, locate))
+    }
+
+    /// The gates that are either open or shut, whatever the order. Returns the ticker.
+    fn check_gates(&self, locate: u16, view: &MarketView) -> Result<Symbol, Refusal> {
+        if !self.armed {
+            return Err(Refusal::Disarmed);
+        }
+        if self.blotter.uncertain() {
+            return Err(Refusal::Uncertain);
+        }
+        if !self.session_healthy {
+            return Err(Refusal::Session);
+        }
+        let instrument = self.instruments.get(usize::from(locate)).filter(|instrument| instrument.known);
+        let instrument = instrument.ok_or(Refusal::Instrument)?;
+        let symbol = instrument.symbol.ok_or(Refusal::Instrument)?;
+        if instrument.restricted {
+            return Err(Refusal::Restricted);
+        }
+        if view.locate != locate {
+            return Err(Refusal::WrongView);
+        }
+        if view.book != BookState::Live {
+            return Err(Refusal::BookNotLive);
+        }
+        if view.trading != TradingState::Trading {
+            return Err(Refusal::NotTrading);
+        }
+        Ok(symbol)
+    }
+
+    /// The order by itself, against the market.
+    fn check_order(&self, ask: &Ask, view: &MarketView) -> Result<(), Refusal> {
+        if ask.shares == 0 {
+            return Err(Refusal::ZeroShares);
+        }
+        if ask.price.0 == 0 {
+            return Err(Refusal::ZeroPrice);
+        }
+        if ask.price.0 > HIGHEST_PRICE {
+            return Err(Refusal::PriceTooHigh);
+        }
+        if ask.shares > self.limits.max_order_shares {
+            return Err(Refusal::OrderShares);
+        }
+        if value(ask.shares, ask.price) > u128::from(self.limits.max_order_value) {
+            return Err(Refusal::OrderValue);
+        }
+        let reference =
+            self.instruments.get(usize::from(ask.locate)).and_then(|instrument| instrument.reference);
+        collar::check(&self.limits, ask.side, ask.price, &view.top, reference)
+    }
+
+    /// The order on top of everything that is open and held.
+    fn check_exposure(&self, locate: u16, side: Side, more: u64, more_value: u128) -> Result<(), Refusal> {
+        let limit = match side {
+            Side::Buy => self.limits.max_long_shares,
+            Side::Sell => self.limits.max_short_shares,
+        };
+        let worst = self.blotter.holding(locate).worst(side, more);
+        if worst > limit {
+            return Err(Refusal::Position);
+        }
+        let gross = self.blotter.gross_value() + more_value;
+        if worst > 0 && gross > u128::from(self.limits.max_gross_value) {
+            return Err(Refusal::GrossValue);
+        }
+        Ok(())
+    }
+
+    /// Are there tokens and a number? Takes neither. Returns the number.
+    fn check_rates(&self, locate: u16, now_ns: u64) -> Result<u32, Refusal> {
+        if !self.port.admits(self.port_rate, now_ns) {
+            return Err(Refusal::PortRate);
+        }
+        let rate = self.instruments.get(usize::from(locate)).map_or(FullAt::MAX, |instrument| instrument.rate);
+        if !self.symbol.admits(rate, now_ns) {
+            return Err(Refusal::SymbolRate);
+        }
+        u32::try_from(self.next_ref).map_err(|_| Refusal::RefsExhausted)
+    }
+
+    fn spend(&mut self, locate: u16, now_ns: u64) {
+        self.port.take(&mut self.port_rate, now_ns);
+        if let Some(instrument) = self.instruments.get_mut(usize::from(locate)) {
+            self.symbol.take(&mut instrument.rate, now_ns);
+        }
+    }
+}
+
+/// Shares × price, exactly.
+fn value(shares: u32, price: Price) -> u128 {
+    u128::from(shares) * u128::from(price.0)
+}
+
+/// What a replacement adds to the worst case of its chain: shares, and value at the higher price.
+fn replacement_adds(order: &OpenOrder, total: u64, price: Price) -> (u64, u128) {
+    let surplus = total.saturating_sub(order.total);
+    let dearer = u128::from(price.0.saturating_sub(order.price.0));
+    (surplus, u128::from(order.open()) * dearer + u128::from(surplus) * u128::from(price.0))
+}
+
+#[cfg(test)]
+mod tests;

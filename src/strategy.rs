@@ -1,1 +1,223 @@
-//! Strategies.
+//! Strategies: what they see, and what they may ask for.
+//!
+//! A strategy is told of every change of a top of book and of every reply to its own orders. It answers with
+//! [`Intent`]s: wishes, which leave only if [`crate::risk::Risk`] clears them. The loop is generic over the strategy,
+//! so each is compiled into it; there is no dynamic call.
+//!
+//! # Contract
+//! - No call allocates, blocks or panics; all memory is taken when the strategy is made.
+//! - For each intent taken from the list, exactly one of [`Strategy::on_sent`] and [`Strategy::on_unsent`] follows,
+//!   before the next call of any other method.
+//! - Prices are in 1/10,000, quantities are shares.
+
+use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};
+pub use crate::order::{OrderUpdate, TimeInForce};
+
+pub mod imbalance;
+
+/// One instrument at one moment: all that a decision and its risk check look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MarketView {
+    /// The instrument.
+    pub locate: u16,
+    /// Exchange time of the change, ns since midnight.
+    pub timestamp: u64,
+    /// Local monotonic time, ns.
+    pub now_ns: u64,
+    /// Best bid and offer.
+    pub top: TopOfBook,
+    /// May the book be believed?
+    pub book: BookState,
+    /// May the instrument be traded?
+    pub trading: TradingState,
+}
+
+impl MarketView {
+    /// True where the book is live and the instrument trades.
+    #[must_use]
+    pub const fn tradable(&self) -> bool {
+        matches!(self.book, BookState::Live) && matches!(self.trading, TradingState::Trading)
+    }
+}
+
+/// What a strategy wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// A new order.
+    Enter {
+        /// Instrument.
+        locate: u16,
+        /// Side.
+        side: Side,
+        /// Shares, at least 1.
+        shares: u32,
+        /// Limit price.
+        price: Price,
+        /// How long it may rest.
+        time_in_force: TimeInForce,
+    },
+    /// Give an open order a new size and price; it goes to the back of the queue.
+    Replace {
+        /// Instrument of the order.
+        locate: u16,
+        /// Its `user_ref_num`.
+        order: u32,
+        /// Shares to be open afterwards (not counting what has already traded).
+        shares: u32,
+        /// New limit price.
+        price: Price,
+    },
+    /// Take an open order back, whole.
+    Cancel {
+        /// Instrument of the order.
+        locate: u16,
+        /// Its `user_ref_num`.
+        order: u32,
+    },
+}
+
+impl Intent {
+    /// The instrument concerned.
+    #[must_use]
+    pub const fn locate(&self) -> u16 {
+        match *self {
+            Self::Enter { locate, .. } | Self::Replace { locate, .. } | Self::Cancel { locate, .. } => locate,
+        }
+    }
+}
+
+/// A list of at most [`Intents::CAPACITY`] intents, filled by one call of a strategy and emptied by the loop.
+#[derive(Clone, Debug)]
+pub struct Intents {
+    items: [Option<Intent>; Self::CAPACITY],
+    len: usize,
+    overflowed: u64,
+}
+
+impl Intents {
+    /// Most intents that one call of a strategy may leave.
+    pub const CAPACITY: usize = 8;
+
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { items: [None; Self::CAPACITY], len: 0, overflowed: 0 }
+    }
+
+    /// Adds an intent; false (counted) where the list is full.
+    pub fn push(&mut self, intent: Intent) -> bool {
+        match self.items.get_mut(self.len) {
+            Some(slot) => {
+                *slot = Some(intent);
+                self.len += 1;
+                true
+            }
+            None => {
+                self.overflowed += 1;
+                false
+            }
+        }
+    }
+
+    /// Number of intents waiting.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True where nothing waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The intent at `index`, in the order they were pushed.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Intent> {
+        self.items.get(..self.len)?.get(index).copied().flatten()
+    }
+
+    /// The waiting intents in the order they were pushed.
+    pub fn iter(&self) -> impl Iterator<Item = Intent> + '_ {
+        self.items.iter().take(self.len).flatten().copied()
+    }
+
+    /// Forgets the waiting intents.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Intents that found the list full, ever.
+    #[must_use]
+    pub const fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
+
+impl Default for Intents {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Decides.
+pub trait Strategy {
+    /// A new session of the feed began: locates mean nothing until they are announced again.
+    fn on_session(&mut self) {}
+
+    /// An instrument exists today under this locate.
+    fn on_instrument(&mut self, locate: u16, symbol: Symbol);
+
+    /// A top of book, a book state or a trading state changed.
+    fn on_top(&mut self, view: &MarketView, out: &mut Intents);
+
+    /// One of our orders changed, or a trade of ours was broken.
+    fn on_order(&mut self, update: &OrderUpdate, out: &mut Intents);
+
+    /// The intent left for the venue. `user_ref_num` names the new order, or the order that a cancel concerns.
+    fn on_sent(&mut self, intent: &Intent, user_ref_num: u32);
+
+    /// The intent did not leave: risk refused it, or there was no room to send.
+    fn on_unsent(&mut self, intent: &Intent);
+}
+
+/// Watches and never acts: for running the books alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Observer;
+
+impl Strategy for Observer {
+    fn on_instrument(&mut self, _locate: u16, _symbol: Symbol) {}
+    fn on_top(&mut self, _view: &MarketView, _out: &mut Intents) {}
+    fn on_order(&mut self, _update: &OrderUpdate, _out: &mut Intents) {}
+    fn on_sent(&mut self, _intent: &Intent, _user_ref_num: u32) {}
+    fn on_unsent(&mut self, _intent: &Intent) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_view_is_not_tradable() {
+        assert!(!MarketView::default().tradable());
+        let live = MarketView { book: BookState::Live, ..MarketView::default() };
+        assert!(!live.tradable());
+        assert!(MarketView { trading: TradingState::Trading, ..live }.tradable());
+    }
+
+    #[test]
+    fn a_full_list_refuses_and_counts() {
+        let mut list = Intents::new();
+        let cancel = |order| Intent::Cancel { locate: 1, order };
+        for order in 0..Intents::CAPACITY as u32 {
+            assert!(list.push(cancel(order)));
+        }
+        assert!(!list.push(cancel(99)));
+        assert_eq!((list.len(), list.overflowed()), (Intents::CAPACITY, 1));
+        assert_eq!(list.get(3), Some(cancel(3)));
+        assert!(list.iter().eq((0..Intents::CAPACITY as u32).map(cancel)));
+        list.clear();
+        assert!(list.is_empty() && list.get(0).is_none() && list.iter().next().is_none());
+        assert_eq!(list.overflowed(), 1);
+    }
+}

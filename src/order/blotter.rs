@@ -1,0 +1,626 @@
+//! Open orders, positions and exposure, kept from what the venue replies and not from what we hope.
+//!
+//! An order counts as open from the moment it is cleared for sending. It stops counting when a reply says that it was
+//! rejected, cancelled or fully executed, or when it is released because it could not be sent.
+//!
+//! # Replacements
+//! The quantity of an OUCH 5.0 replacement is the total of the chain, executed shares included; the quantity of the
+//! `Replaced` reply is what is left exposed. Until that reply, either order may trade, so a chain with an unanswered
+//! replacement holds `max(old total, new total) − executed` shares, valued at the higher of the two prices: the old order
+//! keeps its own open shares and the replacement holds the surplus. One replacement of a chain may be unanswered.
+//! When an order ends before its replacement is answered, the replacement can no longer succeed and is dropped.
+//!
+//! # Replies that do not fit
+//! | reply | what is done |
+//! |---|---|
+//! | for a `user_ref_num` never given out | `unknown_replies` |
+//! | for an order that has ended | `late_replies` |
+//! | execution or broken trade that no order or trade of ours explains | as above, and the blotter is [uncertain](Blotter::uncertain) |
+//! | `Accepted` again, `Replaced` again, the same match number again for the same order | `duplicates`, no effect |
+//! | execution larger than what is open | position moves by what the venue says, the order ends, `over_executions` |
+//! | cancel larger than what is open | the order ends, `over_cancels` |
+//! | accepted or exposed quantity other than asked | the venue's number holds, `quantity_differs` |
+//! | anything else out of order | `unexpected`, no effect |
+//!
+//! All memory is taken in [`Blotter::new`]; every call takes constant time.
+
+use super::event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce};
+use super::table::{FixedTable, RecentTable};
+use crate::market::{Price, Side};
+
+mod counters;
+mod holding;
+
+pub use counters::BlotterCounters;
+pub use holding::Holding;
+
+/// Sizes of a blotter.
+#[derive(Clone, Copy, Debug)]
+pub struct BlotterLimits {
+    /// Locates `0 .. locates` are known.
+    pub locates: u32,
+    /// Chains of orders that may be open at once.
+    pub orders: u32,
+    /// Executions remembered, so that a broken trade can be undone and a repeated one recognised.
+    pub fills: u32,
+}
+
+/// One order at the venue or on its way there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// Instrument.
+    pub locate: u16,
+    /// Side.
+    pub side: Side,
+    /// Marked as a short sale.
+    pub short: bool,
+    /// How long it may rest.
+    pub time_in_force: TimeInForce,
+    /// Limit price.
+    pub price: Price,
+    /// Shares of the whole chain: executed ones and open ones.
+    pub total: u64,
+    /// Shares of the whole chain that have traded.
+    pub executed: u64,
+    /// The venue has answered.
+    pub accepted: bool,
+    /// A cancel of ours is unanswered.
+    pub cancel_sent: bool,
+    /// The unanswered replacement of this order.
+    pub replaced_by: Option<u32>,
+    /// The order that this one is to replace, while that is unanswered.
+    pub replaces: Option<u32>,
+    held_shares: u64,
+    held_value: u128,
+}
+
+impl OpenOrder {
+    /// Shares that may still trade under this order.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.total.saturating_sub(self.executed)
+    }
+
+    /// True while an entry, a replacement or a cancel is unanswered.
+    #[must_use]
+    pub const fn pending(&self) -> bool {
+        !self.accepted || self.cancel_sent || self.replaced_by.is_some() || self.replaces.is_some()
+    }
+}
+
+/// An execution as remembered.
+#[derive(Clone, Copy, Debug)]
+struct Fill {
+    locate: u16,
+    side: Side,
+    shares: u32,
+    broken: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Blotter {
+    orders: FixedTable<u32, OpenOrder>,
+    fills: RecentTable<(u32, u64), Fill>,
+    holdings: Box<[Holding]>,
+    /// Orders that are not unanswered replacements: one a chain.
+    chains: u32,
+    limit: u32,
+    highest: u32,
+    open_value: u128,
+    position_value: u128,
+    uncertain: bool,
+    counters: BlotterCounters,
+}
+
+impl Blotter {
+    /// Reserves and touches all memory.
+    #[must_use]
+    pub fn new(limits: BlotterLimits) -> Self {
+        Self {
+            // Each chain may have one replacement under way.
+            orders: FixedTable::new(limits.orders as usize * 2),
+            fills: RecentTable::new(limits.fills as usize),
+            holdings: vec![Holding::default(); limits.locates as usize].into_boxed_slice(),
+            chains: 0,
+            limit: limits.orders,
+            highest: 0,
+            open_value: 0,
+            position_value: 0,
+            uncertain: false,
+            counters: BlotterCounters::default(),
+        }
+    }
+
+    /// What we hold and may come to hold in an instrument; all zero for an unknown locate.
+    #[must_use]
+    pub fn holding(&self, locate: u16) -> Holding {
+        self.holdings.get(usize::from(locate)).copied().unwrap_or_default()
+    }
+
+    /// An open order, or an unanswered replacement.
+    #[must_use]
+    pub fn order(&self, user_ref_num: u32) -> Option<&OpenOrder> {
+        self.orders.get(user_ref_num)
+    }
+
+    /// All open orders and unanswered replacements, in no order. Walks the whole table: not for the hot path.
+    pub fn orders(&self) -> impl Iterator<Item = (u32, &OpenOrder)> {
+        self.orders.iter()
+    }
+
+    /// Chains of orders that are open.
+    #[must_use]
+    pub const fn open_orders(&self) -> u32 {
+        self.chains
+    }
+
+    /// True where no further order can be reserved.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.chains >= self.limit
+    }
+
+    /// Worst case of all open orders at their limit prices, in 1/10,000.
+    #[must_use]
+    pub const fn open_value(&self) -> u128 {
+        self.open_value
+    }
+
+    /// Sum over the instruments of `|position| ×` the price of the latest execution in it, in 1/10,000.
+    #[must_use]
+    pub const fn position_value(&self) -> u128 {
+        self.position_value
+    }
+
+    /// Open orders and positions together, in 1/10,000.
+    #[must_use]
+    pub const fn gross_value(&self) -> u128 {
+        self.open_value + self.position_value
+    }
+
+    /// True since a reply was lost, or moved a position that could not be told: positions may be wrong.
+    #[must_use]
+    pub const fn uncertain(&self) -> bool {
+        self.uncertain
+    }
+
+    /// Positions can no longer be told apart from wrong ones.
+    pub(crate) const fn doubt(&mut self) {
+        self.uncertain = true;
+    }
+
+    /// Somebody compared the positions with the venue's: they are right now.
+    pub const fn reconciled(&mut self) {
+        self.uncertain = false;
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn counters(&self) -> &BlotterCounters {
+        &self.counters
+    }
+
+    /// Sets a position from outside (start of day, reconciliation); false for an unknown locate.
+    pub fn set_position(&mut self, locate: u16, position: i64, price: Price) -> bool {
+        self.with_holding(locate, |holding| {
+            holding.position = position;
+            holding.mark = price;
+        })
+    }
+
+    /// Changes a holding and keeps the sum of the values in step.
+    fn with_holding(&mut self, locate: u16, change: impl FnOnce(&mut Holding)) -> bool {
+        let Some(holding) = self.holdings.get_mut(usize::from(locate)) else { return false };
+        let before = holding.value();
+        change(holding);
+        self.position_value = self.position_value - before + holding.value();
+        true
+    }
+
+    /// Counts a new order as open; false where there is no room or the locate is unknown.
+    pub(crate) fn reserve(&mut self, user_ref_num: u32, order: NewOrder) -> bool {
+        if self.is_full() || usize::from(order.locate) >= self.holdings.len() {
+            return false;
+        }
+        let entry = OpenOrder {
+            locate: order.locate,
+            side: order.side,
+            short: order.short,
+            time_in_force: order.time_in_force,
+            price: order.price,
+            total: u64::from(order.shares),
+            executed: 0,
+            accepted: false,
+            cancel_sent: false,
+            replaced_by: None,
+            replaces: None,
+            held_shares: 0,
+            held_value: 0,
+        };
+        if !self.orders.insert(user_ref_num, entry) {
+            return false;
+        }
+        self.chains += 1;
+        self.highest = self.highest.max(user_ref_num);
+        self.weigh(user_ref_num);
+        true
+    }
+
+    /// Counts a replacement as under way; `total` is of the whole chain. False where the order is gone, busy, or
+    /// there is no room.
+    pub(crate) fn reserve_replacement(
+        &mut self,
+        original: u32,
+        user_ref_num: u32,
+        total: u64,
+        price: Price,
+    ) -> bool {
+        let Some(old) = self.orders.get(original).copied() else { return false };
+        if old.pending() {
+            return false;
+        }
+        let entry = OpenOrder {
+            price,
+            total,
+            accepted: false,
+            replaces: Some(original),
+            held_shares: 0,
+            held_value: 0,
+            ..old
+        };
+        if !self.orders.insert(user_ref_num, entry) {
+            return false;
+        }
+        if let Some(old) = self.orders.get_mut(original) {
+            old.replaced_by = Some(user_ref_num);
+        }
+        self.highest = self.highest.max(user_ref_num);
+        self.weigh(user_ref_num);
+        self.weigh(original);
+        true
+    }
+
+    /// Notes that a cancel is under way (or, with `false`, that it could not be sent).
+    pub(crate) fn mark_cancel(&mut self, user_ref_num: u32, sent: bool) {
+        if let Some(order) = self.orders.get_mut(user_ref_num) {
+            order.cancel_sent = sent;
+        }
+    }
+
+    /// Takes back an order or a replacement that could not be sent. Without effect once the venue has answered.
+    pub(crate) fn release(&mut self, user_ref_num: u32) {
+        if self.orders.get(user_ref_num).is_some_and(|order| !order.accepted) {
+            self.withdraw(user_ref_num);
+        }
+    }
+
+    /// Applies one event. `None` where it concerns no order of ours, or was a repetition.
+    pub fn apply(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
+        match event.kind {
+            OrderEventKind::Lost { messages } => {
+                self.counters.lost_messages += messages;
+                self.uncertain = true;
+                return None;
+            }
+            OrderEventKind::System { .. } | OrderEventKind::NextUserRef { .. } | OrderEventKind::Other => {
+                return None;
+            }
+            OrderEventKind::Broken { match_number, .. } => return self.on_broken(event, match_number),
+            OrderEventKind::Executed { match_number, .. }
+                if self.fills.get((event.user_ref_num, match_number)).is_some() =>
+            {
+                self.counters.duplicates += 1;
+                return None;
+            }
+            _ => {}
+        }
+        let id = event.user_ref_num;
+        let Some(order) = self.orders.get(id).copied() else {
+            self.count_stranger(event);
+            return None;
+        };
+        let live = match event.kind {
+            OrderEventKind::Accepted { shares, price, live, .. } => {
+                self.on_accepted(id, &order, shares, price, live)
+            }
+            OrderEventKind::Executed { shares, price, match_number, .. } => {
+                self.on_executed(id, &order, shares, price, match_number)
+            }
+            OrderEventKind::Canceled { shares, .. } => self.on_canceled(id, &order, shares),
+            OrderEventKind::Rejected { .. } => self.on_rejected(id, &order),
+            OrderEventKind::Replaced { original, shares, price, live, .. } => {
+                self.on_replaced(id, &order, original, shares, price, live)
+            }
+            OrderEventKind::CancelReject => {
+                self.counters.cancel_rejects += 1;
+                self.mark_cancel(id, false);
+                Some(id)
+            }
+            OrderEventKind::PriorityUpdate { price, .. } => {
+                self.change(id, |order| order.price = price);
+                Some(id)
+            }
+            OrderEventKind::Modified { shares } => self.on_modified(id, shares),
+            _ => Some(id),
+        };
+        Some(self.update(event, &order, live))
+    }
+
+    /// What the strategy hears; `live` is the order of the chain that is still there.
+    fn update(&self, event: &OrderEvent, order: &OpenOrder, live: Option<u32>) -> OrderUpdate {
+        // An event of an unanswered replacement is about the order that it is to replace.
+        let live = live.map(|id| self.orders.get(id).and_then(|o| o.replaces).unwrap_or(id));
+        let state = match live.and_then(|id| Some((id, self.orders.get(id)?))) {
+            None => OrderState::Closed,
+            Some((id, now)) => OrderState::Open {
+                order: id,
+                shares: u32::try_from(now.open()).unwrap_or(u32::MAX),
+                price: now.price,
+                pending: now.pending(),
+            },
+        };
+        let position = self.holding(order.locate).position;
+        OrderUpdate { event: *event, locate: order.locate, side: order.side, position, state }
+    }
+
+    fn count_stranger(&mut self, event: &OrderEvent) {
+        if event.user_ref_num == 0 || event.user_ref_num > self.highest {
+            self.counters.unknown_replies += 1;
+        } else {
+            self.counters.late_replies += 1;
+        }
+        if matches!(event.kind, OrderEventKind::Executed { .. }) {
+            self.counters.unexplained_trades += 1;
+            self.uncertain = true;
+        }
+    }
+
+    fn on_accepted(
+        &mut self,
+        id: u32,
+        order: &OpenOrder,
+        shares: u32,
+        price: Price,
+        live: bool,
+    ) -> Option<u32> {
+        if order.replaces.is_some() {
+            self.counters.unexpected += 1;
+            return Some(id);
+        }
+        if order.accepted {
+            self.counters.duplicates += 1;
+            return Some(id);
+        }
+        self.counters.accepted += 1;
+        let shares = u64::from(shares);
+        self.counters.quantity_differs += u64::from(shares != order.total);
+        self.change(id, |order| {
+            order.accepted = true;
+            order.total = shares;
+            order.price = price;
+        });
+        self.keep_if(id, live)
+    }
+
+    fn on_executed(
+        &mut self,
+        id: u32,
+        order: &OpenOrder,
+        shares: u32,
+        price: Price,
+        match_number: u64,
+    ) -> Option<u32> {
+        if shares == 0 {
+            self.counters.unexpected += 1;
+            return Some(id);
+        }
+        let OpenOrder { locate, side, .. } = *order;
+        self.promote(id);
+        self.counters.executed += 1;
+        self.counters.executed_shares += u64::from(shares);
+        self.with_holding(locate, |holding| {
+            holding.trade(side, shares, false);
+            holding.mark = price;
+        });
+        self.fills.insert((id, match_number), Fill { locate, side, shares, broken: false });
+        let mut over = false;
+        self.change(id, |order| {
+            order.accepted = true;
+            order.executed += u64::from(shares);
+            over = order.executed > order.total;
+            order.total = order.total.max(order.executed);
+        });
+        self.counters.over_executions += u64::from(over);
+        self.keep_if(id, true)
+    }
+
+    fn on_canceled(&mut self, id: u32, order: &OpenOrder, shares: u32) -> Option<u32> {
+        if shares == 0 {
+            self.counters.unexpected += 1;
+            return Some(id);
+        }
+        self.promote(id);
+        self.counters.canceled += 1;
+        let (shares, open) = (u64::from(shares), self.orders.get(id).map_or(order.open(), OpenOrder::open));
+        self.counters.over_cancels += u64::from(shares > open);
+        self.change(id, |order| {
+            order.accepted = true;
+            order.total -= shares.min(open);
+        });
+        self.keep_if(id, true)
+    }
+
+    fn on_rejected(&mut self, id: u32, order: &OpenOrder) -> Option<u32> {
+        if order.accepted {
+            self.counters.unexpected += 1;
+            return Some(id);
+        }
+        self.counters.rejected += 1;
+        self.withdraw(id);
+        order.replaces
+    }
+
+    fn on_replaced(
+        &mut self,
+        id: u32,
+        order: &OpenOrder,
+        original: u32,
+        shares: u32,
+        price: Price,
+        live: bool,
+    ) -> Option<u32> {
+        if order.replaces != Some(original) {
+            if order.accepted {
+                self.counters.duplicates += 1;
+            } else {
+                self.counters.unexpected += 1;
+            }
+            return Some(id);
+        }
+        self.counters.replaced += 1;
+        self.promote(id);
+        let shares = u64::from(shares);
+        let asked = self.orders.get(id).map_or(0, OpenOrder::open);
+        self.counters.quantity_differs += u64::from(shares != asked);
+        self.change(id, |order| {
+            order.total = order.executed + shares;
+            order.price = price;
+        });
+        self.keep_if(id, live)
+    }
+
+    fn on_modified(&mut self, id: u32, shares: u32) -> Option<u32> {
+        self.promote(id);
+        self.change(id, |order| {
+            order.accepted = true;
+            order.total = order.executed + u64::from(shares);
+        });
+        self.keep_if(id, true)
+    }
+
+    fn on_broken(&mut self, event: &OrderEvent, match_number: u64) -> Option<OrderUpdate> {
+        let Some(fill) = self.fills.get_mut((event.user_ref_num, match_number)) else {
+            self.count_stranger(event);
+            self.counters.unexplained_trades += 1;
+            self.uncertain = true;
+            return None;
+        };
+        if fill.broken {
+            self.counters.duplicates += 1;
+            return None;
+        }
+        fill.broken = true;
+        let Fill { locate, side, shares, .. } = *fill;
+        self.counters.broken += 1;
+        self.with_holding(locate, |holding| holding.trade(side, shares, true));
+        let position = self.holding(locate).position;
+        Some(OrderUpdate { event: *event, locate, side, position, state: OrderState::Unaffected })
+    }
+
+    /// The replacement `id` has taken the place of its original, whether or not the reply that says so was seen.
+    fn promote(&mut self, id: u32) {
+        let Some(original) = self.orders.get(id).and_then(|order| order.replaces) else { return };
+        let executed = self.orders.get(original).map_or(0, |order| order.executed);
+        self.drop_entry(original);
+        if let Some(order) = self.orders.get_mut(id) {
+            order.replaces = None;
+            order.accepted = true;
+            order.executed = executed;
+            order.total = order.total.max(executed);
+        }
+        self.weigh(id);
+    }
+
+    /// Removes an unanswered order or replacement as if it had never been sent.
+    fn withdraw(&mut self, id: u32) {
+        let Some(order) = self.orders.get(id).copied() else { return };
+        if let Some(original) = order.replaces {
+            self.drop_entry(id);
+            if let Some(old) = self.orders.get_mut(original) {
+                old.replaced_by = None;
+            }
+            self.weigh(original);
+        } else {
+            self.close(id);
+        }
+    }
+
+    /// Ends the chain of `id` unless it is live and has open shares. Returns what is left of it.
+    fn keep_if(&mut self, id: u32, live: bool) -> Option<u32> {
+        if live && self.orders.get(id).is_some_and(|order| order.open() > 0) {
+            return Some(id);
+        }
+        self.close(id);
+        None
+    }
+
+    /// Ends the chain of `id`, with the replacement that can now no longer succeed.
+    fn close(&mut self, id: u32) {
+        if let Some(replacement) = self.orders.get(id).and_then(|order| order.replaced_by) {
+            self.drop_entry(replacement);
+        }
+        if self.orders.get(id).is_some() {
+            self.drop_entry(id);
+            self.chains -= 1;
+        }
+    }
+
+    /// Removes one entry and what it held.
+    fn drop_entry(&mut self, id: u32) {
+        if let Some(order) = self.orders.remove(id) {
+            self.hold(order.locate, order.side, (order.held_shares, order.held_value), (0, 0));
+        }
+    }
+
+    /// Changes an order, then what it and its replacement hold.
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut OpenOrder)) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        change(order);
+        let replacement = order.replaced_by;
+        self.weigh(id);
+        if let Some(replacement) = replacement {
+            self.weigh(replacement);
+        }
+    }
+
+    /// Computes afresh what an entry holds.
+    fn weigh(&mut self, id: u32) {
+        let Some(order) = self.orders.get(id).copied() else { return };
+        let other = order.replaces.or(order.replaced_by).and_then(|other| self.orders.get(other));
+        let (shares, price) = match (order.replaces, other) {
+            (Some(_), Some(original)) => (order.total.saturating_sub(original.total), order.price),
+            (None, Some(replacement)) => (order.open(), order.price.max(replacement.price)),
+            (_, None) => (order.open(), order.price),
+        };
+        let value = u128::from(shares) * u128::from(price.0);
+        self.hold(order.locate, order.side, (order.held_shares, order.held_value), (shares, value));
+        if let Some(order) = self.orders.get_mut(id) {
+            order.held_shares = shares;
+            order.held_value = value;
+        }
+    }
+
+    /// Moves the sums from what an entry held to what it holds.
+    fn hold(&mut self, locate: u16, side: Side, before: (u64, u128), after: (u64, u128)) {
+        if let Some(holding) = self.holdings.get_mut(usize::from(locate)) {
+            let open = holding.open_mut(side);
+            *open = *open - before.0 + after.0;
+        }
+        self.open_value = self.open_value - before.1 + after.1;
+    }
+}
+
+/// What [`Blotter::reserve`] needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewOrder {
+    pub(crate) locate: u16,
+    pub(crate) side: Side,
+    pub(crate) short: bool,
+    pub(crate) shares: u32,
+    pub(crate) price: Price,
+    pub(crate) time_in_force: TimeInForce,
+}
+
+#[cfg(test)]
+mod tests;
