@@ -25,10 +25,12 @@ pub mod board;
 pub mod desk;
 pub mod route;
 pub mod stamp;
+pub mod worker;
 
-use board::Board;
+use board::{Board, Tally};
 use desk::{Desk, DeskParts};
 use route::{Route, RouteCounters, Routes};
+use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;
@@ -204,7 +206,11 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         self.next_tick = now.wrapping_add(self.tick_ticks);
         self.stream.on_tick(now, &mut self.desk);
         // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
-        self.desk.risk.set_armed(self.switches.armed.load(Ordering::Relaxed));
+        if self.switches.armed.load(Ordering::Relaxed) {
+            self.desk.risk.arm();
+        } else {
+            self.desk.risk.disarm();
+        }
         self.desk.on_timer(now);
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
@@ -223,6 +229,32 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         self.counters.segmented = drops.segmented;
         self.counters.truncated = drops.truncated;
         self.counters.samples_dropped = self.desk.stamps.dropped();
-        self.board.publish(&self.desk, &self.stream, &self.rejects, &self.unwanted, &self.counters);
+        let tally = self.tally();
+        self.board.publish(&self.desk, &tally);
+    }
+
+    fn tally(&self) -> Tally {
+        Tally {
+            looped: self.counters,
+            rejects: self.rejects,
+            unwanted: self.unwanted,
+            stream: *self.stream.counters(),
+            ..self.desk.tally()
+        }
+    }
+
+    /// What is left when the loop has ended.
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        let tally = self.tally();
+        let Desk { books, risk, .. } = self.desk;
+        let locates = u16::try_from(books.limits().locates - 1).unwrap_or(u16::MAX);
+        let positions = (0..=locates)
+            .filter_map(|locate| {
+                let position = risk.blotter().holding(locate).position;
+                books.symbol(locate).filter(|_| position != 0).map(|symbol| (symbol, position))
+            })
+            .collect();
+        Finished { books, tally, positions }
     }
 }

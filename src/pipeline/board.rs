@@ -10,9 +10,9 @@ use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
-use crate::feed::{Stream, StreamCounters};
+use crate::feed::StreamCounters;
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
-use crate::order::Session;
+use crate::order::{Session, SessionCounters};
 use crate::order::blotter::BlotterCounters;
 use crate::risk::{Risk, RiskCounters};
 use crate::stats::publish::{self, Publisher, Reader};
@@ -46,6 +46,8 @@ pub struct Tally {
     pub risk: RiskCounters,
     /// Open orders and positions.
     pub blotter: BlotterCounters,
+    /// The order session.
+    pub session: SessionCounters,
 }
 
 impl Tally {
@@ -65,6 +67,7 @@ impl Tally {
             .chain(group("desk", self.desk.rows()))
             .chain(group("risk", self.risk.rows()))
             .chain(group("orders", self.blotter.rows()))
+            .chain(group("session", self.session.rows()))
     }
 }
 
@@ -137,25 +140,12 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
 }
 
 impl Board {
-    /// Stores everything as it is now.
+    /// Stores `tally` and the watched books of `desk` as they are now.
     pub(super) fn publish<T, S, O: Session>(
         &mut self,
         desk: &Desk<T, S, O>,
-        stream: &Stream,
-        rejects: &RejectCounters,
-        unwanted: &RouteCounters,
-        looped: &LoopCounters,
+        tally: &Tally,
     ) {
-        let tally = Tally {
-            looped: *looped,
-            rejects: *rejects,
-            unwanted: *unwanted,
-            stream: *stream.counters(),
-            books: *desk.books.counters(),
-            desk: desk.counters,
-            risk: *desk.risk.counters(),
-            blotter: *desk.risk.blotter().counters(),
-        };
         self.tally.publish(tally.rows().map(|(_, _, value)| value));
 
         let Self { books: publisher, watch, asked, .. } = self;

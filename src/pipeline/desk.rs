@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::board::Tally;
 use super::stamp::Stamps;
 use crate::book::Books;
 use crate::feed::{self, Sink};
@@ -131,8 +132,21 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
                 strategy.on_order(&update, intents);
             }
         });
+        self.risk.set_session_healthy(self.session.healthy());
         if !self.intents.is_empty() {
             self.act_on_replies();
+        }
+    }
+
+    /// The part of a worker's tally that the desk counts; the caller fills in the rest.
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            books: *self.books.counters(),
+            desk: self.counters,
+            risk: *self.risk.counters(),
+            blotter: *self.risk.blotter().counters(),
+            session: *self.session.counters(),
+            ..Tally::default()
         }
     }
 

@@ -13,7 +13,7 @@ use crate::wire::frame::UdpDatagram;
 pub struct LineAddress {
     /// Multicast group and UDP port.
     pub group: SocketAddrV4,
-    /// 802.1Q tag that the frames must carry; `None` = tag or no tag is not looked at.
+    /// 802.1Q VLAN of its frames; `None` = untagged.
     pub vlan: Option<u16>,
     /// The only sender that is believed; `None` = any.
     pub source: Option<Ipv4Addr>,
@@ -26,6 +26,8 @@ pub struct OrderAddress {
     pub local: SocketAddrV4,
     /// The venue's end: replies come from it.
     pub gateway: SocketAddrV4,
+    /// 802.1Q VLAN of its frames; `None` = untagged.
+    pub vlan: Option<u16>,
 }
 
 /// Where a datagram belongs.
@@ -48,7 +50,7 @@ pub enum Unwanted {
     Source,
     /// A line's group and port, with another VLAN tag or none.
     Vlan,
-    /// Unicast that is not a reply of the gateway to our order port.
+    /// Unicast that is not a reply of the gateway to our order port, in the gateway's VLAN.
     Unicast,
 }
 
@@ -123,6 +125,7 @@ impl Routes {
         match &self.orders {
             Some(orders)
                 if to == orders.local
+                    && datagram.vlan == orders.vlan
                     && datagram.src == *orders.gateway.ip()
                     && datagram.src_port == orders.gateway.port() =>
             {
@@ -137,7 +140,7 @@ impl Routes {
         if address.source.is_some_and(|source| source != datagram.src) {
             return Route::Unwanted(Unwanted::Source);
         }
-        if address.vlan.is_some() && address.vlan != datagram.vlan {
+        if address.vlan != datagram.vlan {
             return Route::Unwanted(Unwanted::Vlan);
         }
         Route::Line(line)

@@ -1,18 +1,19 @@
 //! How long each stage of the loop takes: stamped on the hot side, counted on the control side.
 //!
-//! The loop fills one [`StageSample`] for each packet (or for each order) with the TSC at the end of every stage that it
+//! The loop fills one [`StageSample`] for each message with the TSC at the end of every stage that it
 //! went through, and pushes it into a bounded single-producer ring. The control thread drains the ring into one
 //! histogram a stage. The loop never waits: a full ring costs the sample and is counted ([`StageRecorder::dropped`]).
 //!
 //! ```text
-//!  rx ──decode──▶ Decoded ──book──▶ Booked ──strategy──▶ Decided ──risk──▶ Checked ──tx──▶ Sent
-//!  └──────────────────────────────────── rx→tx ────────────────────────────────────────────────┘
+//!  rx ─wait▶ Begun ─decode▶ Decoded ─book▶ Booked ─strategy▶ Decided ─risk▶ Checked ─tx▶ Sent
+//!  └──────────────────────────────────── rx→tx ─────────────────────────────────────────────┘
 //! ```
 //!
 //! A stage lasts from the last stamp before it to its own. A packet that ends early (no order, or a refused one) leaves
 //! the later stamps unset and counts only in the stages that it reached. `rx` is the moment the caller says it is:
 //! the loop uses the TSC right after the poll that returned the frame, so the time on the NIC and in its ring is *not*
-//! included, and a frame late in a burst includes its wait behind the earlier ones. Each stage includes one TSC read, whose
+//! included. A message late in a packet or burst waits behind the earlier ones: that is a stage of its own, so that the others
+//! show what the work costs. Each stage includes one TSC read, whose
 //! cost [`StageHistograms::read_cost_ns`] states.
 
 use hdrhistogram::Histogram;
@@ -24,19 +25,21 @@ use super::clock::Clock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stamp {
-    /// Headers, sequence and messages are checked and decoded.
-    Decoded = 0,
-    /// The book holds what they said.
-    Booked = 1,
+    /// The message's turn has come: what was received before it is done.
+    Begun = 0,
+    /// Its headers and sequence are checked, and it is decoded.
+    Decoded = 1,
+    /// The book holds what it said.
+    Booked = 2,
     /// The strategy has said what it wants.
-    Decided = 2,
+    Decided = 3,
     /// Risk has cleared or refused it.
-    Checked = 3,
+    Checked = 4,
     /// `send` has returned: the NIC's doorbell was rung.
-    Sent = 4,
+    Sent = 5,
 }
 
-const STAMPS: usize = 5;
+const STAMPS: usize = 6;
 
 /// A stamp that was not reached.
 const UNSET: u32 = u32::MAX;
@@ -114,32 +117,36 @@ impl StageRecorder {
     }
 }
 
-/// What is measured: the five stages and the whole way.
+/// What is measured: the six stages and the whole way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
-    /// Reception to decoded.
-    Decode = 0,
+    /// Reception to begun.
+    Wait = 0,
+    /// Begun to decoded.
+    Decode = 1,
     /// Decoded to booked.
-    Book = 1,
+    Book = 2,
     /// Booked to decided.
-    Strategy = 2,
+    Strategy = 3,
     /// Decided to checked.
-    Risk = 3,
+    Risk = 4,
     /// Checked to sent.
-    Tx = 4,
-    /// Reception to sent, for passes that sent something.
-    RxToTx = 5,
+    Tx = 5,
+    /// Reception to sent, for messages that sent something.
+    RxToTx = 6,
 }
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Self; 6] = [Self::Decode, Self::Book, Self::Strategy, Self::Risk, Self::Tx, Self::RxToTx];
+    pub const ALL: [Self; 7] =
+        [Self::Wait, Self::Decode, Self::Book, Self::Strategy, Self::Risk, Self::Tx, Self::RxToTx];
 
     /// The name as tables print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Wait => "wait",
             Self::Decode => "decode",
             Self::Book => "book",
             Self::Strategy => "strategy",
@@ -192,7 +199,7 @@ pub struct StageHistograms {
     ring: Consumer<StageSample>,
     clock: Clock,
     /// In the order of [`Stage::ALL`], in ns.
-    histograms: [Histogram<u64>; 6],
+    histograms: [Histogram<u64>; 7],
 }
 
 impl StageHistograms {
@@ -224,6 +231,7 @@ impl StageHistograms {
     /// Counts one sample without the ring: for replays and tests.
     pub fn add(&mut self, sample: &StageSample) {
         const STAMPED: [(Stage, Stamp); STAMPS] = [
+            (Stage::Wait, Stamp::Begun),
             (Stage::Decode, Stamp::Decoded),
             (Stage::Book, Stamp::Booked),
             (Stage::Strategy, Stamp::Decided),
@@ -272,7 +280,7 @@ impl StageHistograms {
 
     /// The whole table, in the order of the loop.
     #[must_use]
-    pub fn rows(&self) -> [StageRow; 6] {
+    pub fn rows(&self) -> [StageRow; 7] {
         Stage::ALL.map(|stage| self.row(stage))
     }
 
@@ -316,6 +324,7 @@ mod tests {
         recorder.record(sample(
             1_000,
             &[
+                (Stamp::Begun, 1_004),
                 (Stamp::Decoded, 1_010),
                 (Stamp::Booked, 1_030),
                 (Stamp::Decided, 1_060),
@@ -326,7 +335,7 @@ mod tests {
         assert_eq!(histograms.drain(), 1);
         let max = histograms.rows().map(|row| (row.name, row.count, row.max));
         let parts =
-            [("decode", 10), ("book", 20), ("strategy", 30), ("risk", 40), ("tx", 50), ("rx_to_tx", 150)];
+            [("wait", 4), ("decode", 6), ("book", 20), ("strategy", 30), ("risk", 40), ("tx", 50), ("rx_to_tx", 150)];
         assert_eq!(max, parts.map(|(name, ns)| (name, 1, ns)));
     }
 
@@ -334,7 +343,7 @@ mod tests {
     fn a_pass_that_ends_early_counts_where_it_came() {
         let (_, mut histograms) = stages(1, gigahertz());
         histograms.add(&sample(0, &[(Stamp::Decoded, 5), (Stamp::Decided, 25)]));
-        assert_eq!(histograms.rows().map(|row| row.count), [1, 0, 1, 0, 0, 0]);
+        assert_eq!(histograms.rows().map(|row| row.count), [0, 1, 0, 1, 0, 0, 0]);
         // The stage that was skipped is part of the next one, not lost.
         assert_eq!(histograms.row(Stage::Strategy).max, 20);
         assert_eq!(histograms.row(Stage::Tx).cells(), ["tx", "0", "-", "-", "-", "-", "-", "-"]);

@@ -1,0 +1,240 @@
+//! From a configuration to a worker that runs, and from a worker that ran to what it leaves.
+//!
+//! [`assemble`] makes all parts on the calling thread (that is where memory is reserved and mistakes are reported);
+//! [`Worker::run`] puts them together with the queues on the lcore that polls.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use super::board::{self, BoardReader, Tally, Watch};
+use super::desk::{DeskParts, Universe};
+use super::route::{LineAddress, OrderAddress, Routes};
+use super::stamp::Stamps;
+use super::{Parts, Pipeline, Switches};
+use crate::book::{Books, LimitError, Limits};
+use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
+use crate::feed::{Stream, StreamConfig};
+use crate::market::{Price, Symbol};
+use crate::nic::{RxQueue, TxQueue};
+use crate::order::closed::ClosedSession;
+use crate::order::ouch::OuchProfile;
+use crate::order::template::{FrameAddressing, TemplateError};
+use crate::order::wutf::WutfSession;
+use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
+use crate::stats::clock::{Clock, ClockError};
+use crate::stats::stages::{StageHistograms, stages};
+use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
+use crate::strategy::Observer;
+
+/// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
+const SAMPLES: usize = 1 << 16;
+
+/// Watched books where the configuration lists no instruments.
+const WATCHED: usize = 8;
+
+/// Why no worker could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// The books' limits.
+    #[error("books: {0}")]
+    Books(#[from] LimitError),
+    /// The risk limits.
+    #[error("risk limits: {0}")]
+    Risk(#[from] LimitsError),
+    /// The order frames.
+    #[error("gateway: {0}")]
+    Template(#[from] TemplateError),
+    /// The clock.
+    #[error("clock: {0}")]
+    Clock(#[from] ClockError),
+}
+
+/// A worker whose parts are made and whose queues are not.
+pub enum Worker {
+    /// Keeps books and never acts.
+    Books(Box<Parts<Observer, ClosedSession>>),
+    /// Trades on imbalance over the UDP test framing.
+    Imbalance(Box<Parts<Imbalance, WutfSession>>),
+}
+
+/// What the control thread holds of a worker.
+pub struct Handles {
+    /// Its counters and watched books.
+    pub board: BoardReader,
+    /// Its stage latencies.
+    pub stages: StageHistograms,
+    /// Its switches.
+    pub switches: Arc<Switches>,
+    /// The clock that it uses.
+    pub clock: Clock,
+}
+
+/// What a worker leaves when it has ended.
+pub struct Finished {
+    /// The books as they were last.
+    pub books: Books,
+    /// All counters.
+    pub tally: Tally,
+    /// Instruments in which something was traded or is held: ticker, position in shares.
+    pub positions: Vec<(Symbol, i64)>,
+}
+
+/// The limits of the books that `config` asks for.
+#[must_use]
+pub fn book_limits(config: &Config) -> Limits {
+    Limits {
+        // Locate 0 names no instrument and has its place all the same.
+        locates: config.book.max_locates.max(2),
+        orders: config.book.max_orders,
+        levels: config.book.max_levels,
+    }
+}
+
+/// What belongs where, after `config`.
+#[must_use]
+pub fn routes(config: &Config) -> Routes {
+    let line = |line: &Line| LineAddress {
+        group: SocketAddrV4::new(line.group, line.port),
+        vlan: line.vlan,
+        source: line.source,
+    };
+    let orders = config.gateway.as_ref().map(|gateway| OrderAddress {
+        local: SocketAddrV4::new(gateway.local_ip, gateway.local_port),
+        gateway: SocketAddrV4::new(gateway.ip, gateway.port),
+        vlan: gateway.vlan,
+    });
+    Routes::new(line(&config.feed.line_a), config.feed.line_b.as_ref().map(line), orders)
+}
+
+/// How the stream is to be put in order, after `config`.
+#[must_use]
+pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
+    let ticks = |duration: std::time::Duration| {
+        clock.ticks(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    };
+    StreamConfig {
+        window_packets: usize::from(config.feed.reorder_packets),
+        max_payload: usize::from(config.feed.max_payload),
+        hole_wait: ticks(config.feed.reorder_wait),
+        quiet: ticks(config.feed.heartbeat_timeout),
+        both_lines: config.feed.line_b.is_some(),
+        ..StreamConfig::usual(clock.hz())
+    }
+}
+
+/// Makes a worker's parts. `port_mac` is the address of the port that orders leave by.
+///
+/// # Errors
+/// [`AssembleError`]: a limit that cannot be kept, memory that cannot be had, an address that makes no frame.
+pub fn assemble(
+    config: &Config,
+    port_mac: [u8; 6],
+    clock: Clock,
+) -> Result<(Worker, Handles), AssembleError> {
+    let switches = Arc::new(Switches::default());
+    // SYNC POINT: relaxed; nobody else has the switches yet.
+    switches.armed.store(config.risk.armed, std::sync::atomic::Ordering::Relaxed);
+    let watch = match &config.instruments {
+        Instruments::Listed(symbols) if !symbols.is_empty() => Watch::Symbols(symbols.clone()),
+        _ => Watch::First(WATCHED),
+    };
+    let (board, reader) = board::board(watch);
+    let (recorder, histograms) = stages(SAMPLES, clock);
+    let stamps =
+        Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
+    let books = Books::new(book_limits(config))?;
+    let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
+    let stream = Stream::new(stream_config(config, &clock));
+    let routes = routes(config);
+    let handles =
+        Handles { board: reader, stages: histograms, switches: Arc::clone(&switches), clock };
+
+    let worker = match (config.strategy.kind, &config.gateway) {
+        (StrategyKind::Imbalance, Some(gateway)) => {
+            let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
+            let session = match gateway.framing {
+                Framing::WutfUdp => WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?,
+            };
+            let universe = match &config.instruments {
+                Instruments::All => Universe::All,
+                Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
+            };
+            let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board }))
+        }
+        (StrategyKind::None, _) | (_, None) => {
+            let session = ClosedSession::default();
+            let desk =
+                DeskParts { books, strategy: Observer, risk, session, universe: Universe::None, clock, stamps };
+            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board }))
+        }
+    };
+    Ok((worker, handles))
+}
+
+impl Worker {
+    /// Polls `rx` and sends by `tx` until the stop switch is set; to be called on the lcore that owns the queues.
+    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T) -> Finished {
+        match self {
+            Self::Books(parts) => {
+                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                pipeline.run();
+                pipeline.finish()
+            }
+            Self::Imbalance(parts) => {
+                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                pipeline.run();
+                pipeline.finish()
+            }
+        }
+    }
+}
+
+fn addressing(gateway: &Gateway, port_mac: [u8; 6]) -> FrameAddressing {
+    FrameAddressing {
+        src_mac: gateway.local_mac.unwrap_or(port_mac),
+        dst_mac: gateway.mac,
+        src_ip: gateway.local_ip,
+        dst_ip: gateway.ip,
+        src_port: gateway.local_port,
+        dst_port: gateway.port,
+        vlan: gateway.vlan,
+    }
+}
+
+fn imbalance_params(strategy: &crate::config::Strategy) -> ImbalanceParams {
+    let Price(max_spread) = strategy.max_spread;
+    ImbalanceParams {
+        entry: u32::from(strategy.entry_bp),
+        exit: u32::from(strategy.exit_bp),
+        order_shares: strategy.order_shares,
+        style: match strategy.style {
+            Style::Take => imbalance::Style::Take,
+            Style::Join => imbalance::Style::Join,
+        },
+        max_spread,
+        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
+        // The desk shows the strategy only the instruments that it may act on.
+        symbols: None,
+    }
+}
+
+fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
+    // A second's worth may leave at once: the limit is what the file says, an amount a second.
+    let rate = |per_second| Rate { per_second, burst: per_second };
+    RiskLimits {
+        max_order_shares: risk.max_order_shares,
+        max_order_value: risk.max_order_value,
+        collar_bps: u32::from(risk.collar_bp),
+        reference_collar_bps: None,
+        max_long_shares: u64::from(risk.max_position_shares),
+        max_short_shares: u64::from(risk.max_position_shares),
+        max_gross_value: risk.max_gross_value,
+        max_open_orders: risk.max_open_orders,
+        port_rate: rate(risk.max_orders_per_second),
+        symbol_rate: rate(risk.max_orders_per_second_per_symbol),
+        repeat_window_ns: u64::try_from(risk.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
+        restricted: risk.restricted.clone(),
+        fills_remembered: 1 << 16,
+    }
+}
