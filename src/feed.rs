@@ -102,7 +102,7 @@ pub struct StreamConfig {
     pub quiet: u64,
     /// Furthest that a sequence is believed to be from the expected one, in messages, `65_536 ..`.
     pub max_jump: u64,
-    /// A session first heard at or below this sequence is taken to begin at 1.
+    /// A session first heard at or below this sequence is taken to begin at 1; no more than `max_jump`.
     pub near_start: u64,
     /// Both lines are subscribed. False: only line A will ever send.
     pub both_lines: bool,
@@ -137,10 +137,12 @@ impl StreamConfig {
 
     /// With every value inside its range.
     fn clamped(self) -> Self {
+        let max_jump = self.max_jump.max(65_536);
         Self {
             window_packets: self.window_packets.min(65_536),
             max_payload: self.max_payload.clamp(20, 65_507),
-            max_jump: self.max_jump.max(65_536),
+            max_jump,
+            near_start: self.near_start.min(max_jump),
             skew_slots: self.skew_slots.min(65_536),
             lost_ranges: self.lost_ranges.clamp(1, 4_096),
             ..self

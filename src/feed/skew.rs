@@ -91,7 +91,9 @@ impl SkewMeter {
     pub(super) fn note(&mut self, line: Line, sequence: u64, tsc: u64, fresh: bool) {
         // First sequences rise in irregular steps: the golden-ratio multiplication spreads them over the places.
         let place = sequence.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift;
-        let Some(arrival) = self.arrivals.get_mut(usize::try_from(place).unwrap_or(usize::MAX)) else { return };
+        let Some(arrival) = self.arrivals.get_mut(usize::try_from(place).unwrap_or(usize::MAX)) else {
+            return;
+        };
         if arrival.sequence == sequence && arrival.line != line {
             let lag = tsc.saturating_sub(arrival.tsc);
             *arrival = Arrival::EMPTY;
