@@ -299,13 +299,11 @@ impl Blotter {
     pub fn apply(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
         match event.kind {
             OrderEventKind::Lost { messages } => {
-                self.counters.lost_messages += messages;
+                self.counters.lost_messages = self.counters.lost_messages.saturating_add(messages);
                 self.uncertain = true;
                 return None;
             }
-            OrderEventKind::System { .. } | OrderEventKind::NextUserRef { .. } | OrderEventKind::Other => {
-                return None;
-            }
+            OrderEventKind::System { .. } | OrderEventKind::NextUserRef { .. } => return None,
             OrderEventKind::Broken { match_number, .. } => return self.on_broken(event, match_number),
             OrderEventKind::Executed { match_number, .. }
                 if self.fills.get((event.user_ref_num, match_number)).is_some() =>

@@ -119,8 +119,6 @@ pub enum OrderEventKind {
         /// How many messages, as far as the sequence numbers tell.
         messages: u64,
     },
-    /// A protocol message that this version does not know; it is known not to be one of the above.
-    Other,
 }
 
 /// What one [`OrderEvent`] meant for one of our orders.

@@ -1,0 +1,234 @@
+//! Whole frames, prepared once: an order patches a few fields, adds them to a checksum of the rest, and copies the
+//! frame into the transmit buffer.
+//!
+//! A frame is Ethernet II (with one 802.1Q tag where the port is tagged), IPv4 (no options, identification 0, DF set, TTL
+//! 64: an atomic datagram needs no identification, RFC 6864), UDP with checksum, and one WUTF packet around one OUCH 5.0
+//! message. Frames shorter than the 60 bytes that Ethernet demands are filled up with zeros, so that no driver has to.
+//!
+//! The WUTF header has three bytes, so an OUCH message begins at an odd offset: what varies is summed from the even
+//! offset before it to the even offset after it.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+use super::ouch::{CANCEL, OuchProfile, side_code, time_in_force_code};
+use crate::risk::Request;
+use crate::wire::checksum::Sum;
+use crate::wire::ethernet::{self, Mac};
+use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};
+use crate::wire::ouch::{CancelOrder, EnterOrder, ReplaceOrder};
+use crate::wire::{NoRoom, ipv4, udp, wutf};
+
+/// Shortest Ethernet frame, without FCS.
+pub const SHORTEST_FRAME: usize = 60;
+
+/// Longest frame that a template holds: a tagged new order.
+pub const LONGEST_FRAME: usize = ethernet::HEADER_LEN
+    + ethernet::TAG_LEN
+    + ipv4::HEADER_LEN
+    + udp::HEADER_LEN
+    + wutf::HEADER_LEN
+    + EnterOrder::EMITTED_LEN;
+
+/// Where frames come from and go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameAddressing {
+    /// Our hardware address.
+    pub src_mac: Mac,
+    /// The gateway's, or the next hop's.
+    pub dst_mac: Mac,
+    /// Our address.
+    pub src_ip: Ipv4Addr,
+    /// The gateway's address.
+    pub dst_ip: Ipv4Addr,
+    /// Our port.
+    pub src_port: u16,
+    /// The gateway's port.
+    pub dst_port: u16,
+    /// 802.1Q identifier, `1 ..= 4094`; the upper bits of the tag are 0.
+    pub vlan: Option<u16>,
+}
+
+/// One frame around one message.
+#[derive(Clone, Debug)]
+struct Template {
+    bytes: [u8; LONGEST_FRAME],
+    len: usize,
+    message: Range<usize>,
+    /// What varies, from even offset to even offset of the datagram.
+    varying: Range<usize>,
+    checksum: Range<usize>,
+    /// Sum of pseudo header and datagram without what varies and without the checksum.
+    rest: Sum,
+}
+
+impl Template {
+    /// `varying` counts from the start of the message.
+    fn new(
+        addressing: &FrameAddressing,
+        packet_type: u8,
+        message: &[u8],
+        varying: Range<usize>,
+    ) -> Result<Self, NoRoom> {
+        let mut bytes = [0; LONGEST_FRAME];
+        let header = ethernet::Header {
+            dst: addressing.dst_mac,
+            src: addressing.src_mac,
+            vlan: addressing.vlan,
+            ether_type: ethernet::IPV4,
+        };
+        let ip_at = header.emit(&mut bytes)?;
+        let payload_len = wutf::HEADER_LEN + message.len();
+        let header = ipv4::Header {
+            src: addressing.src_ip,
+            dst: addressing.dst_ip,
+            protocol: ipv4::UDP,
+            ttl: 64,
+            router_alert: false,
+        };
+        let no_room = NoRoom { needed: LONGEST_FRAME + 1, room: LONGEST_FRAME };
+        let packet = bytes.get_mut(ip_at..).ok_or(no_room)?;
+        let udp_at = ip_at + header.emit(packet, udp::HEADER_LEN + payload_len)?;
+        let payload_at = udp_at + udp::HEADER_LEN;
+        let payload = bytes.get_mut(payload_at..).ok_or(no_room)?;
+        wutf::emit(payload, packet_type, message)?;
+        let header = udp::Header {
+            src: (addressing.src_ip, addressing.src_port),
+            dst: (addressing.dst_ip, addressing.dst_port),
+        };
+        let datagram = bytes.get_mut(udp_at..).ok_or(no_room)?;
+        let datagram_len = header.emit(datagram, payload_len)?;
+
+        let message_at = payload_at + wutf::HEADER_LEN;
+        let end = udp_at + datagram_len;
+        let even = |at: usize| at - (at - udp_at) % 2;
+        let varying = even(message_at + varying.start)..even(message_at + varying.end + 1).min(end);
+        let checksum_at = udp_at + udp::CHECKSUM_AT;
+        let mut constant = bytes;
+        for range in [checksum_at..checksum_at + 2, varying.clone()] {
+            constant.get_mut(range).ok_or(no_room)?.fill(0);
+        }
+        let len = u16::try_from(datagram_len).map_err(|_| no_room)?;
+        let rest = udp::pseudo_header(addressing.src_ip, addressing.dst_ip, len)
+            .add(constant.get(udp_at..end).ok_or(no_room)?);
+        Ok(Self {
+            bytes,
+            len: end.max(SHORTEST_FRAME),
+            message: message_at..end,
+            varying,
+            checksum: checksum_at..checksum_at + 2,
+            rest,
+        })
+    }
+
+    fn message(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.message.clone()).unwrap_or_default()
+    }
+
+    fn frame(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The frame, its checksum put right.
+    fn seal(&mut self) -> &[u8] {
+        let varying = self.bytes.get(self.varying.clone()).unwrap_or_default();
+        let checksum = udp::on_the_wire(self.rest.add(varying).checksum());
+        if let Some(place) = self.bytes.get_mut(self.checksum.clone()) {
+            place.copy_from_slice(&checksum.to_be_bytes());
+        }
+        self.frame()
+    }
+}
+
+/// The frames of one session.
+#[derive(Clone, Debug)]
+pub struct OrderFrames {
+    enter: Template,
+    replace: Template,
+    cancel: Template,
+    heartbeat: Template,
+}
+
+/// What is wrong with the addressing of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The VLAN identifier lies outside `1 ..= 4094`.
+    #[error("a VLAN identifier lies in 1 ..= 4094, not {0}")]
+    Vlan(u16),
+    /// A frame does not fit its template.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+}
+
+/// The span of the layout from its first varying field to its last.
+const fn span(first: usize, last_at: usize, last_len: usize) -> Range<usize> {
+    first..last_at + last_len
+}
+
+impl OrderFrames {
+    /// Prepares the frames.
+    ///
+    /// # Errors
+    /// A VLAN identifier out of range.
+    pub fn new(addressing: &FrameAddressing, profile: &OuchProfile) -> Result<Self, TemplateError> {
+        if let Some(vlan) = addressing.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
+            return Err(TemplateError::Vlan(vlan));
+        }
+        let mut out = [0; EnterOrder::EMITTED_LEN];
+        let mut template = |len: usize, out: &[u8], varying| {
+            let message = out.get(..len).unwrap_or_default();
+            Template::new(addressing, wutf::UNSEQUENCED, message, varying)
+        };
+        // Each span runs from user_ref_num to the last field that varies.
+        let len = profile.enter().emit(&mut out)?;
+        let enter = template(len, &out, span(1, 26, 1))?;
+        let len = profile.replace().emit(&mut out)?;
+        let replace = template(len, &out, span(1, 21, 1))?;
+        let len = CANCEL.emit(&mut out)?;
+        let cancel = template(len, &out, span(1, 1, 4))?;
+        let heartbeat = Template::new(addressing, wutf::CLIENT_HEARTBEAT, &[], 0..0)?;
+        Ok(Self { enter, replace, cancel, heartbeat })
+    }
+
+    /// The frame of a request, valid until the next call.
+    #[inline]
+    pub fn patch(&mut self, request: &Request) -> &[u8] {
+        match *request {
+            Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force } => {
+                if let Some(mut patch) = EnterOrderPatch::new_checked(self.enter.message()) {
+                    patch
+                        .user_ref_num(user_ref_num)
+                        .side(side_code(side, short))
+                        .quantity(shares)
+                        .symbol(symbol.0)
+                        .price(u64::from(price.0))
+                        .time_in_force(time_in_force_code(time_in_force));
+                }
+                self.enter.seal()
+            }
+            Request::Replace { original, user_ref_num, total_shares, price, time_in_force } => {
+                if let Some(mut patch) = ReplaceOrderPatch::new_checked(self.replace.message()) {
+                    patch
+                        .orig_user_ref_num(original)
+                        .user_ref_num(user_ref_num)
+                        .quantity(total_shares)
+                        .price(u64::from(price.0))
+                        .time_in_force(time_in_force_code(time_in_force));
+                }
+                self.replace.seal()
+            }
+            Request::Cancel { user_ref_num } => {
+                if let Some(mut patch) = CancelOrderPatch::new_checked(self.cancel.message()) {
+                    patch.user_ref_num(user_ref_num);
+                }
+                self.cancel.seal()
+            }
+        }
+    }
+
+    /// The frame of a heartbeat.
+    #[must_use]
+    pub fn heartbeat(&self) -> &[u8] {
+        self.heartbeat.frame()
+    }
+}
