@@ -1,1 +1,131 @@
-//! What the main lcore does beside the loop.
+//! What the main lcore does beside the loop: it takes stage samples, watches for the end, and shows.
+//!
+//! It is tied to the loop by the sample ring, the published board and the switches only, and may be as slow as it
+//! likes: the loop never waits for it.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::pipeline::board::{BookView, Row};
+use crate::pipeline::worker::Handles;
+use crate::stats::stages::StageRow;
+
+/// Time between two rounds. The sample ring holds what a loop at full load makes meanwhile.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// When the run ends, and how often it is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    /// End after this time.
+    pub run_for: Option<Duration>,
+    /// End when no frame came for this long, once the first has come.
+    pub stop_when_idle: Option<Duration>,
+    /// Time between two calls of the show function.
+    pub show_every: Option<Duration>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// SIGINT, SIGTERM, or whoever else set the stop flag.
+    Stopped,
+    /// [`Plan::run_for`] has passed.
+    TimeUp,
+    /// [`Plan::stop_when_idle`] has passed without a frame.
+    Idle,
+    /// The worker ended by itself.
+    WorkerEnded,
+}
+
+impl Ending {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::TimeUp => "its time was up",
+            Self::Idle => "the feed fell silent",
+            Self::WorkerEnded => "the worker ended",
+        }
+    }
+}
+
+/// A worker as it stands at one moment.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Time since the run began.
+    pub elapsed: Duration,
+    /// All counters.
+    pub rows: Vec<Row>,
+    /// Watched books.
+    pub books: Vec<BookView>,
+    /// Latencies by stage, in ns.
+    pub stages: Vec<StageRow>,
+}
+
+impl Moment {
+    /// One counter; 0 where there is none of that name.
+    #[must_use]
+    pub fn count(&self, group: &str, name: &str) -> u64 {
+        self.rows.iter().find(|(g, n, _)| *g == group && *n == name).map_or(0, |(_, _, value)| *value)
+    }
+}
+
+/// Accompanies a worker until the plan, `stopped` or the worker itself (`running` turns false) ends the run, then sets
+/// the stop switch. `show` is called every [`Plan::show_every`].
+pub fn accompany(
+    handles: &mut Handles,
+    plan: Plan,
+    stopped: &dyn Fn() -> bool,
+    running: &dyn Fn() -> bool,
+    show: &mut dyn FnMut(&Moment),
+) -> Ending {
+    let began = Instant::now();
+    let mut shown = began;
+    let mut frames = 0;
+    let mut heard = None;
+    let ending = loop {
+        thread::sleep(ROUND);
+        handles.stages.drain();
+        if stopped() {
+            break Ending::Stopped;
+        }
+        if !running() {
+            break Ending::WorkerEnded;
+        }
+        let now = Instant::now();
+        if plan.run_for.is_some_and(|limit| now - began >= limit) {
+            break Ending::TimeUp;
+        }
+        let seen = handles.board.row("loop", "frames").unwrap_or(frames);
+        if seen != frames {
+            frames = seen;
+            heard = Some(now);
+        }
+        if let (Some(limit), Some(heard)) = (plan.stop_when_idle, heard)
+            && now - heard >= limit
+        {
+            break Ending::Idle;
+        }
+        if plan.show_every.is_some_and(|every| now - shown >= every) {
+            shown = now;
+            show(&moment(handles, now - began));
+        }
+    };
+    // SYNC POINT: relaxed; the switch carries no data with it.
+    handles.switches.stop.store(true, Ordering::Relaxed);
+    ending
+}
+
+/// The worker as it stands now.
+#[must_use]
+pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
+    handles.stages.drain();
+    Moment {
+        elapsed,
+        rows: handles.board.rows(),
+        books: handles.board.books(),
+        stages: handles.stages.rows().to_vec(),
+    }
+}

@@ -16,6 +16,7 @@ use crate::nic::TxQueue;
 use crate::risk::Cleared;
 
 pub mod blotter;
+pub mod closed;
 pub mod event;
 pub mod ouch;
 pub(crate) mod table;
@@ -64,6 +65,9 @@ pub enum SendError {
     /// The transmit ring is full.
     #[error("the transmit ring is full")]
     RingFull,
+    /// There is no venue: the configuration names no gateway.
+    #[error("no gateway is configured")]
+    NoVenue,
     /// The buffers of the transmit queue are shorter than an order frame.
     #[error("a transmit buffer is shorter than an order frame")]
     BufferTooShort,

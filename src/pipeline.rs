@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::feed::{Line, Stream};
+use crate::feed::Stream;
 use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
 use crate::order::Session;
 use crate::stats::clock::Clock;

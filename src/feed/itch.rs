@@ -125,6 +125,30 @@ pub fn decode(block: &[u8]) -> Result<Event, Error> {
     Ok(Event { locate: message.stock_locate(), timestamp: message.timestamp(), kind })
 }
 
+/// What a block that gives no event may have cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Nothing: it is of a type that no book keeps, or empty (MoldUDP64 allows that).
+    None,
+    /// What it said about this instrument is missing.
+    Instrument(u16),
+    /// It concerned an instrument that cannot be known.
+    Unknown,
+}
+
+/// What `block`, for which [`decode`] returned an error, may have cost.
+#[must_use]
+pub const fn damage(block: &[u8]) -> Damage {
+    match block {
+        [] => Damage::None,
+        [b'A' | b'F' | b'E' | b'C' | b'X' | b'D' | b'U' | b'R' | b'H' | b'h', rest @ ..] => match rest {
+            [high, low, ..] => Damage::Instrument(u16::from_be_bytes([*high, *low])),
+            _ => Damage::Unknown,
+        },
+        _ => Damage::None,
+    }
+}
+
 #[inline]
 const fn side(code: u8) -> Result<Side, Error> {
     match code {

@@ -99,6 +99,8 @@ impl SessionCounters {
             SendError::NoBuffer => self.no_buffer += 1,
             SendError::RingFull => self.ring_full += 1,
             SendError::BufferTooShort => self.buffer_too_short += 1,
+            // A session with a venue has no such error.
+            SendError::NoVenue => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
-use crate::feed::StreamCounters;
+use crate::feed::{self, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::order::{Session, SessionCounters};
 use crate::order::blotter::BlotterCounters;
@@ -38,6 +38,8 @@ pub struct Tally {
     pub unwanted: RouteCounters,
     /// The stream.
     pub stream: StreamCounters,
+    /// Messages that no decoder accepted.
+    pub decode: feed::itch::ErrorCounters,
     /// The books.
     pub books: BookCounters,
     /// The desk.
@@ -63,6 +65,7 @@ impl Tally {
             .chain(group("frame", self.rejects.rows()))
             .chain(group("route", self.unwanted.rows()))
             .chain(group("feed", self.stream.rows()))
+            .chain(group("decode", self.decode.rows()))
             .chain(group("book", self.books.rows()))
             .chain(group("desk", self.desk.rows()))
             .chain(group("risk", self.risk.rows()))
@@ -203,6 +206,12 @@ impl BoardReader {
             Ok(_) => self.names.iter().zip(values).map(|((group, name), value)| (*group, *name, value)).collect(),
             Err(publish::Busy) => Vec::new(),
         }
+    }
+
+    /// One counter of the latest publication; `None` where there is none of that name, or while the loop is storing.
+    #[must_use]
+    pub fn row(&self, group: &str, name: &str) -> Option<u64> {
+        self.rows().into_iter().find(|(g, n, _)| *g == group && *n == name).map(|(_, _, value)| value)
     }
 
     /// The watched books of the latest publication that exist by now.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::board::Tally;
 use super::stamp::Stamps;
 use crate::book::Books;
+use crate::feed::itch::Damage;
 use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, Symbol};
 use crate::nic::{TxQueue, tsc};
@@ -22,9 +23,7 @@ use crate::wire::moldudp64::Blocks;
 pub struct DeskCounters {
     /// Messages taken in order from the stream.
     pub messages: u64,
-    /// Messages that no decoder accepted; the books concerned went `Stale`.
-    pub undecodable: u64,
-    /// Bytes of those messages' type were of no known kind of damage: every book went `Stale`.
+    /// Messages that could not be decoded (see the group `decode`) and whose instrument could not be known: every book went `Stale`.
     pub undecodable_all_stale: u64,
     /// Messages after which the top of a book was another.
     pub top_changes: u64,
@@ -43,10 +42,9 @@ pub struct DeskCounters {
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 9] {
+    pub fn rows(&self) -> [(&'static str, u64); 8] {
         [
             ("messages", self.messages),
-            ("undecodable", self.undecodable),
             ("undecodable_all_stale", self.undecodable_all_stale),
             ("top_changes", self.top_changes),
             ("intents", self.intents),
@@ -83,6 +81,7 @@ pub struct Desk<T, S, O> {
     clock: Clock,
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
+    decode_errors: feed::itch::ErrorCounters,
 }
 
 /// What a desk is made of. Plain parts, so that they can be made on one thread and put together on the lcore that
@@ -120,6 +119,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             clock: parts.clock,
             stamps: parts.stamps,
             counters: DeskCounters::default(),
+            decode_errors: feed::itch::ErrorCounters::default(),
         }
     }
 
@@ -142,6 +142,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     pub(super) fn tally(&self) -> Tally {
         Tally {
             books: *self.books.counters(),
+            decode: self.decode_errors,
             desk: self.counters,
             risk: *self.risk.counters(),
             blotter: *self.risk.blotter().counters(),
@@ -253,12 +254,15 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     /// A message of a book-keeping type could not be read: the book it concerns can no longer be believed, and where
     /// even its locate cannot be read, none can.
     #[cold]
-    fn on_undecodable(&mut self, block: &[u8]) {
-        self.counters.undecodable += 1;
-        match feed::itch::locate_of_broken(block) {
-            feed::itch::Broken::NoBook => {}
-            feed::itch::Broken::Book(locate) => self.books.set_state(locate, BookState::Stale),
-            feed::itch::Broken::AnyBook => {
+    fn on_undecodable(&mut self, block: &[u8], error: feed::itch::Error) {
+        self.decode_errors.count(error);
+        match feed::itch::damage(block) {
+            Damage::None => {}
+            // A locate that has no book says nothing about which one was meant.
+            Damage::Instrument(locate) if self.books.symbol(locate).is_some() => {
+                self.books.set_state(locate, BookState::Stale);
+            }
+            Damage::Instrument(_) | Damage::Unknown => {
                 self.counters.undecodable_all_stale += 1;
                 self.books.set_all_states(BookState::Stale);
             }
@@ -288,7 +292,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Sink for Desk<T, S, O> {
                     self.stamps.decoded();
                     self.on_event(&event);
                 }
-                Err(_) => self.on_undecodable(block),
+                Err(error) => self.on_undecodable(block, error),
             }
         }
     }

@@ -1,0 +1,219 @@
+//! Tables for people: books, latencies, losses, orders.
+
+use std::fmt::Write as _;
+
+use crate::control::Moment;
+use crate::market::{BookState, Level, TradingState};
+use crate::pipeline::board::{BookView, Row};
+use crate::stats::stages::StageRow;
+
+/// Rows of cells, the first of each left-aligned, the others right-aligned, each column as wide as its widest cell.
+#[must_use]
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a String cannot fail.
+            let _ = if at == 0 { write!(line, "  {cell:<width$}") } else { write!(line, "  {cell:>width$}") };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn strings<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+/// A number with thin groups of three, as tables of counters are read.
+#[must_use]
+pub(super) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at != 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+const fn book_state(state: BookState) -> &'static str {
+    match state {
+        BookState::Live => "live",
+        BookState::Recovering => "recovering",
+        BookState::Stale => "STALE",
+    }
+}
+
+const fn trading_state(state: TradingState) -> &'static str {
+    match state {
+        TradingState::Trading => "trading",
+        TradingState::QuotationOnly => "quotes",
+        TradingState::Paused => "paused",
+        TradingState::Halted => "halted",
+    }
+}
+
+/// One line a book: its state and its best bid and offer.
+#[must_use]
+pub(super) fn tops(books: &[BookView]) -> String {
+    let mut rows = vec![strings(["symbol", "book", "market", "bid shares", "bid", "ask", "ask shares", "position"])];
+    let price = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| l.price.to_string());
+    let shares = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| grouped(l.shares));
+    for book in books {
+        let (bid, ask) = (book.bids.first(), book.asks.first());
+        rows.push(vec![
+            book.symbol.to_string(),
+            book_state(book.state).to_owned(),
+            trading_state(book.trading).to_owned(),
+            shares(bid),
+            price(bid),
+            price(ask),
+            shares(ask),
+            book.position.to_string(),
+        ]);
+    }
+    columns(&rows)
+}
+
+/// The levels of one book, bids on the left.
+#[must_use]
+pub(super) fn depth(book: &BookView) -> String {
+    let mut rows = vec![strings(["orders", "shares", "bid", "ask", "shares", "orders"])];
+    for at in 0..book.bids.len().max(book.asks.len()) {
+        let cells = |level: Option<&Level>| {
+            level.map_or_else(
+                || ["", "", ""].map(str::to_owned),
+                |l| [l.orders.to_string(), grouped(l.shares), l.price.to_string()],
+            )
+        };
+        let [bid_orders, bid_shares, bid] = cells(book.bids.get(at));
+        let [ask_orders, ask_shares, ask] = cells(book.asks.get(at));
+        rows.push(vec![bid_orders, bid_shares, bid, ask, ask_shares, ask_orders]);
+    }
+    columns(&rows)
+}
+
+/// Latencies by stage, in ns.
+#[must_use]
+pub(super) fn latency(stages: &[StageRow]) -> String {
+    let mut rows = vec![StageRow::HEADS.map(str::to_owned).to_vec()];
+    rows.extend(stages.iter().map(|stage| stage.cells().to_vec()));
+    columns(&rows)
+}
+
+/// Counters that mean that something was dropped, refused or doubted: group, name, cause, remedy.
+const LOSSES: &[(&str, &str, &str)] = &[
+    ("port", "imissed", "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own"),
+    ("port", "ierrors", "the NIC refused frames: cable, optics or FEC"),
+    ("port", "rx_nombuf", "the packet pool was empty: give the EAL more memory"),
+    ("loop", "rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
+    ("loop", "rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
+    ("loop", "samples_dropped", "latency samples only: raise latency.sample_every"),
+    ("frame", "udp_bad_checksum", "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off"),
+    ("frame", "ip_bad_checksum", "damaged on the way"),
+    ("frame", "ip_fragment", "the sender's packets exceed the path's MTU: nothing is reassembled here"),
+    ("route", "other_group", "the NIC or switch passes more groups than were asked for: harmless"),
+    ("route", "other_vlan", "the group comes in another VLAN than feed.line says"),
+    ("route", "other_source", "somebody else sends to the group"),
+    ("route", "other_unicast", "unicast that is no order reply: harmless"),
+    ("feed", "gaps", "neither line brought these messages in time: books are stale from here on"),
+    ("feed", "window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
+    ("desk", "undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
+    ("desk", "orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
+];
+
+/// What was lost or refused, by reason, with what to do; the reasons that did not occur are left out.
+#[must_use]
+pub(super) fn losses(rows: &[Row]) -> String {
+    let remedy = |group: &str, name: &str| {
+        LOSSES.iter().find(|(g, n, _)| *g == group && *n == name).map(|(_, _, remedy)| *remedy)
+    };
+    let table: Vec<Vec<String>> = rows
+        .iter()
+        .filter(|(_, _, value)| *value != 0)
+        .filter_map(|(group, name, value)| {
+            remedy(group, name).map(|remedy| (format!("{group}.{name}"), *value, remedy))
+        })
+        .map(|(name, value, remedy)| vec![name, grouped(value), remedy.to_owned()])
+        .collect();
+    // The remedy is a sentence: it reads from the left.
+    let width = table.iter().map(|row| row[0].len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in &table {
+        let _ = writeln!(text, "  {:<width$}  {:>14}  {}", row[0], row[1], row[2]);
+    }
+    if text.is_empty() { "  nothing\n".to_owned() } else { text }
+}
+
+/// Every counter that is not 0.
+#[must_use]
+pub(super) fn counters(rows: &[Row]) -> String {
+    let table: Vec<Vec<String>> = rows
+        .iter()
+        .filter(|(_, _, value)| *value != 0)
+        .map(|(group, name, value)| vec![format!("{group}.{name}"), grouped(*value)])
+        .collect();
+    columns(&table)
+}
+
+/// What orders were sent and what became of them, in one line.
+#[must_use]
+pub(super) fn orders(moment: &Moment) -> String {
+    let of = |group, name| grouped(moment.count(group, name));
+    format!(
+        "  entered {}  replaced {}  cancelled {}  replies {}  refused by risk {}\n",
+        of("session", "session_enters"),
+        of("session", "session_replaces"),
+        of("session", "session_cancels"),
+        of("desk", "replies"),
+        grouped(
+            moment
+                .rows
+                .iter()
+                .filter(|(g, n, _)| *g == "risk" && n.starts_with("refused"))
+                .map(|(_, _, value)| value)
+                .sum()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Price, Symbol};
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1_000, 1_234_567].map(grouped)[..]);
+    }
+
+    #[test]
+    fn an_unbelievable_book_shouts() {
+        let book = BookView {
+            locate: 1,
+            symbol: Symbol(*b"AAPL    "),
+            state: BookState::Stale,
+            trading: TradingState::Trading,
+            position: -5,
+            bids: vec![Level { price: Price(10_000), shares: 1_500, orders: 2 }],
+            asks: vec![],
+        };
+        let table = tops(std::slice::from_ref(&book));
+        assert!(table.contains("STALE") && table.contains("1,500") && table.contains("1.0000"), "{table}");
+        assert!(depth(&book).lines().count() == 2);
+    }
+
+    #[test]
+    fn losses_name_their_remedy_and_skip_what_did_not_happen() {
+        assert_eq!(losses(&[("feed", "gaps", 0)]), "  nothing\n");
+        assert!(losses(&[("feed", "gaps", 3)]).contains("stale"));
+    }
+}
