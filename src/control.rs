@@ -67,8 +67,8 @@ pub struct Moment {
 impl Moment {
     /// One counter; 0 where there is none of that name.
     #[must_use]
-    pub fn count(&self, group: &str, name: &str) -> u64 {
-        self.rows.iter().find(|(g, n, _)| *g == group && *n == name).map_or(0, |(_, _, value)| *value)
+    pub fn count(&self, name: &str) -> u64 {
+        self.rows.iter().find(|(n, _)| *n == name).map_or(0, |(_, value)| *value)
     }
 }
 
@@ -98,7 +98,7 @@ pub fn accompany(
         if plan.run_for.is_some_and(|limit| now - began >= limit) {
             break Ending::TimeUp;
         }
-        let seen = handles.board.row("loop", "frames").unwrap_or(frames);
+        let seen = handles.board.row("loop_frames").unwrap_or(frames);
         if seen != frames {
             frames = seen;
             heard = Some(now);

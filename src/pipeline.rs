@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::feed::Stream;
+use crate::feed::{Line, Stream};
 use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
 use crate::order::Session;
 use crate::stats::clock::Clock;
@@ -74,13 +74,13 @@ impl LoopCounters {
     #[must_use]
     pub fn rows(&self) -> [(&'static str, u64); 7] {
         [
-            ("polls", self.polls),
-            ("busy_polls", self.busy_polls),
-            ("frames", self.frames),
-            ("bytes", self.bytes),
-            ("rx_segmented", self.segmented),
-            ("rx_truncated", self.truncated),
-            ("samples_dropped", self.samples_dropped),
+            ("loop_polls", self.polls),
+            ("loop_busy_polls", self.busy_polls),
+            ("loop_frames", self.frames),
+            ("loop_bytes", self.bytes),
+            ("loop_rx_segmented", self.segmented),
+            ("loop_rx_truncated", self.truncated),
+            ("loop_samples_dropped", self.samples_dropped),
         ]
     }
 }
@@ -238,6 +238,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             looped: self.counters,
             rejects: self.rejects,
             unwanted: self.unwanted,
+            lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             stream: *self.stream.counters(),
             ..self.desk.tally()
         }

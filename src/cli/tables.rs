@@ -109,40 +109,36 @@ pub(super) fn latency(stages: &[StageRow]) -> String {
     columns(&rows)
 }
 
-/// Counters that mean that something was dropped, refused or doubted: group, name, cause, remedy.
-const LOSSES: &[(&str, &str, &str)] = &[
-    ("port", "imissed", "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own"),
-    ("port", "ierrors", "the NIC refused frames: cable, optics or FEC"),
-    ("port", "rx_nombuf", "the packet pool was empty: give the EAL more memory"),
-    ("loop", "rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
-    ("loop", "rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
-    ("loop", "samples_dropped", "latency samples only: raise latency.sample_every"),
-    ("frame", "udp_bad_checksum", "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off"),
-    ("frame", "ip_bad_checksum", "damaged on the way"),
-    ("frame", "ip_fragment", "the sender's packets exceed the path's MTU: nothing is reassembled here"),
-    ("route", "other_group", "the NIC or switch passes more groups than were asked for: harmless"),
-    ("route", "other_vlan", "the group comes in another VLAN than feed.line says"),
-    ("route", "other_source", "somebody else sends to the group"),
-    ("route", "other_unicast", "unicast that is no order reply: harmless"),
-    ("feed", "gaps", "neither line brought these messages in time: books are stale from here on"),
-    ("feed", "window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
-    ("desk", "undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
-    ("desk", "orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
+/// Counters that mean that something was dropped, refused or doubted: name, cause and remedy.
+const LOSSES: &[(&str, &str)] = &[
+    ("port_imissed", "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own"),
+    ("port_ierrors", "the NIC refused frames: cable, optics or FEC"),
+    ("port_rx_nombuf", "the packet pool was empty: give the EAL more memory"),
+    ("loop_rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
+    ("loop_rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
+    ("loop_samples_dropped", "latency samples only: raise latency.sample_every"),
+    ("udp_bad_checksum", "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off"),
+    ("ip_bad_checksum", "damaged on the way"),
+    ("ip_fragment", "the sender's packets exceed the path's MTU: nothing is reassembled here"),
+    ("route_other_group", "the NIC or switch passes more groups than were asked for: harmless"),
+    ("route_other_vlan", "the group comes in another VLAN than feed.line says"),
+    ("route_other_source", "somebody else sends to the group"),
+    ("route_other_unicast", "unicast that is no order reply: harmless"),
+    ("stream_gaps", "neither line brought these messages in time: books are stale from here on"),
+    ("stream_window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
+    ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
+    ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 
 /// What was lost or refused, by reason, with what to do; the reasons that did not occur are left out.
 #[must_use]
 pub(super) fn losses(rows: &[Row]) -> String {
-    let remedy = |group: &str, name: &str| {
-        LOSSES.iter().find(|(g, n, _)| *g == group && *n == name).map(|(_, _, remedy)| *remedy)
-    };
+    let remedy =
+        |name: &str| LOSSES.iter().find(|(loss, _)| *loss == name).map(|(_, remedy)| (*remedy).to_owned());
     let table: Vec<Vec<String>> = rows
         .iter()
-        .filter(|(_, _, value)| *value != 0)
-        .filter_map(|(group, name, value)| {
-            remedy(group, name).map(|remedy| (format!("{group}.{name}"), *value, remedy))
-        })
-        .map(|(name, value, remedy)| vec![name, grouped(value), remedy.to_owned()])
+        .filter(|(_, value)| *value != 0)
+        .filter_map(|(name, value)| Some(vec![(*name).to_owned(), grouped(*value), remedy(name)?]))
         .collect();
     // The remedy is a sentence: it reads from the left.
     let width = table.iter().map(|row| row[0].len()).max().unwrap_or(0);
@@ -158,8 +154,8 @@ pub(super) fn losses(rows: &[Row]) -> String {
 pub(super) fn counters(rows: &[Row]) -> String {
     let table: Vec<Vec<String>> = rows
         .iter()
-        .filter(|(_, _, value)| *value != 0)
-        .map(|(group, name, value)| vec![format!("{group}.{name}"), grouped(*value)])
+        .filter(|(_, value)| *value != 0)
+        .map(|(name, value)| vec![(*name).to_owned(), grouped(*value)])
         .collect();
     columns(&table)
 }
@@ -167,20 +163,15 @@ pub(super) fn counters(rows: &[Row]) -> String {
 /// What orders were sent and what became of them, in one line.
 #[must_use]
 pub(super) fn orders(moment: &Moment) -> String {
-    let of = |group, name| grouped(moment.count(group, name));
+    let of = |name| grouped(moment.count(name));
     format!(
         "  entered {}  replaced {}  cancelled {}  replies {}  refused by risk {}\n",
-        of("session", "session_enters"),
-        of("session", "session_replaces"),
-        of("session", "session_cancels"),
-        of("desk", "replies"),
+        of("session_enters"),
+        of("session_replaces"),
+        of("session_cancels"),
+        of("desk_replies"),
         grouped(
-            moment
-                .rows
-                .iter()
-                .filter(|(g, n, _)| *g == "risk" && n.starts_with("refused"))
-                .map(|(_, _, value)| value)
-                .sum()
+            moment.rows.iter().filter(|(name, _)| name.starts_with("refused_")).map(|(_, value)| value).sum()
         ),
     )
 }
@@ -213,7 +204,7 @@ mod tests {
 
     #[test]
     fn losses_name_their_remedy_and_skip_what_did_not_happen() {
-        assert_eq!(losses(&[("feed", "gaps", 0)]), "  nothing\n");
-        assert!(losses(&[("feed", "gaps", 3)]).contains("stale"));
+        assert_eq!(losses(&[("stream_gaps", 0)]), "  nothing\n");
+        assert!(losses(&[("stream_gaps", 3)]).contains("stale"));
     }
 }

@@ -10,7 +10,7 @@ use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
-use crate::feed::{self, StreamCounters};
+use crate::feed::{self, Line, LineCounters, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::order::{Session, SessionCounters};
 use crate::order::blotter::BlotterCounters;
@@ -24,8 +24,8 @@ pub const DEPTH: usize = 5;
 /// Numbers of one watched book: locate, symbol, states, position, and three a level.
 const BOOK_WORDS: usize = 5 + 2 * DEPTH * 3;
 
-/// A counter as shown: the part of the loop that counts, the name, the value.
-pub type Row = (&'static str, &'static str, u64);
+/// A counter as shown: its name, which begins with the part that counts, and its value.
+pub type Row = (&'static str, u64);
 
 /// All counters of one worker at one moment.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,8 @@ pub struct Tally {
     pub rejects: RejectCounters,
     /// Datagrams that belonged nowhere.
     pub unwanted: RouteCounters,
+    /// Lines A and B.
+    pub lines: [LineCounters; 2],
     /// The stream.
     pub stream: StreamCounters,
     /// Messages that no decoder accepted.
@@ -53,24 +55,20 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Every counter with its group and name, always in the same order.
+    /// Every counter with its name, always in the same order.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
-        fn group(
-            name: &'static str,
-            rows: impl IntoIterator<Item = (&'static str, u64)>,
-        ) -> impl Iterator<Item = Row> {
-            rows.into_iter().map(move |(row, value)| (name, row, value))
-        }
-        group("loop", self.looped.rows())
-            .chain(group("frame", self.rejects.rows()))
-            .chain(group("route", self.unwanted.rows()))
-            .chain(group("feed", self.stream.rows()))
-            .chain(group("decode", self.decode.rows()))
-            .chain(group("book", self.books.rows()))
-            .chain(group("desk", self.desk.rows()))
-            .chain(group("risk", self.risk.rows()))
-            .chain(group("orders", self.blotter.rows()))
-            .chain(group("session", self.session.rows()))
+        let lines = Line::ALL.into_iter().flat_map(|line| self.lines[line as usize].rows(line));
+        (self.looped.rows().into_iter())
+            .chain(self.rejects.rows())
+            .chain(self.unwanted.rows())
+            .chain(lines)
+            .chain(self.stream.rows())
+            .chain(self.decode.rows())
+            .chain(self.books.rows())
+            .chain(self.desk.rows())
+            .chain(self.risk.rows())
+            .chain(self.blotter.rows())
+            .chain(self.session.rows())
     }
 }
 
@@ -125,14 +123,13 @@ pub struct BoardReader {
     tally: Reader,
     books: Reader,
     asked: Arc<AtomicU64>,
-    /// Group and name of each counter.
-    names: Vec<(&'static str, &'static str)>,
+    names: Vec<&'static str>,
 }
 
 /// A board that shows the books of `watch` and one more that a reader may ask for, and its reader.
 #[must_use]
 pub fn board(watch: Watch) -> (Board, BoardReader) {
-    let names: Vec<_> = Tally::default().rows().map(|(group, name, _)| (group, name)).collect();
+    let names: Vec<_> = Tally::default().rows().map(|(name, _)| name).collect();
     let (tally, tally_reader) = publish::counters(names.len());
     let (books, books_reader) = publish::counters((watch.len() + 1) * BOOK_WORDS);
     let asked = Arc::new(AtomicU64::new(0));
@@ -149,7 +146,7 @@ impl Board {
         desk: &Desk<T, S, O>,
         tally: &Tally,
     ) {
-        self.tally.publish(tally.rows().map(|(_, _, value)| value));
+        self.tally.publish(tally.rows().map(|(_, value)| value));
 
         let Self { books: publisher, watch, asked, .. } = self;
         // SYNC POINT: relaxed; the symbol is the whole message.
@@ -203,15 +200,15 @@ impl BoardReader {
     pub fn rows(&self) -> Vec<Row> {
         let mut values = vec![0; self.names.len()];
         match self.tally.read(&mut values) {
-            Ok(_) => self.names.iter().zip(values).map(|((group, name), value)| (*group, *name, value)).collect(),
+            Ok(_) => self.names.iter().copied().zip(values).collect(),
             Err(publish::Busy) => Vec::new(),
         }
     }
 
     /// One counter of the latest publication; `None` where there is none of that name, or while the loop is storing.
     #[must_use]
-    pub fn row(&self, group: &str, name: &str) -> Option<u64> {
-        self.rows().into_iter().find(|(g, n, _)| *g == group && *n == name).map(|(_, _, value)| value)
+    pub fn row(&self, name: &str) -> Option<u64> {
+        self.rows().into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     /// The watched books of the latest publication that exist by now.

@@ -44,14 +44,14 @@ impl DeskCounters {
     #[must_use]
     pub fn rows(&self) -> [(&'static str, u64); 8] {
         [
-            ("messages", self.messages),
-            ("undecodable_all_stale", self.undecodable_all_stale),
-            ("top_changes", self.top_changes),
-            ("intents", self.intents),
-            ("intents_dropped", self.intents_dropped),
-            ("orders_sent", self.orders_sent),
-            ("orders_unsent", self.orders_unsent),
-            ("replies", self.replies),
+            ("desk_messages", self.messages),
+            ("desk_undecodable_all_stale", self.undecodable_all_stale),
+            ("desk_top_changes", self.top_changes),
+            ("desk_intents", self.intents),
+            ("desk_intents_dropped", self.intents_dropped),
+            ("desk_orders_sent", self.orders_sent),
+            ("desk_orders_unsent", self.orders_unsent),
+            ("desk_replies", self.replies),
         ]
     }
 }

@@ -83,10 +83,10 @@ impl RouteCounters {
     #[must_use]
     pub fn rows(&self) -> [(&'static str, u64); 4] {
         [
-            ("other_group", self.other_group),
-            ("other_source", self.other_source),
-            ("other_vlan", self.other_vlan),
-            ("other_unicast", self.other_unicast),
+            ("route_other_group", self.other_group),
+            ("route_other_source", self.other_source),
+            ("route_other_vlan", self.other_vlan),
+            ("route_other_unicast", self.other_unicast),
         ]
     }
 }
