@@ -1,0 +1,142 @@
+//! The live form: frames in, books kept, orders out, until told to stop.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::{LiveArgs, complain, dump, tables};
+use crate::config::{Config, Level};
+use crate::control::{Ending, Moment, Plan};
+use crate::pipeline::worker::Finished;
+
+#[cfg(feature = "dpdk")]
+mod dpdk;
+mod sockets;
+
+/// What carries the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backend {
+    /// DPDK ports, as the EAL arguments say.
+    Dpdk,
+    /// Kernel UDP sockets on the interface that has this address.
+    Udp(Ipv4Addr),
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "dpdk" => Ok(Self::Dpdk),
+            Some(("udp", address)) => {
+                address.parse().map(Self::Udp).map_err(|_| format!("`{address}` is no IPv4 address"))
+            }
+            _ => Err("write `dpdk`, or `udp:IP` with the IPv4 address of an interface".to_owned()),
+        }
+    }
+}
+
+pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
+    let mut config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(errors) => return complain(Exit::Usage, &errors.to_string()),
+    };
+    config.risk.armed |= args.arm;
+    super::log::start(args.log.unwrap_or(match config.log.level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
+    }));
+    match args.nic {
+        Backend::Udp(_) if !eal.is_empty() => complain(
+            Exit::Usage,
+            "EAL arguments mean nothing to kernel sockets\n  leave them out: wirebook -- --nic udp:IP --config FILE",
+        ),
+        Backend::Udp(address) => sockets::main(address, &config, args),
+        #[cfg(feature = "dpdk")]
+        Backend::Dpdk => dpdk::main(eal, &config, args),
+        #[cfg(not(feature = "dpdk"))]
+        Backend::Dpdk => complain(
+            Exit::Usage,
+            "this wirebook was built without DPDK\n  build it with the feature `dpdk`, or use --nic udp:IP",
+        ),
+    }
+}
+
+fn plan(config: &Config, args: &LiveArgs) -> Plan {
+    Plan {
+        run_for: args.run_for.map(Duration::from_secs),
+        stop_when_idle: args.stop_when_idle.map(Duration::from_secs),
+        show_every: Some(config.latency.print_every).filter(|every| !every.is_zero()),
+    }
+}
+
+/// One line of a run, for the log.
+fn progress(last: &mut Option<Moment>, now: &Moment) {
+    let (frames, messages, seconds) = match last.as_ref() {
+        Some(before) => (
+            before.count("loop_frames"),
+            before.count("desk_messages"),
+            (now.elapsed - before.elapsed).as_secs_f64(),
+        ),
+        None => (0, 0, now.elapsed.as_secs_f64()),
+    };
+    let rate = |count: u64, before: u64| ((count - before) as f64 / seconds.max(0.001)) as u64;
+    tracing::info!(
+        frames_per_s = rate(now.count("loop_frames"), frames),
+        messages_per_s = rate(now.count("desk_messages"), messages),
+        gaps = now.count("stream_gaps"),
+        orders = now.count("desk_orders_sent"),
+        "running"
+    );
+    *last = Some(now.clone());
+}
+
+/// The last word of a run: what was seen, what it took, what was lost. Says whether the books may be believed.
+fn conclude(ending: Ending, last: &Moment, finished: &Finished, extra: &[(&'static str, u64)], args: &LiveArgs) -> Exit {
+    let mut rows: Vec<_> = finished.tally.rows().collect();
+    rows.extend_from_slice(extra);
+    let stale = finished.stale();
+    let mut text = format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
+    text.push_str(&tables::tops(&last.books));
+    text.push_str("\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n");
+    text.push_str(&tables::latency(&last.stages));
+    text.push_str("\norders\n");
+    text.push_str(&tables::orders(last));
+    text.push_str("\nlost or refused\n");
+    text.push_str(&tables::losses(&rows));
+    text.push_str("\ncounters\n");
+    text.push_str(&tables::counters(&rows));
+    text.push_str(&match (finished.books_known(), stale) {
+        (0, _) => "\nno instrument was announced: there are no books\n".to_owned(),
+        (known, 0) => format!("\n{known} books, all live\n"),
+        (known, stale) => format!("\n{known} books, {stale} of them STALE: they may be wrong\n"),
+    });
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    if let Some(path) = &args.dump
+        && let Err(why) = dump::to_file(&finished.books, path)
+    {
+        return complain(Exit::Environment, &why);
+    }
+    if stale == 0 { Exit::Done } else { Exit::Flagged }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_named_as_documented() {
+        assert_eq!("dpdk".parse(), Ok(Backend::Dpdk));
+        assert_eq!("udp:10.0.0.2".parse(), Ok(Backend::Udp(Ipv4Addr::new(10, 0, 0, 2))));
+        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2"] {
+            assert!(wrong.parse::<Backend>().is_err(), "{wrong}");
+        }
+    }
+}

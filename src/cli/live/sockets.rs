@@ -1,0 +1,77 @@
+//! The live form on kernel sockets: for machines without DPDK, and to compare with.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::thread;
+
+use super::{conclude, plan, progress};
+use crate::cli::exit::Exit;
+use crate::cli::{LiveArgs, complain};
+use crate::config::Config;
+use crate::control::{self, Ending};
+use crate::nic::udp::{Listen, UdpConfig, UdpPort};
+use crate::pipeline::worker::assemble;
+use crate::stats::clock::Clock;
+use crate::stop::StopFlag;
+
+pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exit {
+    let clock = match Clock::calibrate(crate::stats::clock::CALIBRATION) {
+        Ok(clock) => clock,
+        Err(why) => return complain(Exit::Environment, &why.to_string()),
+    };
+    // The kernel puts its own hardware address on what it sends.
+    let (worker, mut handles) = match assemble(config, [0; 6], clock) {
+        Ok(made) => made,
+        Err(why) => return complain(Exit::Usage, &why.to_string()),
+    };
+    let port = match UdpPort::open(&sockets(interface, config)) {
+        Ok(port) => port,
+        Err(why) => return complain(Exit::Environment, &why.to_string()),
+    };
+    for granted in port.granted() {
+        if !granted.receive_buffer_in_full {
+            tracing::warn!(
+                address = %granted.bound,
+                bytes = granted.receive_buffer,
+                "the kernel gave a smaller receive buffer than asked for: raise net.core.rmem_max, or bursts may be lost"
+            );
+        }
+    }
+    let stop = StopFlag::new();
+    if let Err(why) = stop.set_on_signals() {
+        return complain(Exit::Environment, &format!("signals cannot be handled: {why}"));
+    }
+    let thread = thread::spawn(move || {
+        let (rx, tx) = port.attach();
+        worker.run(vec![rx], tx)
+    });
+    let mut last = None;
+    let ending = control::accompany(
+        &mut handles,
+        plan(config, args),
+        &|| stop.is_set(),
+        &|| !thread.is_finished(),
+        &mut |moment| progress(&mut last, moment),
+    );
+    match thread.join() {
+        Ok(finished) => {
+            let elapsed = handles.elapsed();
+            conclude(ending, &control::moment(&mut handles, elapsed), &finished, &[], args)
+        }
+        Err(_) => complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words())),
+    }
+}
+
+/// What the configuration listens to, as sockets.
+fn sockets(interface: Ipv4Addr, config: &Config) -> UdpConfig {
+    let lines = std::iter::once(&config.feed.line_a).chain(config.feed.line_b.as_ref());
+    let mut listen: Vec<Listen> = lines
+        .map(|line| Listen { address: SocketAddrV4::new(line.group, line.port), source: line.source })
+        .collect();
+    if let Some(gateway) = &config.gateway {
+        listen.push(Listen {
+            address: SocketAddrV4::new(gateway.local_ip, gateway.local_port),
+            source: Some(gateway.ip),
+        });
+    }
+    UdpConfig { listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::usual(interface) }
+}
