@@ -60,6 +60,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_stats_reset",
     "rte_eth_xstats_get",
     "rte_eth_xstats_get_names",
+    "rte_eth_tx_done_cleanup",
     "rte_eth_call_rx_callbacks",
     "rte_eth_call_tx_callbacks",
     // Capture and telemetry
@@ -81,6 +82,7 @@ const VARIABLES: &[&str] = &[
     "RTE_MEMPOOL_CACHE_MAX_SIZE",
     "RTE_ETH_NAME_MAX_LEN",
     "RTE_LOG_.*",
+    "RTE_MBUF_DYN.*_NAME",
 ];
 
 pub(crate) fn generate(dpdk: &Dpdk, out: &Path) -> Result<(), String> {

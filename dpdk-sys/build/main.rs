@@ -3,6 +3,7 @@
 //! For dependent crates it leaves `DEP_DPDK_VERSION` (such as `22.11.11`) and `DEP_DPDK_AUDITED` (`1` when the inline
 //! receive and transmit bursts of this release were read and may be re-implemented, else `0`).
 //! `DPDK_SYS_FORCE_SHIM=1` makes that `0` whatever the release is.
+#![allow(clippy::print_stdout, reason = "a build script talks to cargo that way")]
 
 mod bind;
 mod find;
