@@ -1,0 +1,86 @@
+#define _GNU_SOURCE /* fopencookie */
+#include "shim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+int shim_rte_errno(void)
+{
+	return rte_errno;
+}
+
+unsigned int shim_lcore_id(void)
+{
+	return rte_lcore_id();
+}
+
+uint16_t shim_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return rte_eth_rx_burst(port, queue, pkts, n);
+}
+
+uint16_t shim_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return rte_eth_tx_burst(port, queue, pkts, n);
+}
+
+struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool)
+{
+	return rte_pktmbuf_alloc(pool);
+}
+
+void shim_pktmbuf_free(struct rte_mbuf *m)
+{
+	rte_pktmbuf_free(m);
+}
+
+int shim_eth_link_get(uint16_t port, struct shim_link *out)
+{
+	struct rte_eth_link link = {0};
+	int rc = rte_eth_link_get_nowait(port, &link);
+
+	if (rc != 0)
+		return rc;
+	out->speed_mbps = link.link_speed;
+	out->up = link.link_status == RTE_ETH_LINK_UP;
+	out->full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
+	return 0;
+}
+
+int shim_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(d, name, value);
+#else
+	return rte_tel_data_add_dict_u64(d, name, value);
+#endif
+}
+
+static shim_log_fn log_sink;
+
+static ssize_t log_write(void *cookie, const char *text, size_t len)
+{
+	(void)cookie;
+	/* EAL flushes after every message, in the thread that logs: the level is that of this message. */
+	log_sink((uint32_t)rte_log_cur_msg_loglevel(), text, len);
+	return (ssize_t)len;
+}
+
+int shim_log_to(shim_log_fn sink)
+{
+	static const cookie_io_functions_t io = {.write = log_write};
+	FILE *stream;
+
+	if (log_sink != NULL) {
+		log_sink = sink;
+		return 0;
+	}
+	log_sink = sink;
+	stream = fopencookie(NULL, "w", io);
+	if (stream == NULL) {
+		log_sink = NULL;
+		return -errno;
+	}
+	return rte_openlog_stream(stream);
+}

@@ -1,0 +1,177 @@
+//! Sets of CPUs as EAL and the kernel write them: `0-3,8`, `0x1f`, `(0-1)@2,3@(4-5)`.
+
+use std::{collections::BTreeSet, fmt};
+
+/// CPU or lcore numbers in order. Numbers above [`CpuSet::LARGEST`] are refused, so a mistyped range costs nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CpuSet(BTreeSet<u32>);
+
+impl CpuSet {
+    /// The largest number that is accepted; no release of EAL has more lcores.
+    pub const LARGEST: u32 = 4_095;
+
+    /// Reads `0-3,8` (a list of numbers and ranges). `None` where it is no such list.
+    #[must_use]
+    pub fn parse_list(text: &str) -> Option<Self> {
+        let mut set = BTreeSet::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (number(first)?, number(last)?);
+            // EAL takes a range in either direction.
+            set.extend(first.min(last)..=first.max(last));
+        }
+        Some(Self(set))
+    }
+
+    /// Reads a hexadecimal mask, with or without `0x`, lowest CPU rightmost. `None` where it is none or empty.
+    #[must_use]
+    pub fn parse_mask(text: &str) -> Option<Self> {
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+        let mut set = BTreeSet::new();
+        for (place, digit) in (0..).zip(digits.chars().rev()) {
+            let value = digit.to_digit(16)?;
+            set.extend((0..4).filter(|bit| value & (1 << bit) != 0).map(|bit| place * 4 + bit));
+        }
+        (!set.is_empty() && set.last() <= Some(&Self::LARGEST)).then_some(Self(set))
+    }
+
+    /// True where the set has that number.
+    #[must_use]
+    pub fn contains(&self, cpu: u32) -> bool {
+        self.0.contains(&cpu)
+    }
+
+    /// The numbers, rising.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().copied()
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+}
+
+/// As lists are written: `0-3,8`.
+impl fmt::Display for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cpus = self.iter().peekable();
+        let mut separator = "";
+        while let Some(first) = cpus.next() {
+            let mut last = first;
+            while cpus.peek() == Some(&(last + 1)) {
+                last += 1;
+                cpus.next();
+            }
+            if first == last {
+                write!(f, "{separator}{first}")?;
+            } else {
+                write!(f, "{separator}{first}-{last}")?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|n| *n <= CpuSet::LARGEST)
+}
+
+/// Which lcores are asked for, and which CPUs they would run on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LcoreMap {
+    /// EAL's numbers.
+    pub lcores: CpuSet,
+    /// The kernel's numbers.
+    pub cpus: CpuSet,
+}
+
+impl LcoreMap {
+    /// Each lcore on the CPU of its number.
+    #[must_use]
+    pub fn same(cpus: CpuSet) -> Self {
+        Self { lcores: cpus.clone(), cpus }
+    }
+
+    /// Reads what `--lcores` takes: items `set[@set]` separated by commas, a set being a number, a range or a
+    /// list in round brackets; without `@` an lcore runs on the CPU of its number. `None` where it is no such map.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut map = Self::default();
+        for item in split_outside_brackets(text)? {
+            let (lcores, cpus) = item.split_once('@').unwrap_or((item, item));
+            map.lcores.extend(&bracketed(lcores)?);
+            map.cpus.extend(&bracketed(cpus)?);
+        }
+        Some(map)
+    }
+}
+
+fn bracketed(text: &str) -> Option<CpuSet> {
+    let text = text.trim();
+    let inner = text.strip_prefix('(').map_or(Some(text), |rest| rest.strip_suffix(')'))?;
+    CpuSet::parse_list(inner)
+}
+
+fn split_outside_brackets(text: &str) -> Option<Vec<&str>> {
+    let (mut items, mut start, mut inside) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' if !inside => inside = true,
+            ')' if inside => inside = false,
+            '(' | ')' => return None,
+            ',' if !inside => {
+                items.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items.push(&text[start..]);
+    (!inside).then_some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Vec<u32> {
+        CpuSet::parse_list(text).unwrap().iter().collect()
+    }
+
+    #[test]
+    fn lists_as_eal_reads_them() {
+        assert_eq!(list("0"), [0]);
+        assert_eq!(list("0-2,5"), [0, 1, 2, 5]);
+        assert_eq!(list("3-1"), [1, 2, 3]);
+        for bad in ["", "a", "1-", "-1", "1,,2", "0-9999999999", "4096"] {
+            assert_eq!(CpuSet::parse_list(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn masks_as_eal_reads_them() {
+        assert_eq!(CpuSet::parse_mask("0x13").unwrap().iter().collect::<Vec<_>>(), [0, 1, 4]);
+        assert_eq!(CpuSet::parse_mask("f0").unwrap().to_string(), "4-7");
+        for bad in ["", "0x", "0", "0xg"] {
+            assert_eq!(CpuSet::parse_mask(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn maps_name_lcores_and_cpus() {
+        let map = LcoreMap::parse("0@1,(2-3)@(4,6),5").unwrap();
+        assert_eq!((map.lcores.to_string(), map.cpus.to_string()), ("0,2-3,5".into(), "1,4-6".into()));
+        for bad in ["", "(0", "0)", "0@", "((0))", "0@1@2"] {
+            assert_eq!(LcoreMap::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn written_as_read() {
+        for text in ["0", "0-3", "0-1,4,6-7"] {
+            assert_eq!(CpuSet::parse_list(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The few questions to the operating system that the standard library has no words for.
+
+use std::{ffi::CString, fs::File, os::fd::AsRawFd, os::unix::ffi::OsStrExt, path::Path};
+
+/// True where the process runs as root.
+pub(super) fn is_root() -> bool {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// True where this user may write to `path`.
+pub(super) fn is_writable(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: a terminated string that outlives the call; only reads.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
+}
+
+/// The process that holds a lock on any part of `file` which would refuse a write lock.
+pub(super) fn write_lock_holder(file: &File) -> Option<i32> {
+    // SAFETY: a plain C struct of integers; all zero is a valid value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    // From the beginning (start 0) to the end (len 0).
+    (lock.l_type, lock.l_whence) = (libc::F_WRLCK as _, libc::SEEK_SET as _);
+    // SAFETY: the descriptor is open for the whole call and `lock` is a valid flock to read and write.
+    let rc = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) };
+    (rc == 0 && i32::from(lock.l_type) != libc::F_UNLCK as i32).then_some(lock.l_pid)
+}

@@ -1,0 +1,73 @@
+//! Hugepages: reserved, free, mounted, writable.
+
+use std::fs;
+
+use super::{Host, Refusal};
+use crate::eal::{args::EalArgs, os};
+
+/// Below this EAL and one port with its pools do not fit, MiB.
+const LEAST_MIB: u64 = 64;
+
+pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
+    if args.no_huge {
+        // --no-huge implies --legacy-mem, which EAL refuses together with --in-memory.
+        return if args.in_memory {
+            Err(Refusal::Conflict { first: "--no-huge", second: "--in-memory" })
+        } else {
+            Ok(())
+        };
+    }
+    if args.maybe_secondary {
+        return Ok(());
+    }
+    let wanted_mib = args.memory_mib.unwrap_or(LEAST_MIB);
+    let (reserved_kib, free_kib) = pages(host);
+    if reserved_kib == 0 {
+        return Err(Refusal::NoHugepages { pages: wanted_mib.max(256).div_ceil(2) });
+    }
+    if free_kib / 1024 < wanted_mib {
+        return Err(Refusal::TooFewHugepages { free_mib: free_kib / 1024, wanted_mib });
+    }
+    if args.in_memory { Ok(()) } else { mount(host, args) }
+}
+
+/// (reserved, free) over all page sizes, KiB. Surplus pages that the kernel may add are not counted.
+fn pages(host: &Host) -> (u64, u64) {
+    let sizes = fs::read_dir(host.root.join("sys/kernel/mm/hugepages")).into_iter().flatten().flatten();
+    let mut sum = (0, 0);
+    for size in sizes {
+        let name = size.file_name();
+        let kib = name.to_str().and_then(|n| n.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok());
+        let Some(kib): Option<u64> = kib else { continue };
+        let count = |file| {
+            fs::read_to_string(size.path().join(file)).ok().and_then(|t| t.trim().parse::<u64>().ok()).unwrap_or(0)
+        };
+        sum.0 += kib * count("nr_hugepages");
+        sum.1 += kib * count("free_hugepages");
+    }
+    sum
+}
+
+fn mount(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
+    let mounts = host.read("proc/self/mounts");
+    let mut dirs = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (dir, kind) = (words.next()?, words.next()?);
+        (kind == "hugetlbfs").then_some(dir)
+    });
+    let found = match &args.huge_dir {
+        Some(wanted) => {
+            // EAL also takes a directory below the mount.
+            let wanted = wanted.trim_end_matches('/');
+            dirs.any(|dir| wanted == dir || wanted.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/')))
+                .then_some(wanted)
+                .ok_or_else(|| Refusal::NoHugetlbfs { at: format!(" at {wanted}") })?
+        }
+        None => dirs.next().ok_or_else(|| Refusal::NoHugetlbfs { at: String::new() })?,
+    };
+    if os::is_writable(&host.root.join(found.trim_start_matches('/'))) {
+        Ok(())
+    } else {
+        Err(Refusal::HugetlbfsNotWritable { dir: found.into() })
+    }
+}

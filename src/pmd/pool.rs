@@ -1,0 +1,122 @@
+//! Packet buffers: one pool for each queue, so that workers share nothing and orders never want for a buffer because
+//! of received frames.
+
+use std::{
+    ffi::CString,
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use dpdk_sys as sys;
+
+use super::PmdError;
+use crate::{
+    eal::{self, Runtime},
+    nic::MAX_BURST,
+};
+
+/// Buffers that each lcore keeps to itself.
+const CACHE: u32 = 256;
+
+/// Lcores that may each hold a cache of one pool: the queue's own and another that frees its buffers (the receiving
+/// side of a virtual device, or the control lcore).
+const CACHING_LCORES: u32 = 2;
+
+/// Bytes of room that drivers want in a receive buffer come in this step.
+const ROOM_STEP: u32 = 1_024;
+/// Room that every driver accepts.
+const LEAST_ROOM: u32 = 2_048;
+/// Frame check sequence, which some drivers let through into the buffer.
+const FCS: u32 = 4;
+
+/// Numbers the pools: names must differ, also after a port is started again.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A pool of packet buffers.
+///
+/// Its memory lives until EAL is cleaned up: drivers such as net_ring hand the buffers themselves to another port.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pool: NonNull<sys::rte_mempool>,
+    size: u32,
+    _runtime: Arc<Runtime>,
+}
+
+// SAFETY: a DPDK mempool may be used from any thread: its ring is multi-producer and multi-consumer (the default
+// operations), its caches are per lcore. The pointer stays valid while the runtime lives.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    /// A pool for a queue of `descriptors`, for frames of `frame` bytes, on `numa_node` (any where `None`).
+    pub(crate) fn new(
+        runtime: &Arc<Runtime>,
+        descriptors: u16,
+        frame: u16,
+        numa_node: Option<u32>,
+    ) -> Result<Self, PmdError> {
+        let (size, room) = (buffers(descriptors), data_room(frame));
+        let name = format!("wirebook_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let node = numa_node.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
+        let c_name = CString::new(name).unwrap_or_default();
+        // SAFETY: a terminated name, copied; EAL runs (`runtime`).
+        let pool = unsafe { sys::rte_pktmbuf_pool_create(c_name.as_ptr(), size, CACHE, 0, room, node) };
+        let pool = NonNull::new(pool).ok_or_else(|| PmdError::Pool {
+            mib: u64::from(size) * (u64::from(room) + 256) / (1 << 20) + 1,
+            node: numa_node,
+            reason: eal::last_error(),
+        })?;
+        Ok(Self { pool, size, _runtime: Arc::clone(runtime) })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut sys::rte_mempool {
+        self.pool.as_ptr()
+    }
+
+    /// How many buffers it has.
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// How many are free: in the pool or in a cache.
+    pub(crate) fn free(&self) -> u32 {
+        // SAFETY: a live pool.
+        unsafe { sys::rte_mempool_avail_count(self.pool.as_ptr()) }
+    }
+}
+
+/// Full ring, caches at their largest (one and a half times their size), and two bursts in hand; one less than a
+/// power of two, which wastes no ring slot.
+fn buffers(descriptors: u16) -> u32 {
+    let caches = CACHING_LCORES * (CACHE + CACHE / 2);
+    (u32::from(descriptors) + caches + 2 * MAX_BURST as u32 + 1).next_power_of_two() - 1
+}
+
+/// Headroom plus room for the frame in one segment.
+fn data_room(frame: u16) -> u16 {
+    let room = (u32::from(frame) + FCS).next_multiple_of(ROOM_STEP).max(LEAST_ROOM);
+    // Frames are at most `nic::MAX_FRAME`, far below the limit.
+    (room + sys::RTE_PKTMBUF_HEADROOM) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_for_one_segment() {
+        assert_eq!(data_room(1_522), 2_048 + 128);
+        assert_eq!(data_room(9_022), 9_216 + 128);
+        assert_eq!(data_room(2_045), 3_072 + 128);
+    }
+
+    #[test]
+    fn enough_buffers_for_ring_caches_and_bursts() {
+        assert_eq!(buffers(1_024), 2_047);
+        assert_eq!(buffers(4_096), 8_191);
+    }
+}
