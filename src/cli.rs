@@ -1,4 +1,203 @@
-//! tmp
-/// tmp
+//! The command line: what a user types, and what they read when it fails.
+//!
+//! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`. And subcommands that need no EAL,
+//! no root and no hugepages: `check-config`, `replay`, `demo`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+mod check_config;
+#[cfg(feature = "dpdk")]
+mod demo;
+mod dump;
+pub mod exit;
+mod live;
+mod log;
+pub mod replay;
+mod tables;
+#[cfg(feature = "dpdk")]
+mod telemetry;
+
+use exit::Exit;
+
+/// What `--help` says below the options: the form that clap cannot know.
+const LIVE_FORM: &str = "\
+Live:
+  wirebook [EAL arguments] -- --config FILE [options]     on DPDK ports
+  wirebook -- --nic udp:IP --config FILE [options]        on kernel sockets, without DPDK
+
+  wirebook -l 0-1 -a 0000:01:00.0 -- --config config/feed.toml
+  wirebook -l 0-1 --no-pci --vdev=net_af_packet0,iface=eth1 -- --config config/feed.toml
+  `wirebook -- --help` lists the options.
+
+Exit codes:
+  0 done   1 done, but books are flagged   2 usage or configuration   3 environment (hugepages, ports, rights)
+  4 input unreadable or corrupt";
+
+/// Market data off the wire into full-depth order books, and orders back onto it.
+#[derive(Parser)]
+#[command(name = "wirebook", version, after_help = LIVE_FORM, subcommand_required = true, arg_required_else_help = true,
+          override_usage = "wirebook <COMMAND>\n       wirebook [EAL arguments] -- --config FILE [options]")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a configuration file and say what would run.
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Build the books from a capture (ITCH BinaryFILE, pcap, pcapng) and print them.
+    Replay(replay::ReplayArgs),
+    /// Play against a built-in exchange over virtual DPDK ports: no NIC, no root, no hugepages.
+    #[cfg(feature = "dpdk")]
+    Demo(demo::DemoArgs),
+}
+
+/// Options after the `--` of the live form.
+#[derive(Args, Clone, Debug)]
+struct LiveArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// `dpdk`, or `udp:IP` to listen with kernel sockets on the interface that has this address.
+    #[arg(long, value_name = "BACKEND", default_value = "dpdk")]
+    nic: live::Backend,
+    /// Stop after this many seconds. Without it: run until SIGINT or SIGTERM.
+    #[arg(long = "for", value_name = "SECONDS")]
+    run_for: Option<u64>,
+    /// Stop when no frame arrived for this many seconds (after the first).
+    #[arg(long, value_name = "SECONDS")]
+    stop_when_idle: Option<u64>,
+    /// Write the final books, order by order, to this file.
+    #[arg(long, value_name = "FILE")]
+    dump: Option<PathBuf>,
+    /// Let orders leave, whatever `risk.armed` says.
+    #[arg(long)]
+    arm: bool,
+    /// Least severe level that is logged: error, warn, info, debug, trace; the configuration's otherwise.
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<tracing::Level>,
+}
+
+#[derive(Parser)]
+#[command(name = "wirebook [EAL arguments] --", version, after_help = LIVE_FORM)]
+struct Live {
+    #[command(flatten)]
+    args: LiveArgs,
+}
+
+/// Which of the two forms the arguments have.
+#[derive(Debug, PartialEq, Eq)]
+enum Form {
+    Subcommand,
+    Live { eal: Vec<OsString>, app: Vec<OsString> },
+}
+
+/// EAL arguments come first and are DPDK's: only a known word in first place makes it a subcommand.
+fn form(args: &[OsString]) -> Result<Form, String> {
+    let Some(first) = args.first() else { return Ok(Form::Subcommand) };
+    let first = first.to_string_lossy();
+    let known = Cli::command().get_subcommands().any(|command| command.get_name() == first);
+    if known || matches!(first.as_ref(), "help" | "-h" | "--help" | "-V" | "--version") {
+        return Ok(Form::Subcommand);
+    }
+    match args.iter().position(|arg| arg == "--") {
+        Some(at) => Ok(Form::Live { eal: args[..at].to_vec(), app: args[at + 1..].to_vec() }),
+        None if first.starts_with('-') => Err(format!(
+            "there is no `--` behind the EAL arguments, so no configuration was named\n  write: wirebook {} -- --config config/feed.toml",
+            args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        )),
+        None => Ok(Form::Subcommand),
+    }
+}
+
+/// Runs the command; the exit code says how it ended (see [`exit`]).
 #[must_use]
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    dispatch(&args).into()
+}
+
+fn dispatch(args: &[OsString]) -> Exit {
+    match form(args) {
+        Err(why) => complain(Exit::Usage, &why),
+        Ok(Form::Live { eal, app }) => {
+            match Live::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(app)) {
+                Ok(parsed) => live::main(&eal, &parsed.args),
+                Err(refusal) => say(&refusal),
+            }
+        }
+        Ok(Form::Subcommand) => {
+            match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned())) {
+                Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
+                Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
+                #[cfg(feature = "dpdk")]
+                Ok(Cli { command: Command::Demo(args) }) => demo::main(&args),
+                Err(refusal) => say(&refusal),
+            }
+        }
+    }
+}
+
+/// Prints clap's help, version or refusal where each belongs.
+fn say(message: &clap::Error) -> Exit {
+    // A closed pipe (`wirebook --help | head -1`) is no reason to fail.
+    let _ = message.print();
+    if message.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+/// One message on stderr, then the exit code.
+#[expect(clippy::print_stderr, reason = "the command line is where messages to people are printed")]
+fn complain(exit: Exit, why: &str) -> Exit {
+    eprintln!("wirebook: {why}");
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn eal_arguments_stop_at_the_first_double_dash() {
+        let Ok(Form::Live { eal, app }) = form(&words("-l 0-1 --no-pci -- --config f.toml -- x")) else {
+            panic!("live form expected")
+        };
+        assert_eq!(eal, words("-l 0-1 --no-pci"));
+        assert_eq!(app, words("--config f.toml -- x"));
+    }
+
+    #[test]
+    fn no_eal_arguments_is_still_the_live_form() {
+        assert_eq!(
+            form(&words("-- --config f")),
+            Ok(Form::Live { eal: vec![], app: words("--config f") })
+        );
+    }
+
+    #[test]
+    fn a_forgotten_double_dash_is_named() {
+        let why = form(&words("-l 0-1")).unwrap_err();
+        assert!(why.contains("-l 0-1 -- --config"), "{why}");
+    }
+
+    #[test]
+    fn known_words_are_subcommands() {
+        for line in ["", "--help", "-V", "demo", "replay f", "check-config f", "unheard-of"] {
+            assert_eq!(form(&words(line)), Ok(Form::Subcommand), "{line}");
+        }
+    }
+
+    #[test]
+    fn clap_agrees_with_itself() {
+        Cli::command().debug_assert();
+        Live::command().debug_assert();
+    }
+}

@@ -24,11 +24,13 @@ pub mod cpus;
 mod log;
 mod os;
 pub mod preflight;
-mod stop;
+
 pub mod telemetry;
 
 pub use preflight::Refusal;
-pub use stop::StopFlag;
+
+use crate::stop::StopFlag;
+
 
 /// EAL starts once in a process.
 static STARTED: AtomicBool = AtomicBool::new(false);

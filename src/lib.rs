@@ -17,6 +17,7 @@
 #[cfg(feature = "dpdk")]
 pub mod eal;
 pub mod nic;
+pub mod stop;
 #[cfg(feature = "dpdk")]
 pub mod pmd;
 

@@ -8,6 +8,7 @@ use clap::Args;
 use super::complain;
 use super::exit::Exit;
 use crate::config::{Config, Instruments, StrategyKind};
+use crate::pipeline::worker::book_limits;
 
 /// `check-config`
 #[derive(Args, Debug)]
@@ -52,7 +53,7 @@ pub(super) fn describe(config: &Config) -> String {
             config.book.max_locates,
             config.book.max_orders,
             config.book.max_levels,
-            super::live::book_limits(config).memory_bytes() >> 20
+            book_limits(config).memory_bytes() >> 20
         ),
     );
     line(

@@ -118,7 +118,7 @@ pub struct Board {
 }
 
 /// The side that shows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BoardReader {
     tally: Reader,
     books: Reader,

@@ -14,7 +14,7 @@ use super::{Parts, Pipeline, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
 use crate::feed::{Stream, StreamConfig};
-use crate::market::{Price, Symbol};
+use crate::market::{BookState, Price, Symbol};
 use crate::nic::{RxQueue, TxQueue};
 use crate::order::closed::ClosedSession;
 use crate::order::ouch::OuchProfile;
@@ -77,6 +77,25 @@ pub struct Finished {
     pub tally: Tally,
     /// Instruments in which something was traded or is held: ticker, position in shares.
     pub positions: Vec<(Symbol, i64)>,
+}
+
+impl Finished {
+    /// Instruments that the feed announced.
+    #[must_use]
+    pub fn books_known(&self) -> usize {
+        self.known().count()
+    }
+
+    /// Of those, the ones whose book may be wrong.
+    #[must_use]
+    pub fn stale(&self) -> usize {
+        self.known().filter(|locate| self.books.state(*locate) != BookState::Live).count()
+    }
+
+    fn known(&self) -> impl Iterator<Item = u16> + '_ {
+        let last = u16::try_from(self.books.limits().locates - 1).unwrap_or(u16::MAX);
+        (0..=last).filter(|locate| self.books.symbol(*locate).is_some())
+    }
 }
 
 /// The limits of the books that `config` asks for.

@@ -1,0 +1,112 @@
+//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/latency`, `/wirebook/books`, `/wirebook/book,SYMBOL`,
+//! `/wirebook/arm` and `/wirebook/disarm`.
+//!
+//! They run on the EAL's telemetry thread and read only what the loop publishes.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::eal::telemetry::Dict;
+use crate::eal::{Eal, EalError};
+use crate::market::{Level, Symbol};
+use crate::pipeline::Switches;
+use crate::pipeline::board::{BoardReader, BookView};
+use crate::stats::stages::StageRow;
+
+/// The latest latency table, as the control thread last made it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Latency(Arc<Mutex<Vec<StageRow>>>);
+
+impl Latency {
+    /// Shows these rows from now on.
+    pub(super) fn set(&self, rows: &[StageRow]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rows.to_vec();
+    }
+
+    fn get(&self) -> Vec<StageRow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Long enough for the loop to publish twice.
+const ASKED: Duration = Duration::from_millis(120);
+
+/// Registers all commands.
+pub(super) fn register(
+    eal: &Eal,
+    board: &Arc<BoardReader>,
+    latency: &Latency,
+    switches: &Arc<Switches>,
+) -> Result<(), EalError> {
+    let counters = Arc::clone(board);
+    eal.register_command("/wirebook/counters", "All counters of the worker. No parameter.", move |_, dict| {
+        for (name, value) in counters.rows() {
+            dict.number(name, value);
+        }
+    })?;
+    let latency = latency.clone();
+    eal.register_command("/wirebook/latency", "Latency by stage in ns, from the last table. No parameter.", move |_, dict| {
+        for row in latency.get() {
+            for (quantile, ns) in [("count", row.count), ("p50", row.p50), ("p99", row.p99), ("p999", row.p999), ("max", row.max)] {
+                dict.number(&format!("{}_{quantile}", row.name), ns);
+            }
+        }
+    })?;
+    let books = Arc::clone(board);
+    eal.register_command("/wirebook/books", "Best bid and offer of the watched books. No parameter.", move |_, dict| {
+        for book in books.books() {
+            dict.text(&book.symbol.to_string(), &line(&book));
+        }
+    })?;
+    let one = Arc::clone(board);
+    eal.register_command("/wirebook/book", "One book. Parameter: its symbol.", move |symbol, dict| {
+        let Some(symbol) = Symbol::new(symbol.trim()) else {
+            dict.text("error", "give a symbol of 1 to 8 characters: /wirebook/book,AAPL");
+            return;
+        };
+        one.ask(symbol);
+        thread::sleep(ASKED);
+        match one.books().iter().find(|book| book.symbol == symbol) {
+            Some(book) => describe(book, dict),
+            None => {
+                dict.text("error", "the feed announced no such symbol");
+            }
+        }
+    })?;
+    for (name, help, armed) in [
+        ("/wirebook/arm", "Let orders leave. No parameter.", true),
+        ("/wirebook/disarm", "Let no new order leave. No parameter.", false),
+    ] {
+        let switches = Arc::clone(switches);
+        eal.register_command(name, help, move |_, dict| {
+            // SYNC POINT: relaxed; the switch carries no data with it.
+            switches.armed.store(armed, Ordering::Relaxed);
+            tracing::warn!(armed, "by telemetry command");
+            dict.number("armed", u64::from(armed));
+        })?;
+    }
+    Ok(())
+}
+
+fn line(book: &BookView) -> String {
+    let of = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| format!("{} x {}", l.price, l.shares));
+    format!("{:?} {:?} {} / {}", book.state, book.trading, of(book.bids.first()), of(book.asks.first()))
+}
+
+fn describe(book: &BookView, dict: &mut Dict<'_>) {
+    dict.text("symbol", &book.symbol.to_string());
+    dict.number("locate", u64::from(book.locate));
+    dict.text("state", &format!("{:?}", book.state));
+    dict.text("trading", &format!("{:?}", book.trading));
+    dict.text("position", &book.position.to_string());
+    for (side, levels) in [("bid", &book.bids), ("ask", &book.asks)] {
+        for (at, level) in levels.iter().enumerate() {
+            dict.text(
+                &format!("{side}_{at}"),
+                &format!("{} x {} in {} orders", level.price, level.shares, level.orders),
+            );
+        }
+    }
+}
