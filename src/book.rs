@@ -1,1 +1,226 @@
-//! Full-depth order books.
+//! Full-depth order books: every displayed order of every instrument, in its queue.
+//!
+//! [`Books`] turns a stream of [`Event`]s into books and answers what they hold: best bid and offer, depth, the queue
+//! at a price, the place of an order in its queue, trading state. It knows nothing of packets and protocols.
+//!
+//! # What it costs
+//! All memory is reserved and written once, in [`Books::new`]; nothing allocates afterwards. What an event costs does
+//! not depend on how many orders are live, how deep a book is or how long a queue:
+//!
+//! | step | cost |
+//! |---|---|
+//! | find an order by its reference | one index entry and its record; at most 64 steps for the worst references |
+//! | execute, cancel, delete | the order, its level and, if it leaves, its neighbours in the queue |
+//! | add at a price that has a level | one way down a tree of four or five nodes at 15,000 levels |
+//! | a level appears or goes | the same, and on the way up perhaps the split or merger of a node on each floor |
+//! | read the top of a book | two levels |
+//! | [`Books::queue_position`] | one step for each order ahead |
+//! | [`Books::clear`] | writes the index: some tens of ms at the default limits, not for the middle of a session |
+//!
+//! # May a book be believed?
+//! Each book has a [`BookState`]. It starts [`Stale`](BookState::Stale), whoever feeds the books says when one is
+//! [`Live`](BookState::Live), and any [`Anomaly`] on it makes it stale again. A stale book is still kept as well as
+//! its events allow, but no order may rest on it. Anomalies are counted by kind, and none of them can panic or bend
+//! another book.
+
+use std::fmt;
+
+use crate::market::{BookState, Event, Symbol, TradingState};
+
+mod apply;
+mod audit;
+mod counters;
+mod index;
+mod instrument;
+mod levels;
+mod limits;
+mod node;
+mod orders;
+mod pool;
+mod side;
+mod store;
+mod view;
+
+pub use audit::{Audit, Fault};
+pub use counters::{Anomaly, BookCounters};
+pub use limits::{LimitError, Limits, MAX_LEVELS, MAX_LOCATES, MAX_ORDERS};
+pub use view::{QueuePosition, RestingOrder};
+
+use instrument::Instrument;
+use pool::touched;
+use store::Store;
+
+/// What an [`Event`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The event's instrument.
+    pub locate: u16,
+    /// The best price of a side, or the shares or the number of orders there, is another than before. Exact.
+    pub top_changed: bool,
+    /// What became of the event.
+    pub outcome: Outcome,
+}
+
+/// What became of an [`Event`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what it says.
+    Applied,
+    /// It is none of a book's business.
+    Ignored,
+    /// It cannot be right. What was done instead is said with each kind; the book is stale now.
+    Anomaly(Anomaly),
+}
+
+/// How much of the [`Limits`] is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Live orders.
+    pub orders: u32,
+    /// Most live orders at once so far.
+    pub orders_peak: u32,
+    /// Price levels.
+    pub levels: u32,
+    /// Most price levels at once so far.
+    pub levels_peak: u32,
+}
+
+/// The books of all instruments. See the [module](self).
+pub struct Books {
+    /// Indexed by locate; 0 is not used.
+    instruments: Vec<Instrument>,
+    /// Indexed by locate.
+    symbols: Vec<Option<Symbol>>,
+    store: Store,
+    limits: Limits,
+    counters: BookCounters,
+}
+
+impl Books {
+    /// Empty books, all of them [`Stale`](BookState::Stale) and halted. Reserves [`Limits::memory_bytes`] and writes
+    /// every page of it, which takes a fraction of a second for each gigabyte.
+    ///
+    /// # Errors
+    /// A limit out of its range, or not enough memory.
+    pub fn new(limits: Limits) -> Result<Self, LimitError> {
+        limits.check()?;
+        let memory = |_| LimitError::Memory { bytes: limits.memory_bytes() };
+        Ok(Self {
+            instruments: touched(limits.locates as usize, Instrument::UNKNOWN).map_err(memory)?,
+            symbols: touched(limits.locates as usize, None).map_err(memory)?,
+            store: Store::new(&limits).map_err(memory)?,
+            limits,
+            counters: BookCounters::default(),
+        })
+    }
+
+    /// Applies one event. Events must come in the order of their sequence.
+    #[inline]
+    pub fn apply(&mut self, event: &Event) -> Change {
+        self.apply_event(event)
+    }
+
+    /// Forgets orders, symbols, volumes and trading states, and makes every book stale: a new session begins, with a
+    /// new space of references and locates. Counters and peaks stay.
+    pub fn clear(&mut self) {
+        self.instruments.fill(Instrument::UNKNOWN);
+        self.symbols.fill(None);
+        self.store.clear();
+        self.counters.cleared += 1;
+    }
+
+    /// May the book of `locate` be believed? Stale for a locate out of range.
+    #[must_use]
+    pub fn state(&self, locate: u16) -> BookState {
+        self.instrument(locate).map_or(BookState::Stale, |instrument| instrument.state)
+    }
+
+    /// Says whether the book of `locate` may be believed. Nothing happens for a locate out of range.
+    pub fn set_state(&mut self, locate: u16, state: BookState) {
+        if let Some(instrument) = instrument_mut(&mut self.instruments, locate) {
+            instrument.state = state;
+        }
+    }
+
+    /// Says whether the books may be believed, all at once.
+    pub fn set_all_states(&mut self, state: BookState) {
+        for instrument in self.instruments.iter_mut().skip(1) {
+            instrument.state = state;
+        }
+    }
+
+    /// May the instrument be traded? Halted unless announced, and during an operational halt whatever was announced.
+    #[must_use]
+    pub fn trading_state(&self, locate: u16) -> TradingState {
+        self.instrument(locate).map_or(TradingState::Halted, Instrument::trading_state)
+    }
+
+    /// The symbol that the directory gave to `locate`.
+    #[must_use]
+    pub fn symbol(&self, locate: u16) -> Option<Symbol> {
+        self.symbols.get(usize::from(locate)).copied().flatten()
+    }
+
+    /// The lowest locate with `symbol`. Looks through all of them: some ten µs, so ask once and keep the answer.
+    #[must_use]
+    pub fn locate_of(&self, symbol: Symbol) -> Option<u16> {
+        let at = self.symbols.iter().position(|known| *known == Some(symbol))?;
+        u16::try_from(at).ok()
+    }
+
+    /// Shares in a round lot; `None` before the directory named the instrument.
+    #[must_use]
+    pub fn round_lot(&self, locate: u16) -> Option<u32> {
+        self.instrument(locate).filter(|instrument| instrument.listed).map(|instrument| instrument.round_lot)
+    }
+
+    /// Shares traded in this session: printable executions, trades against hidden orders, and crosses. Trades that
+    /// were broken later stay counted.
+    #[must_use]
+    pub fn volume(&self, locate: u16) -> u64 {
+        self.instrument(locate).map_or(0, |instrument| instrument.volume)
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &BookCounters {
+        &self.counters
+    }
+
+    /// What the books were made for.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// How much of the limits is used.
+    #[must_use]
+    pub const fn usage(&self) -> Usage {
+        let (orders, levels) = (&self.store.orders, &self.store.levels);
+        Usage {
+            orders: orders.live(),
+            orders_peak: orders.peak(),
+            levels: levels.live(),
+            levels_peak: levels.peak(),
+        }
+    }
+
+    fn instrument(&self, locate: u16) -> Option<&Instrument> {
+        if locate == 0 { None } else { self.instruments.get(usize::from(locate)) }
+    }
+}
+
+/// A free function, so that the store can be borrowed beside the instrument.
+fn instrument_mut(instruments: &mut [Instrument], locate: u16) -> Option<&mut Instrument> {
+    if locate == 0 { None } else { instruments.get_mut(usize::from(locate)) }
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books")
+            .field("limits", &self.limits)
+            .field("usage", &self.usage())
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
