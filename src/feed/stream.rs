@@ -1,0 +1,456 @@
+//! The arbitration: what [`crate::feed`] promises, done. Sessions and doubtful jumps are in [`session`].
+
+use std::ops::Range;
+
+use super::counters::{LineCounters, StreamCounters};
+use super::lost::Lost;
+use super::skew::{Skew, SkewMeter};
+use super::window::{Held, Hold, Window};
+use super::{Line, Sink, StreamConfig, Verdict};
+use crate::wire::moldudp64::{Blocks, Kind, Packet};
+
+mod session;
+
+/// Packets in a row, on one line, that make a new session or a far jump of the sequence believed.
+pub const CONFIRM: u8 = 4;
+
+/// Packets kept of a session that may become the next one: those of both lines until one is complete, and some more for
+/// lines on which packets of the old session are still mixed in.
+const KEPT: usize = 16;
+
+/// Where the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing was heard yet.
+    Waiting,
+    /// Messages may come.
+    Open,
+    /// The end of the session was announced, and everything before it dealt with.
+    Ended,
+}
+
+/// What is known of one line.
+#[derive(Clone, Copy, Debug, Default)]
+struct LineState {
+    counters: LineCounters,
+    /// TSC of its last packet of any kind.
+    last_seen: Option<u64>,
+    /// Sequence after the furthest that it has sent in this session; 0 if nothing.
+    next: u64,
+    /// Packets of the newcomer session since the last one of the current session.
+    newcomer_run: u8,
+    /// Far packets since the last near one, and the sequence of the last of them.
+    far_run: u8,
+    far_at: u64,
+}
+
+/// One ordered stream from two lines; see [`crate::feed`]. Allocates in [`Stream::new`] only.
+#[derive(Debug)]
+pub struct Stream {
+    config: StreamConfig,
+    state: State,
+    session: [u8; 10],
+    /// The next sequence to hand on.
+    expected: u64,
+    /// Sequence after the last of the session, once it is announced; `u64::MAX` before.
+    limit: u64,
+    /// When the open hole becomes a gap; means nothing while the window is empty.
+    deadline: u64,
+    window: Window,
+    lines: [LineState; 2],
+    skew: SkewMeter,
+    lost: Lost,
+    counters: StreamCounters,
+    /// When the current session was last heard.
+    heard: u64,
+    /// The session before this one.
+    previous: Option<[u8; 10]>,
+    /// A session that may become the next one.
+    newcomer: [u8; 10],
+    /// Its first packets, kept until it is believed.
+    newcomer_window: Window,
+}
+
+impl Stream {
+    /// A stream that waits for its first packet. Reserves and touches all memory that it will ever use:
+    /// `(window_packets + 16) * max_payload` bytes and little more.
+    #[must_use]
+    pub fn new(config: StreamConfig) -> Self {
+        let config = config.clamped();
+        Self {
+            state: State::Waiting,
+            session: [0; 10],
+            expected: 0,
+            limit: u64::MAX,
+            deadline: u64::MAX,
+            window: Window::new(config.window_packets, config.max_payload),
+            lines: [LineState::default(); 2],
+            skew: SkewMeter::new(config.skew_slots),
+            lost: Lost::new(config.lost_ranges),
+            counters: StreamCounters::default(),
+            heard: 0,
+            previous: None,
+            newcomer: [0; 10],
+            newcomer_window: Window::new(KEPT, config.max_payload),
+            config,
+        }
+    }
+
+    /// Takes one UDP payload that arrived on `line`.
+    #[inline]
+    pub fn on_packet<S: Sink>(&mut self, line: Line, payload: &[u8], now_tsc: u64, sink: &mut S) -> Verdict {
+        let of_line = line_of(&mut self.lines, line);
+        of_line.counters.packets += 1;
+        of_line.last_seen = Some(now_tsc);
+        let packet = match Packet::new_checked(payload) {
+            Ok(packet) if packet.sequence() > 0 => packet,
+            Ok(_) => {
+                of_line.counters.sequence_zero += 1;
+                return Verdict::Malformed;
+            }
+            Err(error) => {
+                of_line.counters.malformed.count(error);
+                return Verdict::Malformed;
+            }
+        };
+        of_line.counters.messages += u64::from(packet.count());
+        let verdict = if self.state == State::Open && packet.session() == self.session {
+            self.take(Some(line), &packet, payload, now_tsc, sink)
+        } else {
+            self.off_session(line, &packet, payload, now_tsc, sink)
+        };
+        let counters = &mut line_of(&mut self.lines, line).counters;
+        match verdict {
+            Verdict::Delivered | Verdict::Held => counters.first += 1,
+            Verdict::Duplicate => counters.duplicates += 1,
+            Verdict::Late => counters.late += 1,
+            Verdict::WrongSession => counters.wrong_session += 1,
+            Verdict::AfterEnd => counters.after_end += 1,
+            Verdict::Implausible => counters.implausible += 1,
+            Verdict::Control | Verdict::Malformed => {}
+        }
+        verdict
+    }
+
+    /// Takes one packet that a request server sent. It fills a hole like a line's, but says nothing about the lines, can
+    /// begin no session and make no jump believed.
+    pub fn on_recovered<S: Sink>(&mut self, payload: &[u8], now_tsc: u64, sink: &mut S) -> Verdict {
+        let verdict = match Packet::new_checked(payload) {
+            Ok(packet) if packet.sequence() == 0 || packet.kind() != Kind::Data => Verdict::Malformed,
+            Ok(packet) if self.state != State::Open || packet.session() != self.session => {
+                Verdict::WrongSession
+            }
+            Ok(packet) => self.take(None, &packet, payload, now_tsc, sink),
+            Err(_) => Verdict::Malformed,
+        };
+        match verdict {
+            Verdict::Delivered | Verdict::Held => self.counters.recovered += 1,
+            _ => self.counters.recovered_refused += 1,
+        }
+        verdict
+    }
+
+    /// Declares what has waited too long. To be called now and then while no packets come; costs nothing while there
+    /// is no hole.
+    #[inline]
+    pub fn on_tick<S: Sink>(&mut self, now_tsc: u64, sink: &mut S) {
+        if !self.window.is_empty() {
+            self.check_hole(now_tsc, sink);
+        }
+    }
+
+    /// A packet of the current session, which is open.
+    #[inline]
+    fn take<S: Sink>(
+        &mut self,
+        line: Option<Line>,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        let first = packet.sequence();
+        let end = first + u64::from(packet.count());
+        if first.abs_diff(self.expected) > self.config.max_jump {
+            return self.far(line, packet, payload, now, sink);
+        }
+        if end > self.limit {
+            return Verdict::AfterEnd;
+        }
+        let verdict = match packet.kind() {
+            Kind::Data => self.data(line, packet, payload, now, sink),
+            Kind::Heartbeat => self.heartbeat(line, end, now, sink),
+            Kind::EndOfSession => self.end_announced(line, end, now, sink),
+        };
+        if !self.window.is_empty() {
+            self.check_hole(now, sink);
+        }
+        verdict
+    }
+
+    #[inline]
+    fn data<S: Sink>(
+        &mut self,
+        line: Option<Line>,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        let first = packet.sequence();
+        let end = first + u64::from(packet.count());
+        let verdict = if first > self.expected {
+            self.ahead(Held { first, end, line, payload }, packet.blocks(), now, sink)
+        } else if end > self.expected {
+            self.deliver(first, end, packet.blocks(), sink);
+            if !self.window.is_empty() {
+                self.settle(sink);
+            }
+            Verdict::Delivered
+        } else if self.lost.touches(first, end) {
+            Verdict::Late
+        } else {
+            Verdict::Duplicate
+        };
+        if let Some(line) = line {
+            let of_line = line_of(&mut self.lines, line);
+            of_line.counters.behind += u64::from(first < of_line.next);
+            of_line.reached(first, end);
+            self.heard = now;
+            let fresh = matches!(verdict, Verdict::Delivered | Verdict::Held);
+            self.skew.note(line, first, now, fresh);
+        }
+        verdict
+    }
+
+    /// `next` is the sequence that will come next: everything before it was sent.
+    fn heartbeat<S: Sink>(&mut self, line: Option<Line>, next: u64, now: u64, sink: &mut S) -> Verdict {
+        if let Some(line) = line {
+            let of_line = line_of(&mut self.lines, line);
+            of_line.counters.heartbeats += 1;
+            of_line.reached(next, next);
+            self.heard = now;
+        }
+        if next > self.expected {
+            self.ahead(Held { first: next, end: next, line, payload: &[] }, Blocks::EMPTY, now, sink);
+        }
+        Verdict::Control
+    }
+
+    /// `end` is the sequence after the last one of the session.
+    fn end_announced<S: Sink>(&mut self, line: Option<Line>, end: u64, now: u64, sink: &mut S) -> Verdict {
+        let [a, b] = self.lines.map(|line| line.next);
+        if end < self.expected.max(a).max(b) || (self.limit != u64::MAX && end != self.limit) {
+            // Contradicts what was sent before.
+            return Verdict::Implausible;
+        }
+        self.limit = end;
+        let verdict = self.heartbeat(line, end, now, sink);
+        if let Some(line) = line {
+            let counters = &mut line_of(&mut self.lines, line).counters;
+            counters.heartbeats -= 1;
+            counters.ends_of_session += 1;
+        }
+        self.finish_if_complete(sink);
+        verdict
+    }
+
+    /// Hands on what of `first..end` is new; `first` is not after `expected`.
+    #[inline]
+    fn deliver<S: Sink>(&mut self, first: u64, end: u64, blocks: Blocks<'_>, sink: &mut S) {
+        let seen = self.expected - first;
+        let blocks = if seen == 0 {
+            blocks
+        } else {
+            self.counters.trimmed += 1;
+            // Less than the number of blocks, which fits.
+            blocks.skip_blocks(u16::try_from(seen).unwrap_or(u16::MAX))
+        };
+        sink.messages(self.expected, blocks);
+        self.counters.messages += end - self.expected;
+        self.expected = end;
+    }
+
+    /// Holds a packet, or the mark of a heartbeat, that lies behind a hole. Where there is no room, the hole is given up,
+    /// and the next ones too, until there is.
+    #[cold]
+    #[inline(never)]
+    fn ahead<S: Sink>(&mut self, packet: Held<'_>, blocks: Blocks<'_>, now: u64, sink: &mut S) -> Verdict {
+        self.counters.holes += u64::from(self.window.is_empty());
+        loop {
+            match self.window.hold(packet, now) {
+                Hold::Covered => return Verdict::Duplicate,
+                Hold::Held => {
+                    self.counters.held += u64::from(packet.first < packet.end);
+                    if self.window.len() == 1 {
+                        self.deadline = now.saturating_add(self.config.hole_wait);
+                    }
+                    return Verdict::Held;
+                }
+                Hold::NoRoom => {}
+            }
+            self.counters.window_overflows += 1;
+            self.give_up(packet.first, sink);
+            if packet.first <= self.expected {
+                if packet.end > self.expected {
+                    self.deliver(packet.first, packet.end, blocks, sink);
+                }
+                self.settle(sink);
+                return Verdict::Delivered;
+            }
+        }
+    }
+
+    /// Gives up the open hole if it is time. The window is not empty.
+    #[cold]
+    #[inline(never)]
+    fn check_hole<S: Sink>(&mut self, now: u64, sink: &mut S) {
+        while !self.window.is_empty() && (now >= self.deadline || self.passed_by_all()) {
+            self.give_up(u64::MAX, sink);
+        }
+    }
+
+    /// True if no line can still bring the expected message.
+    fn passed_by_all(&self) -> bool {
+        let [a, b] = self.lines.map(|line| line.next > self.expected);
+        !self.config.lines_reorder && a && (b || !self.config.both_lines)
+    }
+
+    /// Declares the open hole a gap, up to the first held packet or to `limit`, and goes on behind it.
+    fn give_up<S: Sink>(&mut self, limit: u64, sink: &mut S) {
+        let to = self.window.front().map_or(limit, |front| front.first.min(limit));
+        if to > self.expected {
+            let missing = self.expected..to;
+            self.counters.gaps += 1;
+            self.counters.lost_messages = self.counters.lost_messages.saturating_add(to - self.expected);
+            self.counters.lost_forgotten += u64::from(self.lost.add(missing.clone()));
+            self.expected = to;
+            sink.gap(missing);
+        }
+        self.settle(sink);
+    }
+
+    /// Hands on the held packets that are next, up to the next hole, and sets that one's time.
+    fn settle<S: Sink>(&mut self, sink: &mut S) {
+        while let Some(front) = self.window.front() {
+            let Held { first, end, payload, .. } = front;
+            if first > self.expected {
+                break;
+            }
+            if end > self.expected {
+                // It was checked before it was held; `deliver` is written out for the borrow of the window.
+                if let Ok(packet) = Packet::new_checked(payload) {
+                    let seen = self.expected - first;
+                    self.counters.trimmed += u64::from(seen > 0);
+                    let blocks = packet.blocks().skip_blocks(u16::try_from(seen).unwrap_or(u16::MAX));
+                    sink.messages(self.expected, blocks);
+                }
+                self.counters.messages += end - self.expected;
+                self.counters.released += 1;
+                self.expected = end;
+            } else {
+                self.counters.held_in_vain += u64::from(first < end);
+            }
+            self.window.pop_front();
+        }
+        self.deadline =
+            self.window.oldest().map_or(u64::MAX, |oldest| oldest.saturating_add(self.config.hole_wait));
+        self.finish_if_complete(sink);
+    }
+
+    fn finish_if_complete<S: Sink>(&mut self, sink: &mut S) {
+        if self.state == State::Open && self.expected >= self.limit {
+            self.state = State::Ended;
+            self.counters.ended += 1;
+            self.window.clear();
+            sink.end_of_session();
+        }
+    }
+
+    /// The current session; `None` before the first.
+    #[must_use]
+    pub fn session(&self) -> Option<[u8; 10]> {
+        (self.state != State::Waiting).then_some(self.session)
+    }
+
+    /// True once the current session has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// The next sequence to be handed on; 0 before the first session.
+    #[must_use]
+    pub const fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The hole that the stream waits for: what to ask a request server for now.
+    #[must_use]
+    pub fn hole(&self) -> Option<Range<u64>> {
+        self.window.front().map(|front| self.expected..front.first)
+    }
+
+    /// What this session has lost (and, after a late join, never had), oldest first, as far as remembered.
+    pub fn lost(&self) -> impl ExactSizeIterator<Item = Range<u64>> + '_ {
+        self.lost.iter()
+    }
+
+    /// When `line` was last heard, if ever: any packet counts, even a malformed one. Heartbeats come every second, so
+    /// a line that is silent for some of them is dead.
+    #[must_use]
+    pub fn last_seen(&self, line: Line) -> Option<u64> {
+        self.line(line).last_seen
+    }
+
+    /// The counters of the stream.
+    #[must_use]
+    pub const fn counters(&self) -> &StreamCounters {
+        &self.counters
+    }
+
+    /// The counters of one line.
+    #[must_use]
+    pub const fn line_counters(&self, line: Line) -> &LineCounters {
+        &self.line(line).counters
+    }
+
+    /// How far the lines lie apart.
+    #[must_use]
+    pub const fn skew(&self) -> &Skew {
+        self.skew.skew()
+    }
+
+    const fn line(&self, line: Line) -> &LineState {
+        let [a, b] = &self.lines;
+        match line {
+            Line::A => a,
+            Line::B => b,
+        }
+    }
+}
+
+impl LineState {
+    /// It sent `first..end` of the current session, credibly.
+    #[inline]
+    const fn reached(&mut self, first: u64, end: u64) {
+        if first > self.next && self.next > 0 {
+            self.counters.skipped = self.counters.skipped.saturating_add(first - self.next);
+        }
+        if end > self.next {
+            self.next = end;
+        }
+        self.newcomer_run = 0;
+        self.far_run = 0;
+    }
+}
+
+/// A function and not a method, so that only the lines are borrowed.
+#[inline]
+const fn line_of(lines: &mut [LineState; 2], line: Line) -> &mut LineState {
+    let [a, b] = lines;
+    match line {
+        Line::A => a,
+        Line::B => b,
+    }
+}

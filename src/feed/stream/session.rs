@@ -1,0 +1,187 @@
+//! What does not happen on an ordinary packet: a session begins, another one shows up, a sequence is out of all reason.
+
+use super::super::window::Held;
+use super::super::{Line, Sink, Verdict};
+use super::{CONFIRM, State, Stream, line_of};
+use crate::wire::moldudp64::{Kind, Packet};
+
+impl Stream {
+    /// A well-formed packet while no session is open, or of another session than the open one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn off_session<S: Sink>(
+        &mut self,
+        line: Line,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        let session = packet.session();
+        if self.state == State::Ended && session == self.session {
+            return self.after_end(line, packet, now);
+        }
+        let quiet = now.saturating_sub(self.heard) >= self.config.quiet;
+        let taken = match self.state {
+            State::Waiting => true,
+            _ if quiet => true,
+            _ if self.previous == Some(session) => false,
+            State::Ended => true,
+            State::Open => self.is_confirmed(line, packet, payload, now),
+        };
+        if !taken {
+            return Verdict::WrongSession;
+        }
+        let kept = self.newcomer == session;
+        let first = match self.newcomer_window.front() {
+            Some(front) if kept => front.first.min(packet.sequence()),
+            _ => packet.sequence(),
+        };
+        self.close(sink);
+        self.begin(session, first, sink);
+        if kept {
+            self.take_kept(now, sink);
+        }
+        self.forget_newcomer();
+        if self.state == State::Open {
+            self.take(Some(line), packet, payload, now, sink)
+        } else {
+            Verdict::AfterEnd
+        }
+    }
+
+    /// A packet of the current session after its end: the end is repeated for a while.
+    fn after_end(&mut self, line: Line, packet: &Packet<'_>, now: u64) -> Verdict {
+        let end = packet.sequence() + u64::from(packet.count());
+        if end > self.limit || (packet.kind() == Kind::EndOfSession && end < self.limit) {
+            return Verdict::AfterEnd;
+        }
+        self.heard = now;
+        let of_line = line_of(&mut self.lines, line);
+        match packet.kind() {
+            Kind::Data if self.lost.touches(packet.sequence(), end) => Verdict::Late,
+            Kind::Data => Verdict::Duplicate,
+            Kind::Heartbeat => {
+                of_line.counters.heartbeats += 1;
+                Verdict::Control
+            }
+            Kind::EndOfSession => {
+                of_line.counters.ends_of_session += 1;
+                Verdict::Control
+            }
+        }
+    }
+
+    /// Counts a packet of a possible next session; true once its line has sent enough of them in a row. Until then its
+    /// data are kept.
+    fn is_confirmed(&mut self, line: Line, packet: &Packet<'_>, payload: &[u8], now: u64) -> bool {
+        if self.newcomer != packet.session() {
+            self.forget_newcomer();
+            self.newcomer = packet.session();
+        }
+        let of_line = line_of(&mut self.lines, line);
+        of_line.newcomer_run += 1;
+        if of_line.newcomer_run >= CONFIRM {
+            return true;
+        }
+        if packet.kind() == Kind::Data {
+            let first = packet.sequence();
+            let end = first + u64::from(packet.count());
+            // Without room it is not kept; its messages are a hole of the new session then.
+            self.newcomer_window.hold(Held { first, end, line: Some(line), payload }, now);
+        }
+        false
+    }
+
+    /// Puts the packets that were kept of the session that has just begun where they belong.
+    fn take_kept<S: Sink>(&mut self, now: u64, sink: &mut S) {
+        // Swapped out while it is read: `take` needs the rest of `self`, and cannot add to it.
+        let mut kept = std::mem::take(&mut self.newcomer_window);
+        while let Some(Held { line, payload, .. }) = kept.front() {
+            if self.state == State::Open
+                && let Ok(packet) = Packet::new_checked(payload)
+            {
+                self.take(line, &packet, payload, now, sink);
+            }
+            kept.pop_front();
+        }
+        self.newcomer_window = kept;
+    }
+
+    fn forget_newcomer(&mut self) {
+        self.newcomer_window.clear();
+        for line in &mut self.lines {
+            line.newcomer_run = 0;
+        }
+    }
+
+    /// Finishes the open session, if there is one: holes become gaps, what is held is handed on.
+    fn close<S: Sink>(&mut self, sink: &mut S) {
+        while !self.window.is_empty() {
+            self.give_up(u64::MAX, sink);
+        }
+    }
+
+    /// Begins a session of which `first` is the first sequence heard.
+    fn begin<S: Sink>(&mut self, session: [u8; 10], first: u64, sink: &mut S) {
+        let start = if first <= self.config.near_start { 1 } else { first };
+        if self.state != State::Waiting && self.session != session {
+            self.previous = Some(self.session);
+        }
+        self.state = State::Open;
+        self.session = session;
+        self.expected = start;
+        self.limit = u64::MAX;
+        self.window.clear();
+        self.skew.clear();
+        self.lost.clear();
+        if start > 1 {
+            self.lost.add(1..start);
+        }
+        for line in &mut self.lines {
+            // From 1 on, a line that begins later has skipped something; after a late join nobody can tell.
+            line.next = u64::from(start == 1);
+            line.far_run = 0;
+        }
+        self.counters.sessions += 1;
+        sink.session(session, start);
+    }
+
+    /// A packet of the open session whose sequence is too far off: believed only after several such in a row.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn far<S: Sink>(
+        &mut self,
+        line: Option<Line>,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        let Some(of_line) = line.map(|line| line_of(&mut self.lines, line)) else {
+            return Verdict::Implausible;
+        };
+        let first = packet.sequence();
+        let goes_on = of_line.far_run > 0 && first.abs_diff(of_line.far_at) <= self.config.max_jump;
+        of_line.far_run = if goes_on { of_line.far_run + 1 } else { 1 };
+        of_line.far_at = first;
+        if of_line.far_run < CONFIRM {
+            return Verdict::Implausible;
+        }
+        of_line.far_run = 0;
+        self.close(sink);
+        if self.state != State::Open {
+            return Verdict::AfterEnd;
+        }
+        self.counters.jumps += 1;
+        if first > self.expected {
+            self.give_up(first, sink);
+        } else {
+            self.begin(self.session, first, sink);
+        }
+        if self.state != State::Open {
+            return Verdict::AfterEnd;
+        }
+        self.take(line, packet, payload, now, sink)
+    }
+}
