@@ -1,1 +1,349 @@
-//! The configuration file.
+//! The configuration file: TOML in, typed and validated values out, or every problem at once.
+//!
+//! `config/feed.toml` shows every key with its unit, range and default. A key that is not known, a value of the
+//! wrong type or out of range, and values that contradict each other are refused, each as
+//! `file:line:column: what is wrong — what to write instead`. Nothing is guessed and nothing is ignored:
+//! a misspelt limit must not leave its default in force.
+//!
+//! This is floor 5. The floors below take the plain values found here and never see a [`Config`].
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::market::{Price, Symbol};
+
+mod document;
+mod problem;
+mod read;
+mod rules;
+mod suggest;
+mod value;
+
+pub use problem::{ConfigErrors, Problem};
+
+use document::Document;
+
+/// Longest file that is read, in bytes. A configuration is far below it; a file named by mistake is not.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// Everything the file says, with defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[port]`
+    pub port: Port,
+    /// `[lcores]`
+    pub lcores: Lcores,
+    /// `[feed]`
+    pub feed: Feed,
+    /// `[book]`
+    pub book: Book,
+    /// `[instruments]`
+    pub instruments: Instruments,
+    /// `[strategy]`
+    pub strategy: Strategy,
+    /// `[risk]`
+    pub risk: Risk,
+    /// `[gateway]`; `None` where the file has no such section: no order can be sent.
+    pub gateway: Option<Gateway>,
+    /// `[latency]`
+    pub latency: Latency,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// Which port, as the EAL knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortRef {
+    /// The nth port that the EAL found, from 0.
+    Index(u16),
+    /// A PCI address with its domain (`0000:01:00.0`) or the name of a virtual device (`net_ring0`).
+    Name(String),
+}
+
+/// `[port]`: the NIC port or ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The port that receives the feed.
+    pub feed: PortRef,
+    /// The port that orders leave by; the same as `feed` unless the file names another.
+    pub orders: PortRef,
+    /// Longest IP packet, in bytes, `68 ..= 9000`.
+    pub mtu: u16,
+    /// Receive descriptors asked for, `32 ..= 32768`; the port's limits may change it.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors asked for, `32 ..= 32768`; the port's limits may change it.
+    pub tx_descriptors: u16,
+    /// Receive everything instead of programming a multicast filter.
+    pub promiscuous: bool,
+    /// How long to wait for the link at the start; zero: do not wait.
+    pub link_wait: Duration,
+}
+
+/// `[lcores]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lcores {
+    /// The EAL lcore that runs the poll loop; `None`: the first worker of the EAL's list.
+    pub worker: Option<u16>,
+}
+
+/// How membership of the multicast groups is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Igmp {
+    /// IGMPv3 reports.
+    V3,
+    /// IGMPv2 reports.
+    V2,
+    /// None: the switch port is joined statically.
+    Off,
+}
+
+/// `[feed]`: one MoldUDP64 stream on one or two lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// Line A.
+    pub line_a: Line,
+    /// Line B, which carries the same stream; `None`: nothing fills the holes of line A.
+    pub line_b: Option<Line>,
+    /// Packets held while a hole is waited for, `0 ..= 4096`.
+    pub reorder_packets: u16,
+    /// How long a hole is waited for before it is called a gap.
+    pub reorder_wait: Duration,
+    /// A line that has been silent for so long is called dead.
+    pub heartbeat_timeout: Duration,
+    /// Longest UDP payload accepted, in bytes, `64 ..= 8972`.
+    pub max_payload: u16,
+    /// How membership is announced.
+    pub igmp: Igmp,
+    /// Source address of the IGMP reports; 0.0.0.0 where neither it nor a gateway is given (RFC 3376 allows that).
+    pub igmp_source: Ipv4Addr,
+}
+
+/// `[feed.line.a]`, `[feed.line.b]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Multicast group.
+    pub group: Ipv4Addr,
+    /// UDP destination port.
+    pub port: u16,
+    /// 802.1Q VLAN of its frames, `1 ..= 4094`; `None`: untagged.
+    pub vlan: Option<u16>,
+    /// Only this sender is accepted; `None`: any.
+    pub source: Option<Ipv4Addr>,
+}
+
+/// `[book]`: all memory of the books is reserved for these numbers at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Book {
+    /// Instruments, `1 ..= 65536`: locates from 0 to one less.
+    pub max_locates: u32,
+    /// Live orders of all books.
+    pub max_orders: u32,
+    /// Price levels of all books.
+    pub max_levels: u32,
+}
+
+/// `[instruments]`: those the strategy may act on. Books are kept for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instruments {
+    /// Every instrument of the feed.
+    All,
+    /// These; none by default.
+    Listed(Vec<Symbol>),
+}
+
+/// Which strategy runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrategyKind {
+    /// None: books only.
+    None,
+    /// Queue imbalance at the touch.
+    Imbalance,
+}
+
+/// How the strategy trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Immediate-or-cancel at the opposite touch.
+    Take,
+    /// A resting order at its own side's best price.
+    Join,
+}
+
+/// `[strategy]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategy {
+    /// Which one runs.
+    pub kind: StrategyKind,
+    /// Imbalance, in basis points of (bid − ask) / (bid + ask), from which it enters, `1 ..= 10000`.
+    pub entry_bp: u16,
+    /// Imbalance under which it cancels what rests, in basis points, less than `entry_bp`.
+    pub exit_bp: u16,
+    /// Size of an order in shares, `1 ..= 999999`.
+    pub order_shares: u32,
+    /// How it trades.
+    pub style: Style,
+    /// Widest spread on which it acts.
+    pub max_spread: Price,
+    /// Rest after an order, per instrument.
+    pub cooldown: Duration,
+}
+
+/// `[risk]`: nothing leaves that breaks one of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Risk {
+    /// Closed by default: unarmed, no new order leaves.
+    pub armed: bool,
+    /// Largest order in shares.
+    pub max_order_shares: u32,
+    /// Largest price × shares of an order, in 1/10,000 dollar.
+    pub max_order_value: u64,
+    /// Farthest an order's price may be from the touch, in basis points of it.
+    pub collar_bp: u16,
+    /// Largest position of an instrument, long or short, open orders counted as if filled, in shares.
+    pub max_position_shares: u32,
+    /// Largest sum of the absolute values of all positions and open orders, in 1/10,000 dollar.
+    pub max_gross_value: u64,
+    /// Orders that may be open at once.
+    pub max_open_orders: u32,
+    /// Order messages a second, all instruments together.
+    pub max_orders_per_second: u32,
+    /// Order messages a second for one instrument.
+    pub max_orders_per_second_per_symbol: u32,
+    /// An order equal to one sent less than this ago is refused; zero: no such check.
+    pub duplicate_window: Duration,
+    /// Instruments that must not be traded.
+    pub restricted: Vec<Symbol>,
+}
+
+/// How orders are framed on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Our own UDP test framing: for tests and demos, not an exchange's.
+    WutfUdp,
+}
+
+/// `[gateway]`: where orders go and where they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Framing of the orders.
+    pub framing: Framing,
+    /// Our address.
+    pub local_ip: Ipv4Addr,
+    /// Our hardware address; `None`: the port's own.
+    pub local_mac: Option<[u8; 6]>,
+    /// Our UDP port.
+    pub local_port: u16,
+    /// The gateway's address.
+    pub ip: Ipv4Addr,
+    /// The gateway's UDP port.
+    pub port: u16,
+    /// Hardware address of the next hop.
+    pub mac: [u8; 6],
+    /// 802.1Q VLAN of its frames, `1 ..= 4094`; `None`: untagged.
+    pub vlan: Option<u16>,
+}
+
+/// `[latency]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// Stamp each stage with the TSC.
+    pub stages: bool,
+    /// One packet of so many is recorded; 1: all.
+    pub sample_every: u32,
+    /// Time between two tables; zero: only at the end.
+    pub print_every: Duration,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Answer `/wirebook/…` commands on the EAL's telemetry socket.
+    pub commands: bool,
+    /// Let `dpdk-dumpcap` capture from this process.
+    pub capture: bool,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What stops something.
+    Error,
+    /// What should not be so.
+    Warn,
+    /// What an operator wants to know.
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Ours.
+    pub level: Level,
+    /// DPDK's own messages.
+    pub dpdk: Level,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// All problems found: the file cannot be read, is longer than [`MAX_FILE`], is not UTF-8 or TOML, or says
+    /// something that is not accepted.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let refuse = |what: String, remedy: &str| ConfigErrors::whole_file(&name, what, remedy);
+        let unreadable = |error: std::io::Error| {
+            refuse(format!("cannot be read: {error}"), "give a readable file to --config")
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(refuse(
+                format!("is longer than {MAX_FILE} bytes"),
+                "give a wirebook configuration to --config",
+            ));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, &name),
+            Err(error) => Err(refuse(
+                format!("is not UTF-8 text (byte {})", error.valid_up_to()),
+                "save it as UTF-8, or give a wirebook configuration to --config",
+            )),
+        }
+    }
+
+    /// Checks `text`; `name` is what the problems call it.
+    ///
+    /// # Errors
+    /// All problems found, in the order of the text.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigErrors> {
+        let mut document = Document::parse(text);
+        if document.is_broken() {
+            // What a broken text means cannot be known: more complaints about it would be guesses.
+            return Err(document.into_errors(name));
+        }
+        let config = read::config(&mut document);
+        document.refuse_unknown();
+        rules::check(&config, &mut document);
+        if document.is_clean() { Ok(config) } else { Err(document.into_errors(name)) }
+    }
+
+    /// Every key that is understood, as `section.key`, in the order of the sections.
+    #[must_use]
+    pub fn keys() -> Vec<&'static str> {
+        let mut document = Document::parse("");
+        let _ = read::config(&mut document);
+        document.into_known()
+    }
+}

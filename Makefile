@@ -1,0 +1,51 @@
+# wirebook: the things one does here. `make help` lists them.
+#
+# Every target that builds first runs tools/setup.sh, which installs missing Debian or Ubuntu packages by name,
+# says so, and does nothing where all of them are there.
+
+CARGO ?= cargo
+# Arguments for the demo, for example: make demo DEMO_ARGS='--seconds 60'
+DEMO_ARGS ?=
+# Arguments for cargo test, for example: make test TEST_ARGS='--test config_file'
+TEST_ARGS ?=
+# Seconds that each fuzz target runs.
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint fuzz clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Install everything that the other targets need
+	@tools/setup.sh build demo test lint
+
+demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
+	@tools/setup.sh demo
+	$(CARGO) run --release --bin wirebook -- demo $(DEMO_ARGS)
+
+test: ## Run all tests
+	@tools/setup.sh test
+	$(CARGO) test --workspace $(TEST_ARGS)
+
+bench: ## Run the benchmarks; their figures mean something on a quiet machine only
+	@tools/setup.sh demo
+	$(CARGO) bench --workspace
+
+lint: ## Check formatting, lints, documentation and shell scripts
+	@tools/setup.sh lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
+	shellcheck tools/*.sh .ci/run
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (needs a nightly Rust and cargo-fuzz)
+	@tools/setup.sh build
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
+	@targets=$$($(CARGO) +nightly fuzz list) && for target in $$targets; do \
+		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; \
+		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+clean: ## Remove what was built
+	$(CARGO) clean

@@ -1,0 +1,188 @@
+//! Values that are right one by one and cannot be right together.
+
+use std::collections::BTreeSet;
+
+use super::document::Document;
+use super::value::dollars;
+use super::{Config, Instruments, Line, StrategyKind};
+
+/// Bytes of an IPv4 header without options and a UDP header: what a payload needs beyond itself.
+const IP_UDP: u16 = 28;
+
+/// Notes every contradiction in `document`.
+pub(super) fn check(config: &Config, document: &mut Document<'_>) {
+    feed(config, document);
+    vlans(config, document);
+    strategy(config, document);
+    risk(config, document);
+    gateway(config, document);
+}
+
+fn feed(config: &Config, document: &mut Document<'_>) {
+    let feed = &config.feed;
+    if feed.max_payload > config.port.mtu.saturating_sub(IP_UDP) {
+        document.contradiction(
+            &["feed.max_payload", "port.mtu"],
+            format!("feed.max_payload {} does not fit into port.mtu {}", feed.max_payload, config.port.mtu),
+            &format!("raise port.mtu to {} or more, or lower feed.max_payload", feed.max_payload + IP_UDP),
+        );
+    }
+    if feed.reorder_packets == 0 && !feed.reorder_wait.is_zero() && document.says("feed.reorder_wait_us") {
+        document.contradiction(
+            &["feed.reorder_wait_us", "feed.reorder_packets"],
+            "feed.reorder_wait_us waits for holes, but feed.reorder_packets = 0 holds nothing meanwhile"
+                .to_owned(),
+            "set feed.reorder_packets to 64 or more, or feed.reorder_wait_us to 0",
+        );
+    }
+    let same_stream = |a: &Line, b: &Line| (a.group, a.port, a.vlan) == (b.group, b.port, b.vlan);
+    let Some(line_b) = &feed.line_b else { return };
+    let sources_differ = matches!((feed.line_a.source, line_b.source), (Some(a), Some(b)) if a != b);
+    if same_stream(&feed.line_a, line_b) && !sources_differ {
+        document.contradiction(
+            &["feed.line.b.group", "feed.line.a.group", "feed.line.a.port", "feed.line.b.port"],
+            format!("lines A and B are both {}:{}", line_b.group, line_b.port),
+            "give line B its own group or port, or remove [feed.line.b]",
+        );
+    }
+}
+
+/// On one port, a missing tag beside tagged streams is more often forgotten than meant.
+fn vlans(config: &Config, document: &mut Document<'_>) {
+    let mut streams = vec![("feed.line.a", "feed.line.a.vlan", config.feed.line_a.vlan)];
+    streams.extend(config.feed.line_b.map(|line| ("feed.line.b", "feed.line.b.vlan", line.vlan)));
+    if config.port.orders == config.port.feed {
+        streams.extend(config.gateway.map(|gateway| ("gateway", "gateway.vlan", gateway.vlan)));
+    }
+    let Some((tagged, _, Some(id))) = streams.iter().copied().find(|(_, _, vlan)| vlan.is_some()) else {
+        return;
+    };
+    for (section, path, vlan) in streams {
+        if vlan.is_none() && !document.says(path) {
+            document.contradiction(
+                &[path],
+                format!("[{section}] has no vlan, while [{tagged}] on the same port is tagged {id}"),
+                "add its vlan; vlan = 0 states that its frames are untagged",
+            );
+        }
+    }
+}
+
+fn strategy(config: &Config, document: &mut Document<'_>) {
+    let strategy = &config.strategy;
+    if strategy.exit_bp >= strategy.entry_bp {
+        document.contradiction(
+            &["strategy.exit_bp", "strategy.entry_bp"],
+            format!(
+                "strategy.exit_bp {} is not below strategy.entry_bp {}",
+                strategy.exit_bp, strategy.entry_bp
+            ),
+            "lower exit_bp or raise entry_bp: an order must not be cancelled by the signal that sent it",
+        );
+    }
+    if config.instruments == Instruments::All && document.says("instruments.symbols") {
+        document.contradiction(
+            &["instruments.symbols", "instruments.all"],
+            "instruments.symbols lists some, while instruments.all = true takes all".to_owned(),
+            "remove one of the two",
+        );
+    }
+    if strategy.kind == StrategyKind::None {
+        return;
+    }
+    if config.gateway.is_none() {
+        document.contradiction(
+            &["strategy.kind"],
+            "strategy.kind asks for orders, and there is no [gateway] to send them to".to_owned(),
+            "add a [gateway], or set strategy.kind = \"none\"",
+        );
+    }
+    if config.instruments == Instruments::Listed(Vec::new()) {
+        document.contradiction(
+            &["strategy.kind", "instruments.symbols", "instruments.all"],
+            "strategy.kind asks for orders, and [instruments] allows none".to_owned(),
+            "list instruments.symbols, or set instruments.all = true",
+        );
+    }
+    let shares = strategy.order_shares;
+    if shares > config.risk.max_order_shares {
+        document.contradiction(
+            &["strategy.order_shares", "risk.max_order_shares"],
+            format!(
+                "strategy.order_shares {shares} is above risk.max_order_shares {}",
+                config.risk.max_order_shares
+            ),
+            "lower order_shares or raise the limit: every order would be refused",
+        );
+    }
+    if shares > config.risk.max_position_shares {
+        document.contradiction(
+            &["strategy.order_shares", "risk.max_position_shares"],
+            format!(
+                "strategy.order_shares {shares} is above risk.max_position_shares {}",
+                config.risk.max_position_shares
+            ),
+            "lower order_shares or raise the limit: every order would be refused",
+        );
+    }
+}
+
+fn risk(config: &Config, document: &mut Document<'_>) {
+    let risk = &config.risk;
+    if risk.max_order_value > risk.max_gross_value {
+        document.contradiction(
+            &["risk.max_order_value", "risk.max_gross_value"],
+            format!(
+                "risk.max_order_value {} is above risk.max_gross_value {}",
+                dollars(risk.max_order_value),
+                dollars(risk.max_gross_value)
+            ),
+            "lower max_order_value or raise max_gross_value",
+        );
+    }
+    if risk.max_orders_per_second_per_symbol > risk.max_orders_per_second {
+        document.contradiction(
+            &["risk.max_orders_per_second_per_symbol", "risk.max_orders_per_second"],
+            format!(
+                "risk.max_orders_per_second_per_symbol {} is above risk.max_orders_per_second {}",
+                risk.max_orders_per_second_per_symbol, risk.max_orders_per_second
+            ),
+            "lower the limit of one symbol, or raise that of all",
+        );
+    }
+    if let Instruments::Listed(symbols) = &config.instruments {
+        let restricted: BTreeSet<_> = risk.restricted.iter().collect();
+        for symbol in symbols.iter().filter(|symbol| restricted.contains(symbol)) {
+            document.contradiction(
+                &["risk.restricted", "instruments.symbols"],
+                format!("{symbol} is both in risk.restricted and in instruments.symbols"),
+                "remove it from one of the two",
+            );
+        }
+    }
+    if risk.armed && config.gateway.is_none() {
+        document.contradiction(
+            &["risk.armed"],
+            "risk.armed = true, and there is no [gateway] that orders could go to".to_owned(),
+            "add a [gateway], or leave risk.armed = false",
+        );
+    }
+}
+
+fn gateway(config: &Config, document: &mut Document<'_>) {
+    let Some(gateway) = &config.gateway else { return };
+    if gateway.local_ip == gateway.ip {
+        document.contradiction(
+            &["gateway.ip", "gateway.local_ip"],
+            format!("gateway.ip and gateway.local_ip are both {}", gateway.ip),
+            "give this port an address of its own",
+        );
+    }
+    if gateway.local_mac == Some(gateway.mac) {
+        document.contradiction(
+            &["gateway.mac", "gateway.local_mac"],
+            "gateway.mac and gateway.local_mac are the same".to_owned(),
+            "write the next hop's hardware address into gateway.mac",
+        );
+    }
+}
