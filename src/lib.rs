@@ -10,7 +10,7 @@
 //! | 4 decide | [`strategy`], [`risk`], [`order`] |
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
-//! | 1 speak | [`wire`], [`market`], [`stats`] |
+//! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
 //! | 0 touch | [`nic`], `pmd`, `eal` |
 
 // Floor 0: touch
@@ -22,6 +22,7 @@ pub mod stop;
 pub mod pmd;
 
 // Floor 1: speak
+pub mod capture;
 pub mod market;
 pub mod stats;
 pub mod wire;
