@@ -43,7 +43,7 @@ pub enum Anomaly {
 /// Number of counters.
 const ROWS: usize = 26;
 
-/// Counters of all books together, since they were made. Only [`BookCounters::rows`] must be complete for printing.
+/// Counters of all books together, since they were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BookCounters {
     /// Orders that joined a book by an add.
