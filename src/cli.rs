@@ -10,13 +10,12 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod check_config;
-#[cfg(feature = "dpdk")]
-mod demo;
+//DEMO
 mod dump;
 pub mod exit;
 mod live;
 mod log;
-pub mod replay;
+//REPLAY pub mod replay;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
@@ -50,11 +49,6 @@ struct Cli {
 enum Command {
     /// Check a configuration file and say what would run.
     CheckConfig(check_config::CheckConfigArgs),
-    /// Build the books from a capture (ITCH BinaryFILE, pcap, pcapng) and print them.
-    Replay(replay::ReplayArgs),
-    /// Play against a built-in exchange over virtual DPDK ports: no NIC, no root, no hugepages.
-    #[cfg(feature = "dpdk")]
-    Demo(demo::DemoArgs),
 }
 
 /// Options after the `--` of the live form.
@@ -134,9 +128,6 @@ fn dispatch(args: &[OsString]) -> Exit {
         Ok(Form::Subcommand) => {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned())) {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
-                Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
-                #[cfg(feature = "dpdk")]
-                Ok(Cli { command: Command::Demo(args) }) => demo::main(&args),
                 Err(refusal) => say(&refusal),
             }
         }
