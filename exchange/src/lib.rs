@@ -11,8 +11,14 @@
 
 pub mod book;
 pub mod dump;
+pub mod files;
+pub mod frames;
+pub mod gateway;
 pub mod itch;
+pub mod lines;
 pub mod market;
+pub mod mold;
+pub mod ouch;
 pub mod reference;
 pub mod rng;
 pub mod units;
