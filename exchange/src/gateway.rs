@@ -15,19 +15,20 @@
 //! The gateway keeps each client's [`Account`], so that a test can hold the client's idea of it against the exchange's.
 
 mod account;
+mod checks;
+mod counters;
 
 pub use account::{Account, OpenOrder, Position};
+pub use counters::GatewayCounters;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
-use crate::market::{Fill, Market, OutsideOrder, Refused};
+use checks::{check, outside, reject, soup};
+
+use crate::market::{Fill, Market};
 use crate::mold::{DEFAULT_LIMIT, Packetizer};
 use crate::ouch::{BY_SYSTEM, BY_USER, Enter, IMMEDIATE, Inbound, Outbound, Reject, Replace, Terms};
-use crate::units::{CENT, MAX_PRICE, Row, Side};
-
-/// From this price upward an order has no limit: 200,000 dollars.
-const MARKET_PRICE: u64 = 2_000_000_000;
 
 /// What a gateway is made from.
 #[derive(Clone, Copy, Debug)]
@@ -45,56 +46,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { session: *b"WUTF000001", limit: DEFAULT_LIMIT, clients: 64, open_orders: 100_000 }
-    }
-}
-
-/// What the gateway saw and did.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GatewayCounters {
-    /// Datagrams read.
-    pub datagrams: u64,
-    /// Heartbeats of clients.
-    pub heartbeats: u64,
-    /// Datagrams cut short because of a packet or a message that could not be read.
-    pub malformed: u64,
-    /// Messages of a kind that is known but not acted on.
-    pub unsupported: u64,
-    /// Datagrams of clients beyond the limit.
-    pub refused_clients: u64,
-    /// Messages whose number does not rise.
-    pub repeated: u64,
-    /// Cancels and replaces of orders that are not live, and cancels of nothing.
-    pub ignored: u64,
-    /// Orders taken in.
-    pub accepted: u64,
-    /// Orders replaced.
-    pub replaced: u64,
-    /// Cancels carried out, in part or whole, by request or by rule.
-    pub canceled: u64,
-    /// Orders rejected.
-    pub rejected: u64,
-    /// Executions told.
-    pub executed: u64,
-}
-
-impl GatewayCounters {
-    /// Names and values, as printed to operators.
-    #[must_use]
-    pub fn rows(&self) -> [Row; 12] {
-        [
-            ("datagrams", self.datagrams),
-            ("heartbeats", self.heartbeats),
-            ("malformed", self.malformed),
-            ("unsupported", self.unsupported),
-            ("refused_clients", self.refused_clients),
-            ("repeated", self.repeated),
-            ("ignored", self.ignored),
-            ("accepted", self.accepted),
-            ("replaced", self.replaced),
-            ("canceled", self.canceled),
-            ("rejected", self.rejected),
-            ("executed", self.executed),
-        ]
     }
 }
 
@@ -395,7 +346,7 @@ impl Gateway {
 
     fn fill(&mut self, fill: &Fill) {
         let user_ref = fill.tag as u32;
-        // Tags are made in `outside` below, so there is such a client.
+        // Tags are made in `outside`, so there is such a client.
         let Some(client) = ((fill.tag >> 32) as usize).checked_sub(1).and_then(|at| self.clients.get_mut(at))
         else {
             return;
@@ -404,64 +355,5 @@ impl Gateway {
         self.counters.executed += 1;
         let Fill { time, shares, price, match_number, rested, .. } = *fill;
         client.reply(Outbound::executed(time, user_ref, shares, price, rested, match_number));
-    }
-}
-
-/// The first packet of a datagram: type, payload, what follows. `None` when it is cut short or has no type.
-fn soup(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk::<2>()?;
-    let (packet, after) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
-    let (kind, payload) = packet.split_first()?;
-    Some((*kind, payload, after))
-}
-
-/// Checks what can be checked without the book. The side in the book is the answer.
-fn check(order: &Enter, market: &Market) -> Result<Side, Reject> {
-    let side = match order.side {
-        b'B' => Side::Buy,
-        b'S' | b'T' | b'E' => Side::Sell,
-        _ => return Err(Reject::Side),
-    };
-    if market.instrument_of(order.symbol).is_none() {
-        Err(Reject::Symbol)
-    } else if !(1..1_000_000).contains(&order.quantity) {
-        Err(Reject::Quantity)
-    } else if !matches!(order.display, b'Y' | b'A') {
-        Err(Reject::Display)
-    } else if order.iso != b'N' {
-        Err(Reject::Iso)
-    } else if order.cross != b'N' {
-        Err(Reject::Cross)
-    } else if !matches!(order.time_in_force, b'0' | b'3')
-        || !matches!(order.capacity, b'A' | b'P' | b'R' | b'O')
-    {
-        Err(Reject::Other)
-    } else {
-        Ok(side)
-    }
-}
-
-/// The order as the market takes it. Without a limit only an immediate one may be.
-fn outside(client: usize, order: &Enter, instrument: u32, side: Side) -> Result<OutsideOrder, Reject> {
-    let rests = order.time_in_force == b'0';
-    let price = match (order.price >= MARKET_PRICE, side) {
-        (true, _) if rests => return Err(Reject::Price),
-        (true, Side::Buy) => MAX_PRICE,
-        (true, Side::Sell) => CENT,
-        (false, _) => u32::try_from(order.price).map_err(|_| Reject::Price)?,
-    };
-    let mpid = (order.display == b'A').then(|| order.firm.unwrap_or(*b"CLNT"));
-    let tag = ((client as u64 + 1) << 32) | u64::from(order.user_ref);
-    Ok(OutsideOrder { tag, instrument, side, shares: order.quantity, price, rests, mpid })
-}
-
-fn reject(refused: Refused) -> Reject {
-    match refused {
-        Refused::Closed => Reject::DestinationClosed,
-        Refused::Halted => Reject::Halted,
-        Refused::Instrument => Reject::Symbol,
-        Refused::Shares => Reject::Quantity,
-        Refused::Price => Reject::Price,
-        Refused::Full | Refused::NotLive => Reject::Other,
     }
 }

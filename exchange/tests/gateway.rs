@@ -1,5 +1,7 @@
 //! Orders from outside: what the clients are told, what the feed says, and what the accounts hold must agree.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
