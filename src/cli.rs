@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod check_config;
-//DEMO
+#[cfg(feature = "dpdk")]
+mod demo;
 mod dump;
 pub mod exit;
 mod live;
 mod log;
-//REPLAY pub mod replay;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
@@ -49,6 +49,9 @@ struct Cli {
 enum Command {
     /// Check a configuration file and say what would run.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Play against a built-in exchange over virtual DPDK ports: no NIC, no root, no hugepages.
+    #[cfg(feature = "dpdk")]
+    Demo(demo::DemoArgs),
 }
 
 /// Options after the `--` of the live form.
@@ -128,6 +131,8 @@ fn dispatch(args: &[OsString]) -> Exit {
         Ok(Form::Subcommand) => {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned())) {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
+                #[cfg(feature = "dpdk")]
+                Ok(Cli { command: Command::Demo(args) }) => demo::main(&args),
                 Err(refusal) => say(&refusal),
             }
         }
