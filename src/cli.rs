@@ -16,6 +16,7 @@ mod dump;
 pub mod exit;
 mod live;
 mod log;
+mod machine;
 pub mod replay;
 mod tables;
 #[cfg(feature = "dpdk")]

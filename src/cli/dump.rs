@@ -16,8 +16,9 @@ use crate::market::Side;
 /// Those of `to`.
 pub(super) fn write(books: &Books, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "locate,symbol,side,price,order_ref,shares")?;
-    for (locate, side, order) in books.resting() {
-        let letter = match side {
+    for order in books.resting() {
+        let locate = order.locate;
+        let letter = match order.side {
             Side::Buy => 'B',
             Side::Sell => 'S',
         };
