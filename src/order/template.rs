@@ -17,7 +17,7 @@ use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, Mac};
 use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};
 use crate::wire::ouch::{CancelOrder, EnterOrder, ReplaceOrder};
-use crate::wire::{NoRoom, ipv4, udp, wutf};
+use crate::wire::{Field, NoRoom, ipv4, udp, wutf};
 
 /// Shortest Ethernet frame, without FCS.
 pub const SHORTEST_FRAME: usize = 60;
@@ -63,13 +63,8 @@ struct Template {
 }
 
 impl Template {
-    /// `varying` counts from the start of the message.
-    fn new(
-        addressing: &FrameAddressing,
-        packet_type: u8,
-        message: &[u8],
-        varying: Range<usize>,
-    ) -> Result<Self, NoRoom> {
+    /// Around `payload`, of which the message begins behind the WUTF header; `varying` counts from the message's start.
+    fn new(addressing: &FrameAddressing, payload: &[u8], varying: Range<usize>) -> Result<Self, NoRoom> {
         let mut bytes = [0; LONGEST_FRAME];
         let header = ethernet::Header {
             dst: addressing.dst_mac,
@@ -78,7 +73,6 @@ impl Template {
             ether_type: ethernet::IPV4,
         };
         let ip_at = header.emit(&mut bytes)?;
-        let payload_len = wutf::HEADER_LEN + message.len();
         let header = ipv4::Header {
             src: addressing.src_ip,
             dst: addressing.dst_ip,
@@ -88,16 +82,15 @@ impl Template {
         };
         let no_room = NoRoom { needed: LONGEST_FRAME + 1, room: LONGEST_FRAME };
         let packet = bytes.get_mut(ip_at..).ok_or(no_room)?;
-        let udp_at = ip_at + header.emit(packet, udp::HEADER_LEN + payload_len)?;
+        let udp_at = ip_at + header.emit(packet, udp::HEADER_LEN + payload.len())?;
         let payload_at = udp_at + udp::HEADER_LEN;
-        let payload = bytes.get_mut(payload_at..).ok_or(no_room)?;
-        wutf::emit(payload, packet_type, message)?;
+        bytes.get_mut(payload_at..payload_at + payload.len()).ok_or(no_room)?.copy_from_slice(payload);
         let header = udp::Header {
             src: (addressing.src_ip, addressing.src_port),
             dst: (addressing.dst_ip, addressing.dst_port),
         };
         let datagram = bytes.get_mut(udp_at..).ok_or(no_room)?;
-        let datagram_len = header.emit(datagram, payload_len)?;
+        let datagram_len = header.emit(datagram, payload.len())?;
 
         let message_at = payload_at + wutf::HEADER_LEN;
         let end = udp_at + datagram_len;
@@ -160,9 +153,10 @@ pub enum TemplateError {
     NoRoom(#[from] NoRoom),
 }
 
-/// The span of the layout from its first varying field to its last.
-const fn span(first: usize, last_at: usize, last_len: usize) -> Range<usize> {
-    first..last_at + last_len
+/// Where a message varies: from behind its type to the end of the field `last`.
+fn up_to(layout: &[Field], last: &str) -> Range<usize> {
+    let end = layout.iter().find(|field| field.name == last).map_or(1, |field| field.offset + field.len);
+    1..end
 }
 
 impl OrderFrames {
@@ -174,19 +168,22 @@ impl OrderFrames {
         if let Some(vlan) = addressing.vlan.filter(|vlan| !(1..=4094).contains(vlan)) {
             return Err(TemplateError::Vlan(vlan));
         }
-        let mut out = [0; EnterOrder::EMITTED_LEN];
-        let mut template = |len: usize, out: &[u8], varying| {
-            let message = out.get(..len).unwrap_or_default();
-            Template::new(addressing, wutf::UNSEQUENCED, message, varying)
+        let mut message = [0; EnterOrder::EMITTED_LEN];
+        let template = |message: Option<&[u8]>, varying| {
+            let mut payload = [0; wutf::HEADER_LEN + EnterOrder::EMITTED_LEN];
+            let len = match message {
+                Some(message) => wutf::emit_order(&mut payload, message)?,
+                None => wutf::emit_heartbeat(&mut payload)?,
+            };
+            Template::new(addressing, payload.get(..len).unwrap_or_default(), varying)
         };
-        // Each span runs from user_ref_num to the last field that varies.
-        let len = profile.enter().emit(&mut out)?;
-        let enter = template(len, &out, span(1, 26, 1))?;
-        let len = profile.replace().emit(&mut out)?;
-        let replace = template(len, &out, span(1, 21, 1))?;
-        let len = CANCEL.emit(&mut out)?;
-        let cancel = template(len, &out, span(1, 1, 4))?;
-        let heartbeat = Template::new(addressing, wutf::CLIENT_HEARTBEAT, &[], 0..0)?;
+        let len = profile.enter().emit(&mut message)?;
+        let enter = template(Some(&message[..len]), up_to(EnterOrder::LAYOUT, "time_in_force"))?;
+        let len = profile.replace().emit(&mut message)?;
+        let replace = template(Some(&message[..len]), up_to(ReplaceOrder::LAYOUT, "time_in_force"))?;
+        let len = CANCEL.emit(&mut message)?;
+        let cancel = template(Some(&message[..len]), up_to(CancelOrder::LAYOUT, "quantity"))?;
+        let heartbeat = template(None, 0..0)?;
         Ok(Self { enter, replace, cancel, heartbeat })
     }
 
