@@ -16,6 +16,8 @@ mod dump;
 pub mod exit;
 mod live;
 mod log;
+mod machine;
+pub mod replay;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
@@ -49,6 +51,8 @@ struct Cli {
 enum Command {
     /// Check a configuration file and say what would run.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Build the books from a capture (ITCH BinaryFILE, pcap, pcapng) and print them.
+    Replay(replay::ReplayArgs),
     /// Play against a built-in exchange over virtual DPDK ports: no NIC, no root, no hugepages.
     #[cfg(feature = "dpdk")]
     Demo(demo::DemoArgs),
@@ -131,6 +135,7 @@ fn dispatch(args: &[OsString]) -> Exit {
         Ok(Form::Subcommand) => {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned())) {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
+                Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
                 #[cfg(feature = "dpdk")]
                 Ok(Cli { command: Command::Demo(args) }) => demo::main(&args),
                 Err(refusal) => say(&refusal),

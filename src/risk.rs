@@ -396,7 +396,8 @@ impl Risk {
         if !self.port.admits(self.port_rate, now_ns) {
             return Err(Refusal::PortRate);
         }
-        let rate = self.instruments.get(usize::from(locate)).map_or(FullAt::MAX, |instrument| instrument.rate);
+        let rate =
+            self.instruments.get(usize::from(locate)).map_or(FullAt::MAX, |instrument| instrument.rate);
         if !self.symbol.admits(rate, now_ns) {
             return Err(Refusal::SymbolRate);
         }

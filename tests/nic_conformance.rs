@@ -174,7 +174,7 @@ impl Udp {
             listen: vec![Listen { address, source: None }],
             max_payload,
             tx_buffers: BUFFERS,
-            ..UdpConfig::default()
+            ..UdpConfig::usual(Ipv4Addr::LOCALHOST)
         };
         let (rx, tx) = UdpPort::open(&config).unwrap().attach();
         let network = UdpSocket::bind(address).unwrap();

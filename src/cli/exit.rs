@@ -1,20 +1,20 @@
-//! Exit codes, the same for every command.
+//! The exit codes of every command: what a script may rely on.
 
 use std::process::ExitCode;
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done; where books were built, all of them may be believed.
+    /// 0: it did what was asked.
     Done = 0,
-    /// Done, but books are flagged: gaps, anomalies, or a stream not seen from its start.
+    /// 1: it ran to its end, but books are flagged: something was lost, or cannot be right, and a book may be wrong.
     Flagged = 1,
-    /// The command line or the configuration is wrong.
+    /// 2: the arguments or the configuration are wrong. Nothing was started.
     Usage = 2,
-    /// The machine does not allow it: hugepages, ports, rights, memory.
+    /// 3: the environment does not allow it: hugepages, ports, rights, memory, a file that cannot be written.
     Environment = 3,
-    /// The input cannot be read, or is not what it should be.
+    /// 4: the input cannot be read, is corrupt, or holds no feed. What was read before the fault is still printed.
     Input = 4,
 }
 

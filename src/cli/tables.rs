@@ -44,7 +44,7 @@ pub(super) fn grouped(value: u64) -> String {
     text
 }
 
-const fn book_state(state: BookState) -> &'static str {
+pub(super) const fn book_state(state: BookState) -> &'static str {
     match state {
         BookState::Live => "live",
         BookState::Recovering => "recovering",
@@ -52,7 +52,7 @@ const fn book_state(state: BookState) -> &'static str {
     }
 }
 
-const fn trading_state(state: TradingState) -> &'static str {
+pub(super) const fn trading_state(state: TradingState) -> &'static str {
     match state {
         TradingState::Trading => "trading",
         TradingState::QuotationOnly => "quotes",
@@ -86,16 +86,22 @@ pub(super) fn tops(books: &[BookView]) -> String {
 /// The levels of one book, bids on the left.
 #[must_use]
 pub(super) fn depth(book: &BookView) -> String {
+    levels(&book.bids, &book.asks)
+}
+
+/// Bids on the left, asks on the right, best first.
+#[must_use]
+pub(super) fn levels(bids: &[Level], asks: &[Level]) -> String {
     let mut rows = vec![strings(["orders", "shares", "bid", "ask", "shares", "orders"])];
-    for at in 0..book.bids.len().max(book.asks.len()) {
+    for at in 0..bids.len().max(asks.len()) {
         let cells = |level: Option<&Level>| {
             level.map_or_else(
                 || ["", "", ""].map(str::to_owned),
                 |l| [l.orders.to_string(), grouped(l.shares), l.price.to_string()],
             )
         };
-        let [bid_orders, bid_shares, bid] = cells(book.bids.get(at));
-        let [ask_orders, ask_shares, ask] = cells(book.asks.get(at));
+        let [bid_orders, bid_shares, bid] = cells(bids.get(at));
+        let [ask_orders, ask_shares, ask] = cells(asks.get(at));
         rows.push(vec![bid_orders, bid_shares, bid, ask, ask_shares, ask_orders]);
     }
     columns(&rows)
@@ -127,6 +133,9 @@ const LOSSES: &[(&str, &str)] = &[
     ("stream_gaps", "neither line brought these messages in time: books are stale from here on"),
     ("stream_window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
     ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
+    ("replay_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
+    ("capture_not_ethernet", "capture on the interface itself, not on `any`"),
+    ("capture_cut_short", "captured with a snap length: capture with `-s 0`"),
     ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 

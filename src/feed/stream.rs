@@ -52,8 +52,8 @@ pub struct Stream {
     session: [u8; 10],
     /// The next sequence to hand on.
     expected: u64,
-    /// Sequence after the last of the session, once it is announced; `u64::MAX` before.
-    limit: u64,
+    /// Sequence after the last of the session, once it is announced.
+    limit: Option<u64>,
     /// When the open hole becomes a gap; means nothing while the window is empty.
     deadline: u64,
     window: Window,
@@ -81,7 +81,7 @@ impl Stream {
             state: State::Waiting,
             session: [0; 10],
             expected: 0,
-            limit: u64::MAX,
+            limit: None,
             deadline: u64::MAX,
             window: Window::new(config.window_packets, config.max_payload),
             lines: [LineState::default(); 2],
@@ -174,7 +174,7 @@ impl Stream {
         if first.abs_diff(self.expected) > self.config.max_jump {
             return self.far(line, packet, payload, now, sink);
         }
-        if end > self.limit {
+        if self.limit.is_some_and(|limit| end > limit) {
             return Verdict::AfterEnd;
         }
         let verdict = match packet.kind() {
@@ -240,11 +240,11 @@ impl Stream {
     /// `end` is the sequence after the last one of the session.
     fn end_announced<S: Sink>(&mut self, line: Option<Line>, end: u64, now: u64, sink: &mut S) -> Verdict {
         let [a, b] = self.lines.map(|line| line.next);
-        if end < self.expected.max(a).max(b) || (self.limit != u64::MAX && end != self.limit) {
+        if end < self.expected.max(a).max(b) || self.limit.is_some_and(|limit| end != limit) {
             // Contradicts what was sent before.
             return Verdict::Implausible;
         }
-        self.limit = end;
+        self.limit = Some(end);
         let verdict = self.heartbeat(line, end, now, sink);
         if let Some(line) = line {
             let counters = &mut line_of(&mut self.lines, line).counters;
@@ -359,7 +359,7 @@ impl Stream {
     }
 
     fn finish_if_complete<S: Sink>(&mut self, sink: &mut S) {
-        if self.state == State::Open && self.expected >= self.limit {
+        if self.state == State::Open && self.limit.is_some_and(|limit| self.expected >= limit) {
             self.state = State::Ended;
             self.counters.ended += 1;
             self.window.clear();

@@ -44,7 +44,8 @@ pub const MAX_LISTEN: usize = 64;
 pub struct Listen {
     /// A multicast group to join, or a local address to bind; port 0 lets the kernel choose (unicast only).
     pub address: SocketAddrV4,
-    /// Join only this sender's stream of the group (source-specific multicast).
+    /// Believe only this sender: a group is joined for it alone (source-specific multicast); what others send to a
+    /// unicast address is counted in [`UdpRxCounters::other_source`] and dropped.
     pub source: Option<Ipv4Addr>,
 }
 
@@ -65,11 +66,13 @@ pub struct UdpConfig {
     pub tx_buffers: usize,
 }
 
-impl Default for UdpConfig {
-    /// Nothing to listen on yet; MTU 1,500, 8 MiB of receive buffer, no busy polling, 64 transmit buffers.
-    fn default() -> Self {
+impl UdpConfig {
+    /// For the interface that has this address: nothing to listen on yet; MTU 1,500, 8 MiB of receive buffer, no busy
+    /// polling, 64 transmit buffers.
+    #[must_use]
+    pub const fn usual(interface: Ipv4Addr) -> Self {
         Self {
-            interface: Ipv4Addr::UNSPECIFIED,
+            interface,
             listen: Vec::new(),
             max_payload: 1_472,
             receive_buffer: 8 << 20,
@@ -154,7 +157,9 @@ impl UdpPort {
             let socket = match shared {
                 Some(at) => &mut sockets[at],
                 None => {
-                    let socket = Socket::open(bind_to, group).map_err(failed("bind", listen.address))?;
+                    let only_from = listen.source.filter(|_| !group);
+                    let socket =
+                        Socket::open(bind_to, group, only_from).map_err(failed("bind", listen.address))?;
                     sockets.push(socket);
                     let last = sockets.len() - 1;
                     &mut sockets[last]
@@ -209,9 +214,6 @@ fn check(config: &UdpConfig) -> Result<(), UdpError> {
         let group = listen.address.ip().is_multicast();
         if group && listen.address.port() == 0 {
             return wrong(format!("group {} without a port; give 1 to 65535", listen.address.ip()));
-        }
-        if !group && listen.source.is_some() {
-            return wrong(format!("{} has a source but is no multicast group", listen.address));
         }
     }
     Ok(())

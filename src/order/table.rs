@@ -48,7 +48,6 @@ impl<K: Key, V: Copy> FixedTable<K, V> {
         }
     }
 
-
     pub(crate) const fn is_full(&self) -> bool {
         self.len >= self.capacity
     }
@@ -130,11 +129,7 @@ pub(crate) struct RecentTable<K, V> {
 impl<K: Key, V: Copy> RecentTable<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self {
-            table: FixedTable::new(capacity),
-            ring: vec![None; capacity].into_boxed_slice(),
-            inserted: 0,
-        }
+        Self { table: FixedTable::new(capacity), ring: vec![None; capacity].into_boxed_slice(), inserted: 0 }
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
@@ -192,7 +187,7 @@ mod tests {
                     1 => assert_eq!(table.remove(key), model.remove(&key)),
                     _ => assert_eq!(table.get(key), model.get(&key)),
                 }
-                assert_eq!(table.len(), model.len());
+                assert_eq!(table.len, model.len());
             }
             assert_eq!(table.iter().map(|(k, v)| (k, *v)).collect::<BTreeMap<_, _>>(), model);
         }

@@ -81,6 +81,8 @@ mod tests {
         assert_eq!(band(1_000, Some(500), Side::Buy, top(1_000, 1_100), 1_000), Some((950, 1_050)));
         assert_eq!(band(1_000, Some(500), Side::Buy, top(1_000, 1_100), 0), None);
         // The limits of the type.
-        assert!(at_most(Price(u32::MAX), Price(u32::MAX), 10_000) && at_least(Price(0), Price(u32::MAX), 10_000));
+        assert!(
+            at_most(Price(u32::MAX), Price(u32::MAX), 10_000) && at_least(Price(0), Price(u32::MAX), 10_000)
+        );
     }
 }

@@ -212,7 +212,9 @@ impl Strategy for Imbalance {
         self.counters.signals += u64::from(strong);
 
         let (wish, before) = match (phase, signal) {
-            (Phase::Idle, Some(signal)) if strong && view.tradable() => (self.wish_to_enter(view, signal), None),
+            (Phase::Idle, Some(signal)) if strong && view.tradable() => {
+                (self.wish_to_enter(view, signal), None)
+            }
             // What takes does not rest: its venue cancels the remainder unasked.
             (Phase::Resting(working), _) if self.params.style == Style::Join => {
                 (self.wish_to_change(view, signal, working), Some(working))

@@ -53,7 +53,8 @@ impl Stream {
     /// A packet of the current session after its end: the end is repeated for a while.
     fn after_end(&mut self, line: Line, packet: &Packet<'_>, now: u64) -> Verdict {
         let end = packet.sequence() + u64::from(packet.count());
-        if end > self.limit || (packet.kind() == Kind::EndOfSession && end < self.limit) {
+        let limit = self.limit.unwrap_or(end);
+        if end > limit || (packet.kind() == Kind::EndOfSession && end < limit) {
             return Verdict::AfterEnd;
         }
         self.heard = now;
@@ -131,7 +132,7 @@ impl Stream {
         self.state = State::Open;
         self.session = session;
         self.expected = start;
-        self.limit = u64::MAX;
+        self.limit = None;
         self.window.clear();
         self.skew.clear();
         self.lost.clear();

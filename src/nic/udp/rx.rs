@@ -20,6 +20,8 @@ pub struct UdpRxCounters {
     pub truncated: u64,
     /// Datagrams that the kernel dropped because the socket's receive buffer was full (or their checksum bad).
     pub kernel_drops: u64,
+    /// Datagrams to a unicast address that came from another sender than [`super::Listen::source`], dropped.
+    pub other_source: u64,
     /// `recvmmsg` failed with anything but "nothing there".
     pub receive_errors: u64,
 }
@@ -27,11 +29,12 @@ pub struct UdpRxCounters {
 impl UdpRxCounters {
     /// Name and value of each counter, for publishing and printing.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
+    pub fn rows(&self) -> [(&'static str, u64); 5] {
         [
             ("udp_received", self.received),
             ("udp_truncated", self.truncated),
             ("udp_kernel_drops", self.kernel_drops),
+            ("udp_other_source", self.other_source),
             ("udp_receive_errors", self.receive_errors),
         ]
     }
@@ -169,11 +172,16 @@ impl UdpRx {
             self.counters.truncated += 1;
             return;
         }
+        let sender = socket::from_sockaddr(&self.names[i]);
+        if from.socket.only_from().is_some_and(|only| only != *sender.ip()) {
+            self.counters.other_source += 1;
+            return;
+        }
         let local = from.socket.local();
         let to = SocketAddrV4::new(notes.destination.unwrap_or(*local.ip()), local.port());
         let start = i * self.stride + HEAD_ROOM - HEADERS;
         if let Some(head) = self.arena[start..].first_chunk_mut::<HEADERS>() {
-            headers::write(head, socket::from_sockaddr(&self.names[i]), to, wire_len);
+            headers::write(head, sender, to, wire_len);
         }
         self.places[self.count] = Place { start, len: HEADERS + len };
         self.count += 1;

@@ -16,12 +16,17 @@ pub(super) struct Socket {
     fd: OwnedFd,
     local: SocketAddrV4,
     multicast: bool,
+    only_from: Option<Ipv4Addr>,
 }
 
 impl Socket {
-    /// Binds to `address`. With `multicast` the port may be shared with other receivers of the groups, and only
+    /// Binds to `address`; only datagrams of `only_from` are wanted, which the receiver sees to. With `multicast` the port may be shared with other receivers of the groups, and only
     /// groups that this very socket joined are delivered to it.
-    pub(super) fn open(address: SocketAddrV4, multicast: bool) -> io::Result<Self> {
+    pub(super) fn open(
+        address: SocketAddrV4,
+        multicast: bool,
+        only_from: Option<Ipv4Addr>,
+    ) -> io::Result<Self> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         // SAFETY: plain system call; the result is checked before use.
         let raw = unsafe { libc::socket(libc::AF_INET, kind, 0) };
@@ -30,7 +35,7 @@ impl Socket {
         }
         // SAFETY: `raw` is a descriptor that was just opened and that nobody else owns.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        let mut socket = Self { fd, local: address, multicast };
+        let mut socket = Self { fd, local: address, multicast, only_from };
         if multicast {
             socket.set(libc::SOL_SOCKET, libc::SO_REUSEADDR, &1_i32)?;
             socket.set(libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, &0_i32)?;
@@ -56,6 +61,11 @@ impl Socket {
 
     pub(super) fn is_multicast(&self) -> bool {
         self.multicast
+    }
+
+    /// The only sender that is wanted; `None` = any.
+    pub(super) fn only_from(&self) -> Option<Ipv4Addr> {
+        self.only_from
     }
 
     /// Joins `group` on the interface that has the address `interface`.

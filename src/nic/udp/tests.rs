@@ -9,9 +9,8 @@ const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 fn listen_on(addresses: &[SocketAddrV4]) -> UdpConfig {
     UdpConfig {
-        interface: LOCALHOST,
         listen: addresses.iter().map(|&address| Listen { address, source: None }).collect(),
-        ..UdpConfig::default()
+        ..UdpConfig::usual(LOCALHOST)
     }
 }
 
@@ -33,15 +32,12 @@ fn collect(rx: &mut UdpRx, count: usize) -> Vec<Vec<u8>> {
 #[test]
 fn says_what_is_wrong_with_a_configuration() {
     let text = |config: &UdpConfig| UdpPort::open(config).unwrap_err().to_string();
-    assert_eq!(text(&UdpConfig::default()), "0 addresses to listen on; give 1 to 64");
+    assert_eq!(text(&UdpConfig::usual(LOCALHOST)), "0 addresses to listen on; give 1 to 64");
     let no_port = listen_on(&["239.1.1.1:0".parse().unwrap()]);
     assert_eq!(text(&no_port), "group 239.1.1.1 without a port; give 1 to 65535");
     let mut config = listen_on(&[any_port()]);
     config.max_payload = MAX_PAYLOAD + 1;
     assert_eq!(text(&config), format!("max_payload {} bytes; give 18 to {MAX_PAYLOAD}", MAX_PAYLOAD + 1));
-    config.max_payload = 1472;
-    config.listen[0].source = Some(LOCALHOST);
-    assert!(text(&config).contains("has a source but is no multicast group"));
     // TEST-NET-3: no machine has this address.
     let foreign = text(&listen_on(&["203.0.113.77:5000".parse().unwrap()]));
     assert!(foreign.starts_with("cannot bind 203.0.113.77:5000: "), "{foreign}");
@@ -95,6 +91,21 @@ fn what_the_kernel_dropped_is_counted() {
     sender.send_to(&[0; 64], to).unwrap();
     assert_eq!(collect(&mut rx, 1).len(), 1);
     assert_eq!(rx.counters().kernel_drops, 1000 - kept as u64);
+}
+
+#[test]
+fn a_stranger_is_not_heard_on_a_unicast_address_with_a_source() {
+    let mut config = listen_on(&[any_port()]);
+    config.listen[0].source = Some(Ipv4Addr::new(127, 0, 0, 9));
+    let (mut rx, _tx) = UdpPort::open(&config).unwrap().attach();
+    let to = rx.bound().next().unwrap();
+    for last in [1, 9] {
+        let sender = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
+        sender.send_to(&[last; 20], to).unwrap();
+    }
+    let frames = collect(&mut rx, 1);
+    assert_eq!((frames.len(), frames[0][HEADERS]), (1, 9));
+    assert_eq!((rx.counters().received, rx.counters().other_source), (1, 1));
 }
 
 #[test]
@@ -162,7 +173,7 @@ fn groups_of_one_port_share_a_socket_and_keep_their_order() {
         }
     };
     assert_eq!(rx.bound().count(), 1);
-    let sender = Socket::open(any_port(), false).unwrap();
+    let sender = Socket::open(any_port(), false, None).unwrap();
     sender.send_multicast_by(LOCALHOST).unwrap();
     let sender_port = sender.local().port();
     let mut tx = UdpTx::new(vec![std::rc::Rc::new(sender)], 1472, 4);
@@ -201,7 +212,7 @@ fn another_sender_of_the_group_is_not_heard_when_a_source_is_given() {
     };
     for last in [1, 9] {
         let from = Ipv4Addr::new(127, 0, 0, last);
-        let sender = Socket::open(SocketAddrV4::new(from, 0), false).unwrap();
+        let sender = Socket::open(SocketAddrV4::new(from, 0), false, None).unwrap();
         sender.send_multicast_by(LOCALHOST).unwrap();
         let local = sender.local();
         let mut tx = UdpTx::new(vec![std::rc::Rc::new(sender)], 1472, 1);

@@ -1,0 +1,32 @@
+//! What machine a figure was taken on. Every rate and latency that is printed names it.
+
+/// Processor, number of CPUs that this process may use, and kernel, in one line.
+#[must_use]
+pub(super) fn describe() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processor = model(&read("/proc/cpuinfo")).unwrap_or_else(|| "unknown processor".to_owned());
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let plural = if cpus == 1 { "" } else { "s" };
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!("{processor}, {cpus} CPU{plural}, Linux {}", kernel.trim())
+}
+
+/// The first `model name` of /proc/cpuinfo.
+fn model(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_read_and_its_blanks_are_closed_up() {
+        let text = "processor\t: 0\nmodel name\t: Some  CPU @ 3.0GHz\nflags\t: x\nmodel name\t: other\n";
+        assert_eq!(model(text).as_deref(), Some("Some CPU @ 3.0GHz"));
+        assert_eq!(model("processor: 0\n"), None);
+        assert!(describe().contains("CPU"));
+    }
+}

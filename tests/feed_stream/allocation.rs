@@ -1,0 +1,112 @@
+//! Once made, a stream allocates nothing, whatever it is sent.
+#![allow(unsafe_code, reason = "a counting allocator implements an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ops::Range;
+
+use wirebook::feed::{Line, Sink, Stream, StreamConfig};
+use wirebook::wire::moldudp64::Blocks;
+
+use crate::model::{CONFIG, FOREIGN, NEXT, SESSION, data, end_of_session, heartbeat};
+
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread: tests run beside each other.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // Not there any more while the thread ends, when nothing is measured.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches only a thread-local cell, which
+// needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: `ptr` came from `System` by way of `alloc`, with this layout.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Adds up lengths, so that every byte is really looked at.
+#[derive(Default)]
+struct Sum {
+    bytes: usize,
+    gaps: u64,
+}
+
+impl Sink for Sum {
+    fn session(&mut self, _: [u8; 10], _: u64) {}
+    fn messages(&mut self, _: u64, blocks: Blocks<'_>) {
+        self.bytes += blocks.map(<[u8]>::len).sum::<usize>();
+    }
+    fn gap(&mut self, missing: Range<u64>) {
+        self.gaps += missing.end - missing.start;
+    }
+    fn end_of_session(&mut self) {}
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![1_u8; 100]));
+    assert!(ALLOCATIONS.get() > before);
+}
+
+#[test]
+fn nothing_is_allocated_after_construction() {
+    let mut packets = Vec::new();
+    for day in [SESSION, NEXT, FOREIGN] {
+        for turn in 0..400_u64 {
+            let first = 1 + turn * 4;
+            let (line, other) = if turn % 3 == 0 { (Line::B, Line::A) } else { (Line::A, Line::B) };
+            if turn % 5 != 0 {
+                packets.push((line, data(day, first..first + 4)));
+            }
+            if turn % 7 != 0 && turn >= 3 {
+                packets.push((other, data(day, first - 12..first - 8)));
+            }
+            if turn % 11 == 0 {
+                packets.push((line, data(day, first + 8..first + 12)));
+                packets.push((line, heartbeat(day, first + 2)));
+                packets.push((other, data(FOREIGN, first..first + 1)));
+                packets.push((other, data(day, first + 10_000_000..first + 10_000_004)));
+                packets.push((other, vec![0; usize::try_from(turn).unwrap()]));
+            }
+        }
+        // The second session rolls without an end of the first.
+        if day != SESSION {
+            packets.push((Line::A, end_of_session(day, 10_000)));
+        }
+    }
+    let mut stream = Stream::new(StreamConfig { max_payload: 9_000, lost_ranges: 3, ..CONFIG });
+    let mut sum = Sum::default();
+    let before = ALLOCATIONS.get();
+    for (now, (line, packet)) in (0..).step_by(20).zip(&packets) {
+        stream.on_packet(*line, packet, now, &mut sum);
+        stream.on_tick(now + 10, &mut sum);
+        if now % 600 == 0
+            && let Some((_, ahead)) = packets.get(usize::try_from(now / 20 + 7).unwrap())
+        {
+            stream.on_recovered(ahead, now + 11, &mut sum);
+        }
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    // It went through everything that could have allocated.
+    let counters = stream.counters();
+    assert!(sum.bytes > 10_000 && sum.gaps > 0, "{} bytes, {} lost", sum.bytes, sum.gaps);
+    assert!(counters.held > 100 && counters.released > 50, "{counters:?}");
+    assert!(counters.lost_forgotten > 0 && counters.sessions >= 3 && counters.recovered > 0, "{counters:?}");
+}

@@ -1,0 +1,146 @@
+//! Sessions: late join, roll, strays.
+
+use wirebook::feed::{CONFIRM, Line, StreamConfig, Verdict};
+
+use crate::model::Told::{End, Gap, Messages, Session};
+use crate::model::{Bench, CONFIG, FOREIGN, NEXT, SESSION, data, end_of_session, heartbeat};
+
+#[test]
+fn a_late_join_says_where_it_begins() {
+    let mut bench = Bench::new(CONFIG);
+    assert_eq!(bench.stream.session(), None);
+    bench.wait(10);
+    assert_eq!(bench.a(5_000..5_002), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 5_000), Messages(5_000..5_002)]);
+    assert_eq!(bench.stream.lost().collect::<Vec<_>>(), [1..5_000]);
+    assert_eq!(bench.b(4_990..4_995), Verdict::Late);
+    assert_eq!(bench.b(4_995..5_003), Verdict::Delivered);
+    assert_eq!(bench.told(), [Messages(5_002..5_003)]);
+    assert_eq!(bench.stream.counters().gaps, 0);
+    assert_eq!(bench.stream.session(), Some(SESSION));
+}
+
+#[test]
+fn a_session_heard_near_its_start_waits_for_the_start() {
+    let mut bench = Bench::new(CONFIG);
+    assert_eq!(bench.a(5..9), Verdict::Held);
+    assert_eq!(bench.b(1..5), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..9)]);
+
+    let mut bench = Bench::new(CONFIG);
+    assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, 40)), Verdict::Control);
+    bench.wait(100);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Gap(1..40)]);
+    assert_eq!(bench.stream.line_counters(Line::A).skipped, 39);
+
+    let mut bench = Bench::new(CONFIG);
+    assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, 51)), Verdict::Control);
+    assert_eq!(bench.told(), [Session(SESSION, 51)]);
+}
+
+#[test]
+fn yesterdays_end_does_not_stand_in_the_way_of_today() {
+    let mut bench = Bench::new(CONFIG);
+    assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 9_000)), Verdict::Control);
+    assert_eq!(bench.told(), [Session(SESSION, 9_000), End]);
+    assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 9_000)), Verdict::Control);
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 1..3)), Verdict::Delivered);
+    assert_eq!(bench.packet(Line::B, &end_of_session(SESSION, 9_000)), Verdict::WrongSession);
+    assert_eq!(bench.told(), [Session(NEXT, 1), Messages(1..3)]);
+}
+
+#[test]
+fn a_stray_packet_never_takes_the_stream() {
+    let mut bench = Bench::new(CONFIG);
+    for turn in 0..100 {
+        let first = 1 + turn * 2;
+        assert_eq!(bench.a(first..first + 2), Verdict::Delivered);
+        for stray in [data(FOREIGN, 1..3), heartbeat(FOREIGN, 1), end_of_session(FOREIGN, 7)] {
+            assert_eq!(bench.packet(Line::A, &stray), Verdict::WrongSession);
+        }
+    }
+    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..201)]);
+    assert_eq!(bench.stream.line_counters(Line::A).wrong_session, 300);
+}
+
+#[test]
+fn a_roll_in_mid_flight_loses_nothing_of_the_new_session() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..20);
+    bench.told();
+    // Line A changes over while B still sends what A lost of the old session.
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 1..3)), Verdict::WrongSession);
+    assert_eq!(bench.b(18..22), Verdict::Delivered);
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 3..5)), Verdict::WrongSession);
+    assert_eq!(bench.b(24..26), Verdict::Held);
+    assert_eq!(bench.packet(Line::A, &heartbeat(NEXT, 5)), Verdict::WrongSession);
+    assert_eq!(bench.told(), [Messages(20..22)]);
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 5..7)), Verdict::Delivered);
+    assert_eq!(bench.told(), [Gap(22..24), Messages(24..26), Session(NEXT, 1), Messages(1..7)]);
+    // The tail of the old session on B is too long for a stray, and changes nothing.
+    for first in 26..40 {
+        assert_eq!(bench.b(first..first + 1), Verdict::WrongSession);
+    }
+    assert_eq!(bench.packet(Line::B, &end_of_session(SESSION, 40)), Verdict::WrongSession);
+    assert_eq!(bench.packet(Line::B, &data(NEXT, 5..9)), Verdict::Delivered);
+    assert_eq!(bench.told(), [Messages(7..9)]);
+    assert_eq!(bench.stream.counters().sessions, 2);
+}
+
+#[test]
+fn the_rows_of_two_lines_are_not_added_up() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..3);
+    for _ in 1..CONFIRM {
+        assert_eq!(bench.packet(Line::A, &heartbeat(NEXT, 1)), Verdict::WrongSession);
+        assert_eq!(bench.packet(Line::B, &heartbeat(NEXT, 1)), Verdict::WrongSession);
+    }
+    // A third session makes a new row.
+    assert_eq!(bench.packet(Line::A, &heartbeat(FOREIGN, 1)), Verdict::WrongSession);
+    for _ in 1..CONFIRM {
+        assert_eq!(bench.packet(Line::B, &heartbeat(NEXT, 1)), Verdict::WrongSession);
+    }
+    assert_eq!(bench.packet(Line::B, &heartbeat(NEXT, 1)), Verdict::Control);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..3), Session(NEXT, 1)]);
+}
+
+#[test]
+fn after_an_end_the_next_session_is_taken_at_once() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..4);
+    bench.packet(Line::A, &end_of_session(SESSION, 4));
+    assert_eq!(bench.packet(Line::B, &data(NEXT, 3..5)), Verdict::Held);
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 1..3)), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..4), End, Session(NEXT, 1), Messages(1..5)]);
+}
+
+#[test]
+fn silence_makes_way_for_any_session() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..4);
+    for _ in 0..CONFIRM {
+        bench.packet(Line::A, &data(NEXT, 1..3));
+    }
+    bench.told();
+    assert_eq!(bench.a(4..6), Verdict::WrongSession);
+    bench.wait(9_900);
+    assert_eq!(bench.a(4..6), Verdict::WrongSession);
+    bench.wait(200);
+    assert_eq!(bench.a(60..62), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 60), Messages(60..62)]);
+}
+
+#[test]
+fn what_does_not_fit_while_a_session_is_doubted_is_a_hole_of_it() {
+    let mut bench = Bench::new(StreamConfig { max_payload: 100, ..CONFIG });
+    bench.a(1..4);
+    bench.told();
+    assert!(data(NEXT, 1..20).len() > 100);
+    bench.packet(Line::A, &data(NEXT, 1..20));
+    bench.packet(Line::A, &data(NEXT, 20..21));
+    bench.packet(Line::A, &data(NEXT, 21..22));
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 22..23)), Verdict::Held);
+    assert_eq!(bench.stream.hole(), Some(1..20));
+    assert_eq!(bench.packet(Line::B, &data(NEXT, 1..20)), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(NEXT, 1), Messages(1..23)]);
+}
