@@ -170,9 +170,9 @@ pub(crate) fn valid() -> Vec<(Decoder, Vec<u8>)> {
     samples.push((Decoder::SoupLogin, written(|out| accepted.emit(out))));
 
     let mut upstream = written(|out| wutf::emit_order(out, &order()));
-    upstream.extend(written(|out| wutf::emit_heartbeat(out)));
+    upstream.extend(written(wutf::emit_heartbeat));
     samples.push((Decoder::Wutf, upstream));
-    samples.push((Decoder::Wutf, written(|out| wutf::emit_heartbeat(out))));
+    samples.push((Decoder::Wutf, written(wutf::emit_heartbeat)));
     samples
 }
 
