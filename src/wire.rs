@@ -27,13 +27,18 @@ mod kinds;
 #[macro_use]
 mod layout;
 
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod frame;
+pub mod igmp;
 pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;
+pub mod ouch;
+pub mod soup;
 pub mod udp;
+pub mod wutf;
 
 pub use layout::{Field, FieldKind};
 

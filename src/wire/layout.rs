@@ -169,6 +169,97 @@ macro_rules! get_field {
     };
 }
 
+/// Writes a field into `&mut [u8; LEN]`.
+macro_rules! put_field {
+    ($bytes:expr, $at:expr, alpha4, $value:expr) => {
+        $crate::wire::layout::put($bytes, $at, $value)
+    };
+    ($bytes:expr, $at:expr, alpha8, $value:expr) => {
+        $crate::wire::layout::put($bytes, $at, $value)
+    };
+    ($bytes:expr, $at:expr, alpha14, $value:expr) => {
+        $crate::wire::layout::put($bytes, $at, $value)
+    };
+    ($bytes:expr, $at:expr, $integer:ident, $value:expr) => {
+        $crate::wire::layout::put($bytes, $at, $value.to_be_bytes())
+    };
+}
+
+/// One message as plain values, `$name`, and a writer `$patch<'_>` for single fields of one that is already in place.
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        $name:ident patched by $patch:ident, $tag:literal, $len:literal,
+        { $( $(#[$fdoc:meta])* $field:ident : $kind:ident @ $at:literal, )* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name {
+            $( $(#[$fdoc])* pub $field: value_of!($kind), )*
+        }
+
+        impl $name {
+            /// Bytes of the fixed layout, the type byte included.
+            pub const LEN: usize = $len;
+            /// The type byte.
+            pub const TYPE: u8 = $tag;
+            /// Every field, in wire order.
+            pub const LAYOUT: &'static [$crate::wire::Field] = &[
+                field_of!(type, 0, char),
+                $( field_of!($field, $at, $kind), )*
+            ];
+
+            /// Reads the fixed layout; the type byte is the caller's to look at.
+            #[inline]
+            #[must_use]
+            pub const fn read(_bytes: &[u8; $len]) -> Self {
+                Self { $( $field: get_field!(_bytes, $at, $kind), )* }
+            }
+
+            /// Writes the fixed layout, type byte included.
+            #[inline]
+            pub const fn write(&self, bytes: &mut [u8; $len]) {
+                $crate::wire::layout::put(bytes, 0, [$tag]);
+                $( put_field!(bytes, $at, $kind, self.$field); )*
+            }
+        }
+
+        #[doc = concat!("Overwrites single fields of a [`", stringify!($name), "`] that is already in place.")]
+        ///
+        /// For frames that are prepared once and patched per order: one store a call.
+        #[derive(Debug)]
+        pub struct $patch<'b>(&'b mut [u8; $len]);
+
+        impl<'b> $patch<'b> {
+            /// Over the start of `bytes`; `None` unless the message is there, with its type byte.
+            #[inline]
+            #[must_use]
+            pub fn new_checked(bytes: &'b mut [u8]) -> Option<Self> {
+                let bytes = bytes.first_chunk_mut()?;
+                if *bytes.first()? == $tag { Some(Self(bytes)) } else { None }
+            }
+
+            /// The fixed layout as it stands.
+            #[inline]
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                self.0
+            }
+
+            $(
+                $(#[$fdoc])*
+                #[inline(always)]
+                pub const fn $field(&mut self, value: value_of!($kind)) -> &mut Self {
+                    put_field!(self.0, $at, $kind, value);
+                    self
+                }
+            )*
+        }
+
+        const _: () = assert!($crate::wire::layout::tiles($name::LAYOUT, $name::LEN));
+    };
+}
+
 /// One message view: `$name<'a>` over `&'a [u8; $len]`.
 macro_rules! layout {
     (
