@@ -74,5 +74,5 @@ fn sockets(interface: Ipv4Addr, config: &Config) -> UdpConfig {
             source: Some(gateway.ip),
         });
     }
-    UdpConfig { interface, listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::default() }
+    UdpConfig { interface, listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::usual(interface) }
 }
