@@ -44,4 +44,5 @@ pub mod control;
 pub mod pipeline;
 
 // Floor 6: face
+pub mod venue;
 pub mod cli;

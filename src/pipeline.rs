@@ -230,7 +230,9 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         self.board.publish(&self.desk, &tally);
     }
 
-    fn tally(&self) -> Tally {
+    /// All counters as they are now.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
         Tally {
             looped: self.counters,
             rejects: self.rejects,

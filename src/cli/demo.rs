@@ -21,11 +21,9 @@ use crate::nic::dpdk::{RxHandle, TxHandle};
 use crate::pipeline::worker::{Finished, assemble};
 use crate::pmd::{Port, PortConfig};
 use crate::stats::clock::{CALIBRATION, Clock};
+use crate::venue::{self, Legacy, Venue};
 
 mod screen;
-mod venue;
-
-use venue::{Legacy, Venue};
 
 /// The configuration that the demo runs with: `config/demo.toml`, built in.
 const CONFIG: &str = include_str!("../../config/demo.toml");

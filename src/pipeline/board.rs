@@ -115,6 +115,10 @@ pub struct Board {
     books: Publisher,
     watch: Watch,
     asked: Arc<AtomicU64>,
+    /// The locates of the watched books, the asked one last, as of `resolved`.
+    locates: Vec<Option<u16>>,
+    /// Directory messages heard and symbol asked for when `locates` was made: finding a symbol walks through all.
+    resolved: (u64, u64),
 }
 
 /// The side that shows.
@@ -134,7 +138,14 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
     let (books, books_reader) = publish::counters((watch.len() + 1) * BOOK_WORDS);
     let asked = Arc::new(AtomicU64::new(0));
     (
-        Board { tally, books, watch, asked: Arc::clone(&asked) },
+        Board {
+            tally,
+            books,
+            locates: vec![None; watch.len() + 1],
+            watch,
+            asked: Arc::clone(&asked),
+            resolved: (0, 0),
+        },
         BoardReader { tally: tally_reader, books: books_reader, asked, names },
     )
 }
@@ -148,16 +159,27 @@ impl Board {
     ) {
         self.tally.publish(tally.rows().map(|(_, value)| value));
 
-        let Self { books: publisher, watch, asked, .. } = self;
         // SYNC POINT: relaxed; the symbol is the whole message.
-        let asked = Symbol(asked.load(Ordering::Relaxed).to_ne_bytes());
-        let watched = (0..watch.len()).map(|at| match &*watch {
-            Watch::Symbols(symbols) => symbols.get(at).and_then(|symbol| desk.books.locate_of(*symbol)),
+        let asked = self.asked.load(Ordering::Relaxed);
+        if self.resolved != (tally.desk.directory, asked) {
+            self.resolved = (tally.desk.directory, asked);
+            self.resolve(&desk.books, Symbol(asked.to_ne_bytes()));
+        }
+        let Self { books: publisher, locates, .. } = self;
+        publisher.publish(locates.iter().flat_map(|locate| words_of(&desk.books, &desk.risk, *locate)));
+    }
+
+    fn resolve(&mut self, books: &Books, asked: Symbol) {
+        let watch = &self.watch;
+        let watched = (0..watch.len()).map(|at| match watch {
+            Watch::Symbols(symbols) => symbols.get(at).and_then(|symbol| books.locate_of(*symbol)),
             // Locates count from 1; 0 is "no instrument".
             Watch::First(_) => u16::try_from(at + 1).ok(),
         });
-        let locates = watched.chain(std::iter::once(desk.books.locate_of(asked)));
-        publisher.publish(locates.flat_map(|locate| words_of(&desk.books, &desk.risk, locate)));
+        let all = watched.chain(std::iter::once_with(|| books.locate_of(asked)));
+        for (slot, locate) in self.locates.iter_mut().zip(all) {
+            *slot = locate;
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct DeskCounters {
     pub messages: u64,
     /// Messages that could not be decoded (see the group `decode`) and whose instrument could not be known: every book went `Stale`.
     pub undecodable_all_stale: u64,
+    /// Directory messages: instruments announced, again and again in some feeds.
+    pub directory: u64,
     /// Messages after which the top of a book was another.
     pub top_changes: u64,
     /// Things the strategy wanted.
@@ -42,10 +44,11 @@ pub struct DeskCounters {
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 8] {
+    pub fn rows(&self) -> [(&'static str, u64); 9] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
+            ("desk_directory", self.directory),
             ("desk_top_changes", self.top_changes),
             ("desk_intents", self.intents),
             ("desk_intents_dropped", self.intents_dropped),
@@ -180,6 +183,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     }
 
     fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
+        self.counters.directory += 1;
         self.risk.set_symbol(locate, symbol);
         let acts = match &self.universe {
             Universe::None => false,

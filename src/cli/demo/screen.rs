@@ -4,11 +4,11 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use super::venue::Legacy;
 use super::{Finished, Verdict};
 use crate::cli::tables;
 use crate::control::Moment;
 use crate::pipeline::board::Row;
+use crate::venue::Legacy;
 
 /// Clears the terminal below the cursor after going home.
 const HOME: &str = "\x1b[H\x1b[J";

@@ -1,4 +1,8 @@
-//! The exchange of the demo, on an lcore and a port of its own.
+//! The other side of the wire: the exchange of the workspace's `exchange` crate, on a port of the seam.
+//!
+//! It publishes a simulated market on lines A and B, loses packets as told, takes orders and answers them. The demo runs
+//! it on an lcore of its own ([`Venue::run`]); tests drive it step by step under a clock of theirs ([`Venue::pump`]).
+//! All the encoding and matching is the `exchange` crate's, which shares no code with this one.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -27,7 +31,7 @@ const ROUND: u32 = 16;
 const FEED_PORT: u16 = 26_000;
 
 /// What a venue is made from.
-pub(super) struct Setup<'a> {
+pub struct Setup<'a> {
     /// The handler's configuration: the venue is the other end of it.
     pub config: &'a Config,
     /// Messages a second.
@@ -45,7 +49,7 @@ pub(super) struct Setup<'a> {
 }
 
 /// An exchange that publishes on two lines and answers orders.
-pub(super) struct Venue {
+pub struct Venue {
     market: Market,
     publisher: Publisher,
     gateway: Gateway,
@@ -53,12 +57,14 @@ pub(super) struct Venue {
     gateway_address: SocketAddrV4,
     reply: Addressing,
     rate: u32,
+    said: u64,
+    closed: bool,
     closing: StopFlag,
     stop: StopFlag,
 }
 
 /// What it leaves to be compared with.
-pub(super) struct Legacy {
+pub struct Legacy {
     /// Its books, order by order, as text.
     pub books: Vec<u8>,
     /// Its idea of the client's positions, sorted.
@@ -68,7 +74,11 @@ pub(super) struct Legacy {
 }
 
 impl Venue {
-    pub(super) fn new(setup: &Setup<'_>) -> Result<Self, String> {
+    /// A venue before its first message.
+    ///
+    /// # Errors
+    /// What is wrong with the setup, in words.
+    pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
         let gateway = setup.config.gateway.as_ref().ok_or("the demo's configuration has no [gateway]")?;
         let line_b = setup.config.feed.line_b.as_ref().ok_or("the demo's configuration has no line B")?;
         let market = Market::new(market::Config {
@@ -112,53 +122,60 @@ impl Venue {
                 ttl: 64,
             },
             rate: setup.rate,
+            said: 0,
+            closed: false,
             closing: StopFlag::new(),
             stop: setup.stop.clone(),
         })
     }
 
     /// Set it, and the venue closes its day and ends.
-    pub(super) fn closing(&self) -> StopFlag {
+    #[must_use]
+    pub fn closing(&self) -> StopFlag {
         self.closing.clone()
     }
 
-    /// Plays until told to close.
-    pub(super) fn run(mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, clock: &Clock) -> Legacy {
+    /// Plays in real time until [`Venue::closing`] is set, then closes the day, answers what is still under way, and
+    /// leaves. Ends at once when the stop flag of the setup is set.
+    pub fn run(mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, clock: &Clock) -> Legacy {
         let began = tsc::now();
-        let mut said = 0_u64;
         let mut closed_at = None;
         loop {
             let now = clock.ns(tsc::now() - began);
-            self.take_orders(rx, tx, now);
             if self.stop.is_set() || closed_at.is_some_and(|at| now > at + AFTER_CLOSE) {
-                break;
+                return self.leave();
             }
             if closed_at.is_none() && self.closing.is_set() {
                 self.close(tx, now);
                 closed_at = Some(now);
             }
-            let due = u128::from(now) * u128::from(self.rate) / 1_000_000_000;
-            let mut round = 0;
-            while closed_at.is_none() && u128::from(said) < due && round < ROUND {
-                said += self.step(tx, now);
-                round += 1;
-            }
-            let Self { publisher, line_frames, stop, .. } = &mut self;
-            publisher.tick(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
-            if round == 0 {
+            if !self.pump(rx, tx, now) {
                 // The main lcore shares this CPU.
                 std::thread::yield_now();
             }
         }
-        self.leave()
     }
 
-    /// One thing happens in the market; returns the messages that tell it.
-    fn step(&mut self, tx: &mut impl TxQueue, now: u64) -> u64 {
-        let Self { market, publisher, line_frames, stop, .. } = self;
-        let mut said = 0;
+    /// Takes the orders that have come, says at most [`ROUND`] of the messages that are due at `now` (ns since the
+    /// beginning), and sends what is due on the lines; false where nothing was due.
+    pub fn pump(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) -> bool {
+        self.take_orders(rx, tx, now);
+        let due = u128::from(now) * u128::from(self.rate) / 1_000_000_000;
+        let mut round = 0;
+        while !self.closed && u128::from(self.said) < due && round < ROUND {
+            self.step(tx, now);
+            round += 1;
+        }
+        let Self { publisher, line_frames, stop, .. } = self;
+        publisher.tick(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
+        round != 0
+    }
+
+    /// One thing happens in the market.
+    fn step(&mut self, tx: &mut impl TxQueue, now: u64) {
+        let Self { market, publisher, line_frames, stop, said, .. } = self;
         market.step(&mut |message| {
-            said += 1;
+            *said += 1;
             // No ITCH message is longer than a packet.
             let _ = publisher.push(now, message, &mut |line, _, packet| {
                 send_line(line_frames, tx, stop, line, packet);
@@ -166,7 +183,6 @@ impl Venue {
         });
         self.gateway.settle(&mut self.market);
         self.answer(tx);
-        said
     }
 
     fn take_orders(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) {
@@ -202,7 +218,9 @@ impl Venue {
         });
     }
 
-    fn close(&mut self, tx: &mut impl TxQueue, now: u64) {
+    /// Ends the day: the close of the market, the end of the session. Orders are answered still.
+    pub fn close(&mut self, tx: &mut impl TxQueue, now: u64) {
+        self.closed = true;
         // A day that is closed while it opens would never have traded.
         while matches!(self.market.phase(), Phase::Opening(_)) {
             self.step(tx, now);
@@ -216,7 +234,9 @@ impl Venue {
         publisher.end(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
     }
 
-    fn leave(self) -> Legacy {
+    /// What there is to compare with.
+    #[must_use]
+    pub fn leave(self) -> Legacy {
         let mut books = Vec::new();
         // Writing to memory cannot fail.
         let _ = self.market.dump(&mut books);

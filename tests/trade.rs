@@ -1,0 +1,168 @@
+//! The whole way in one process and in lockstep: exchange, two lossy lines, feed, books, strategy, risk, orders,
+//! replies, and back into the feed. At the end both sides must agree on every order and every position.
+
+use std::fmt::Write as _;
+
+use wirebook::config::Config;
+use wirebook::nic::replay::{End, LinkConfig, pair};
+use wirebook::nic::tsc;
+use wirebook::pipeline::worker::{Finished, Worker, assemble};
+use wirebook::pipeline::{Parts, Pipeline};
+use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::stop::StopFlag;
+use wirebook::venue::{Legacy, Setup, Venue};
+
+/// ns of the exchange's time in one step of the lockstep.
+const STEP: u64 = 100_000;
+
+struct Run {
+    finished: Finished,
+    legacy: Legacy,
+}
+
+fn config(edit: &[(&str, &str)]) -> Config {
+    let mut text = include_str!("../config/demo.toml").to_owned();
+    for (from, to) in edit {
+        assert!(text.contains(from), "{from} is not in the demo's configuration");
+        text = text.replace(from, to);
+    }
+    Config::parse(&text, "demo.toml").unwrap()
+}
+
+fn run(config: &Config, seed: u64, loss_ppm: u32, steps: u64) -> Run {
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
+        pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
+    let mut venue = Venue::new(&Setup {
+        config,
+        rate: 200_000,
+        symbols: 40,
+        seed,
+        loss_ppm,
+        client_mac: MAC,
+        stop: StopFlag::new(),
+    })
+    .unwrap();
+    let (worker, _handles) = assemble(config, MAC, clock).unwrap();
+    let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
+    let parts: Parts<_, _> = *parts;
+    let mut pipeline = Pipeline::new(parts, vec![rx], tx);
+    for step in 1..=steps + 40 {
+        let now = step * STEP;
+        if step == steps {
+            // Orders that are under way are answered in the steps that are left, and what the answers lead to.
+            venue.close(&mut venue_tx, now);
+        }
+        while venue.pump(&mut venue_rx, &mut venue_tx, now) {}
+        while pipeline.poll() {}
+        pipeline.tick(tsc::now());
+    }
+    Run { finished: pipeline.finish(), legacy: venue.leave() }
+}
+
+/// Our books in the exchange's own text form.
+fn dump(finished: &Finished) -> String {
+    let mut text = String::new();
+    for order in finished.books.resting() {
+        let symbol = finished.books.symbol(order.locate).unwrap();
+        let side = match order.side {
+            wirebook::market::Side::Buy => 'B',
+            wirebook::market::Side::Sell => 'S',
+        };
+        writeln!(text, "{},{symbol},{side},{},{},{}", order.locate, order.price.0, order.order_ref, order.shares)
+            .unwrap();
+    }
+    text
+}
+
+fn agree(run: &Run) -> bool {
+    let theirs = String::from_utf8(run.legacy.books.clone()).unwrap();
+    let (_heading, theirs) = theirs.split_once('\n').unwrap();
+    dump(&run.finished) == theirs
+}
+
+fn count(run: &Run, name: &str) -> u64 {
+    run.finished.tally.rows().find(|(row, _)| *row == name).unwrap_or_else(|| panic!("no counter {name}")).1
+}
+
+#[test]
+fn both_sides_agree_on_books_and_positions_while_orders_trade() {
+    for seed in 1..=6 {
+        // The one joins and replaces and cancels, the other takes.
+        let style = if seed % 2 == 0 { "join" } else { "take" };
+        let config = config(&[("style = \"join\"", &format!("style = \"{style}\"")), ("entry_bp = 8000", "entry_bp = 5000")]);
+        let run = run(&config, seed, 20_000, 20_000);
+        assert!(agree(&run), "seed {seed}: the books differ");
+        let mut positions = run.finished.positions.clone();
+        positions.sort_unstable();
+        assert_eq!(positions, run.legacy.positions, "seed {seed}");
+        assert_eq!(run.finished.stale(), 0, "seed {seed}");
+        assert_eq!(count(&run, "stream_gaps"), 0, "seed {seed}: line B has what line A lost");
+        assert!(count(&run, "stream_held") > 0, "seed {seed}: nothing was lost on purpose");
+        for happened in ["desk_orders_sent", "orders_accepted", "orders_executed"] {
+            assert!(count(&run, happened) > 10, "seed {seed}: {happened} {}", count(&run, happened));
+        }
+        if style == "join" {
+            for happened in ["session_replaces", "session_cancels", "orders_canceled", "orders_replaced"] {
+                assert!(count(&run, happened) > 3, "seed {seed}: {happened} {}", count(&run, happened));
+            }
+        }
+        for never in ["replies_unknown", "replies_over_executions", "session_gaps", "desk_orders_unsent"] {
+            assert_eq!(count(&run, never), 0, "seed {seed}: {never}");
+        }
+    }
+}
+
+#[test]
+fn disarmed_is_the_default_and_nothing_leaves() {
+    let run = run(&config(&[("armed = true", "armed = false")]), 3, 0, 5_000);
+    assert!(agree(&run));
+    assert!(count(&run, "refused_disarmed") > 0, "the strategy wanted nothing");
+    for never in ["desk_orders_sent", "session_enters", "orders_accepted"] {
+        assert_eq!(count(&run, never), 0, "{never}");
+    }
+}
+
+#[test]
+fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
+    let mut only_a = include_str!("../config/demo.toml").to_owned();
+    let from = only_a.find("[feed.line.b]").unwrap();
+    let to = from + only_a[from..].find("[book]").unwrap();
+    // The venue still sends line B; the handler is not subscribed to it.
+    only_a.replace_range(from..to, "");
+    let both = config(&[]);
+    let alone = Config::parse(&only_a.replace("reorder_wait_us = 1000000", "reorder_wait_us = 0"), "a.toml").unwrap();
+    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
+        pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
+    let mut venue = Venue::new(&Setup {
+        config: &both,
+        rate: 200_000,
+        symbols: 40,
+        seed: 9,
+        loss_ppm: 20_000,
+        client_mac: [2; 6],
+        stop: StopFlag::new(),
+    })
+    .unwrap();
+    let (worker, _handles) = assemble(&alone, [2; 6], clock).unwrap();
+    let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
+    let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
+    let mut sent_when_stale = None;
+    for step in 1..=10_000 {
+        while venue.pump(&mut venue_rx, &mut venue_tx, step * STEP) {}
+        while pipeline.poll() {}
+        pipeline.tick(tsc::now());
+        let tally = pipeline.tally();
+        if tally.stream.gaps > 0 && sent_when_stale.is_none() {
+            sent_when_stale = Some(tally.session.enters + tally.session.replaces);
+        }
+    }
+    let finished = pipeline.finish();
+    let sent_when_stale = sent_when_stale.expect("no packet of line A was lost");
+    assert_eq!(finished.books_known(), 40);
+    assert_eq!(finished.stale(), 40, "one stream carries all: every book is in doubt");
+    assert_eq!(finished.tally.session.enters + finished.tally.session.replaces, sent_when_stale);
+    assert!(finished.tally.unwanted.other_group > 0, "line B is not subscribed to");
+}
