@@ -30,7 +30,7 @@ impl Flow {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
-        ((self.state >> 32) * limit as u64 >> 32) as usize
+        (((self.state >> 32) * limit as u64) >> 32) as usize
     }
 
     /// Small numbers more often than large ones.

@@ -5,6 +5,7 @@
 //! WIREBOOK_ITCH_FILE=day.itch cargo test --release --no-default-features --test book_stream -- --ignored
 //! ```
 //! The file holds each message after its length (16 bits, big-endian).
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -87,11 +88,10 @@ impl Both {
         locate: u16,
         time: &itch::Timestamp,
         order_ref: u64,
-        side: itch::BuySellIndicator,
+        buy: bool,
         shares: u32,
         price: u32,
     ) -> ControlFlow<()> {
-        let buy = matches!(side, itch::BuySellIndicator::Buy);
         let side = if buy { Side::Buy } else { Side::Sell };
         self.apply(locate, time, EventKind::Add { order_ref, side, shares, price: Price(price) });
         self.put_in(locate, buy, order_ref, shares, price);
@@ -113,6 +113,12 @@ impl Both {
     }
 }
 
+fn is_buy(side: &itch::BuySellIndicator) -> bool {
+    let buy = matches!(side, itch::BuySellIndicator::Buy);
+    assert!(buy || matches!(side, itch::BuySellIndicator::Sell));
+    buy
+}
+
 impl MessageHandler for Both {
     fn on_stock_directory(&mut self, m: &itch::StockDirectory) -> ControlFlow<()> {
         let symbol = Symbol::new(m.stock().as_str().trim_end()).unwrap();
@@ -123,8 +129,8 @@ impl MessageHandler for Both {
 
     fn on_add_order_no_mpid_attribution(&mut self, m: &itch::AddOrderNoMPIDAttribution) -> ControlFlow<()> {
         let price = m.price().into_u32();
-        let (order_ref, side) = (m.order_reference_number(), m.buy_sell_indicator());
-        self.add(m.stock_locate(), m.timestamp(), order_ref, side, m.shares(), price)
+        let (order_ref, buy) = (m.order_reference_number(), is_buy(&m.buy_sell_indicator()));
+        self.add(m.stock_locate(), m.timestamp(), order_ref, buy, m.shares(), price)
     }
 
     fn on_add_order_with_mpid_attribution(
@@ -132,8 +138,8 @@ impl MessageHandler for Both {
         m: &itch::AddOrderWithMPIDAttribution,
     ) -> ControlFlow<()> {
         let price = m.price().into_u32();
-        let (order_ref, side) = (m.order_reference_number(), m.buy_sell_indicator());
-        self.add(m.stock_locate(), m.timestamp(), order_ref, side, m.shares(), price)
+        let (order_ref, buy) = (m.order_reference_number(), is_buy(&m.buy_sell_indicator()));
+        self.add(m.stock_locate(), m.timestamp(), order_ref, buy, m.shares(), price)
     }
 
     fn on_order_executed(&mut self, m: &itch::OrderExecuted) -> ControlFlow<()> {

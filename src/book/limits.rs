@@ -50,7 +50,7 @@ impl Limits {
 
     /// Nodes that the levels may need.
     pub(super) const fn nodes(&self) -> u32 {
-        nodes_for(self.levels, self.locates * 2)
+        nodes_for(self.levels, self.locates.saturating_mul(2))
     }
 
     pub(super) fn check(&self) -> Result<(), LimitError> {

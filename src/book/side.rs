@@ -35,7 +35,7 @@ pub(super) const fn nodes_for(levels: u32, sides: u32) -> u32 {
     let roots = if levels < sides { levels } else { sides };
     let leaves = levels / MIN_KEYS as u32;
     // What one insertion may ask for is reserved before it starts, so it must be there beside all the others.
-    roots + leaves + leaves / 2 + MAX_HEIGHT as u32
+    roots.saturating_add(leaves + leaves / 2 + MAX_HEIGHT as u32)
 }
 
 /// There are no nodes left.

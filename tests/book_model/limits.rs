@@ -16,6 +16,8 @@ fn limits_out_of_range_are_refused_with_the_range() {
     assert_eq!(refused(Limits { orders: MAX_ORDERS + 1, ..good }), LimitError::Orders(1 << 31));
     assert_eq!(refused(Limits { levels: 0, ..good }), LimitError::Levels(0));
     assert_eq!(refused(Limits { levels: MAX_LEVELS + 1, ..good }), LimitError::Levels((1 << 31) + 1));
+    let absurd = Limits { locates: u32::MAX, orders: u32::MAX, levels: u32::MAX };
+    assert!(absurd.memory_bytes() > 1 << 38, "an estimate for any limits");
     let text = LimitError::Locates(1).to_string();
     assert_eq!(text, "a limit of 1 locates is not in 2 ..= 65536");
 }
