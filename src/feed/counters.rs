@@ -45,7 +45,7 @@ line_counters! {
     packets,
     /// Messages in its well-formed data packets, seen before or not, of any session.
     messages,
-    /// Data packets of which it brought at least one message first.
+    /// Data packets that it brought first, at least in part: handed on at once, or held.
     first,
     /// Data packets of which every message was seen already.
     duplicates,
@@ -59,7 +59,7 @@ line_counters! {
     heartbeats,
     /// Ends of session, repeated ones included.
     ends_of_session,
-    /// Packets of another session than the current one.
+    /// Packets of another session than the current one, the first few of a session that was taken in the end included.
     wrong_session,
     /// Packets from beyond the end of their session.
     after_end,
@@ -82,7 +82,7 @@ pub struct StreamCounters {
     pub held_in_vain: u64,
     /// Packets of which only the later messages were new.
     pub trimmed: u64,
-    /// Holes that opened: something from beyond them came first.
+    /// Times that the stream had to stop and wait, for one hole or for several in a row.
     pub holes: u64,
     /// Holes declared gaps.
     pub gaps: u64,

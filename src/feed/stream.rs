@@ -202,7 +202,7 @@ impl Stream {
         let verdict = if first > self.expected {
             self.ahead(Held { first, end, line, payload }, packet.blocks(), now, sink)
         } else if end > self.expected {
-            self.deliver(first, end, packet.blocks(), sink);
+            hand_on(&mut self.expected, &mut self.counters, first..end, packet.blocks(), sink);
             if !self.window.is_empty() {
                 self.settle(sink);
             }
@@ -239,7 +239,7 @@ impl Stream {
 
     /// `end` is the sequence after the last one of the session.
     fn end_announced<S: Sink>(&mut self, line: Option<Line>, end: u64, now: u64, sink: &mut S) -> Verdict {
-        let [a, b] = self.lines.map(|line| line.next);
+        let [a, b] = self.lines.each_ref().map(|line| line.next);
         if end < self.expected.max(a).max(b) {
             // Contradicts what was sent before, be it another end.
             return Verdict::Implausible;
@@ -253,22 +253,6 @@ impl Stream {
         }
         self.finish_if_complete(sink);
         verdict
-    }
-
-    /// Hands on what of `first..end` is new; `first` is not after `expected`.
-    #[inline]
-    fn deliver<S: Sink>(&mut self, first: u64, end: u64, blocks: Blocks<'_>, sink: &mut S) {
-        let seen = self.expected - first;
-        let blocks = if seen == 0 {
-            blocks
-        } else {
-            self.counters.trimmed += 1;
-            // Less than the number of blocks, which fits.
-            blocks.skip_blocks(u16::try_from(seen).unwrap_or(u16::MAX))
-        };
-        sink.messages(self.expected, blocks);
-        self.counters.messages += end - self.expected;
-        self.expected = end;
     }
 
     /// Holds a packet, or the mark of a heartbeat, that lies behind a hole. Where there is no room, the hole is given up,
@@ -293,7 +277,8 @@ impl Stream {
             self.give_up(packet.first, sink);
             if packet.first <= self.expected {
                 if packet.end > self.expected {
-                    self.deliver(packet.first, packet.end, blocks, sink);
+                    let range = packet.first..packet.end;
+                    hand_on(&mut self.expected, &mut self.counters, range, blocks, sink);
                 }
                 self.settle(sink);
                 return Verdict::Delivered;
@@ -312,7 +297,7 @@ impl Stream {
 
     /// True if no line can still bring the expected message.
     fn passed_by_all(&self) -> bool {
-        let [a, b] = self.lines.map(|line| line.next > self.expected);
+        let [a, b] = self.lines.each_ref().map(|line| line.next > self.expected);
         !self.config.lines_reorder && a && (b || !self.config.both_lines)
     }
 
@@ -332,29 +317,27 @@ impl Stream {
 
     /// Hands on the held packets that are next, up to the next hole, and sets that one's time.
     fn settle<S: Sink>(&mut self, sink: &mut S) {
+        let before = self.window.len();
         while let Some(front) = self.window.front() {
             let Held { first, end, payload, .. } = front;
             if first > self.expected {
                 break;
             }
             if end > self.expected {
-                // It was checked before it was held; `deliver` is written out for the borrow of the window.
-                if let Ok(packet) = Packet::new_checked(payload) {
-                    let seen = self.expected - first;
-                    self.counters.trimmed += u64::from(seen > 0);
-                    let blocks = packet.blocks().skip_blocks(u16::try_from(seen).unwrap_or(u16::MAX));
-                    sink.messages(self.expected, blocks);
-                }
-                self.counters.messages += end - self.expected;
+                // It was checked before it was held.
+                let blocks = Packet::new_checked(payload).map_or(Blocks::EMPTY, |packet| packet.blocks());
+                hand_on(&mut self.expected, &mut self.counters, first..end, blocks, sink);
                 self.counters.released += 1;
-                self.expected = end;
             } else {
                 self.counters.held_in_vain += u64::from(first < end);
             }
             self.window.pop_front();
         }
-        self.deadline =
-            self.window.oldest().map_or(u64::MAX, |oldest| oldest.saturating_add(self.config.hole_wait));
+        if self.window.len() < before {
+            // The next hole has been open since the oldest of the packets behind it came.
+            let oldest = self.window.oldest();
+            self.deadline = oldest.map_or(u64::MAX, |oldest| oldest.saturating_add(self.config.hole_wait));
+        }
         self.finish_if_complete(sink);
     }
 
@@ -444,6 +427,25 @@ impl LineState {
         self.newcomer_run = 0;
         self.far_run = 0;
     }
+}
+
+/// Hands on what of a packet is new: it begins at or before `expected`, and ends after.
+///
+/// Like [`line_of`] a function and not a method, so that a held packet can stay borrowed from the window.
+#[inline]
+fn hand_on<S: Sink>(
+    expected: &mut u64,
+    counters: &mut StreamCounters,
+    range: Range<u64>,
+    blocks: Blocks<'_>,
+    sink: &mut S,
+) {
+    let seen = *expected - range.start;
+    counters.trimmed += u64::from(seen > 0);
+    // Fewer than the packet's blocks, which 16 bits count.
+    sink.messages(*expected, blocks.skip_blocks(u16::try_from(seen).unwrap_or(u16::MAX)));
+    counters.messages += range.end - *expected;
+    *expected = range.end;
 }
 
 /// A function and not a method, so that only the lines are borrowed.

@@ -3,6 +3,8 @@
 //! `model` builds packets byte by byte (without `wire`), records what comes out and checks the contract of
 //! [`wirebook::feed::Sink`] at each call. `scenarios` are single stories; `properties` are random ones, judged by a model
 //! that knows what was received and when.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test")]
+#![expect(clippy::single_range_in_vec_init, reason = "one gap is a list of one range here")]
 
 mod allocation;
 mod model;

@@ -165,3 +165,23 @@ fn errors_are_counted_by_kind() {
     }
     assert_eq!(counters.rows(), [("itch_empty", 2), ("itch_bad_length", 2), ("itch_bad_side", 1)]);
 }
+
+proptest::proptest! {
+    /// Whatever the bytes: no panic, and an event only from a known type of its length or from an unknown type.
+    #[test]
+    fn any_block_is_an_event_or_an_error(message_type: u8, body in proptest::collection::vec(0..=u8::MAX, 0..60)) {
+        let block = [&[message_type][..], &body].concat();
+        let known = Message::LAYOUTS.iter().find(|(_, code, ..)| *code == message_type);
+        let fits = known.is_none_or(|(_, _, len, _)| *len == block.len());
+        match decode(&block) {
+            Ok(event) => {
+                proptest::prop_assert!(fits);
+                proptest::prop_assert!(known.is_some() || event.kind == EventKind::Other);
+            }
+            Err(Error::Side(side)) => {
+                proptest::prop_assert!(fits && b"AF".contains(&message_type) && side == block[19]);
+            }
+            Err(Error::Wire(_)) => proptest::prop_assert!(!fits),
+        }
+    }
+}
