@@ -93,7 +93,7 @@ impl LineCounters {
 }
 
 /// A packet on its way down a line.
-type Copy = (Line, Arc<[u8]>);
+type Flight = (Line, Arc<[u8]>);
 
 /// One line's state.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub struct Lines {
     pushed: u64,
     lost_on_all: u64,
     /// On its way: by time of arrival, then by the order of sending.
-    flying: BTreeMap<(u64, u64), Copy>,
+    flying: BTreeMap<(u64, u64), Flight>,
     serial: u64,
 }
 

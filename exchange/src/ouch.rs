@@ -335,3 +335,106 @@ impl Outbound {
         Self::new(b'Q', time).put(&next.to_be_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        let order = Enter {
+            user_ref: 0x0102_0304,
+            side: b'T',
+            quantity: 0x0506_0708,
+            symbol: Symbol(*b"SYMBOL  "),
+            price: 0x1112_1314_1516_1718,
+            time_in_force: b'0',
+            display: b'Y',
+            capacity: b'P',
+            iso: b'N',
+            cross: b'X',
+            cl_ord_id: *b"CLIENT-ORDER-1",
+            firm: None,
+        };
+        Terms { order, order_ref: 0x2122_2324_2526_2728 }
+    }
+
+    /// Concatenates fields, so that each expectation below reads like a table of the document.
+    fn message(fields: &[&[u8]]) -> Vec<u8> {
+        fields.concat()
+    }
+
+    const TIME: u64 = 0x3132_3334_3536_3738;
+
+    #[test]
+    fn replies_byte_by_byte() {
+        let time = b"12345678";
+        let order: [&[u8]; 7] = [
+            b"T\x05\x06\x07\x08",
+            b"SYMBOL  ",
+            b"\x11\x12\x13\x14\x15\x16\x17\x18",
+            b"0Y",
+            b"\x21\x22\x23\x24\x25\x26\x27\x28",
+            b"PNXL",
+            b"CLIENT-ORDER-1\0\0",
+        ];
+        let accepted = message(&[b"A", time, b"\x01\x02\x03\x04", &order.concat()]);
+        assert_eq!((Outbound::accepted(TIME, &terms()).bytes(), accepted.len()), (&accepted[..], 64));
+        let replaced = message(&[b"U", time, b"\0\0\0\x09", b"\x01\x02\x03\x04", &order.concat()]);
+        assert_eq!((Outbound::replaced(TIME, 9, &terms()).bytes(), replaced.len()), (&replaced[..], 68));
+        let canceled = message(&[b"C", time, b"\0\0\0\x09", b"\0\0\0\x64", b"U"]);
+        assert_eq!(Outbound::canceled(TIME, 9, 100, BY_USER).bytes(), canceled);
+        let executed = message(&[
+            b"E",
+            time,
+            b"\0\0\0\x09",
+            b"\0\0\0\x64",
+            b"\0\0\0\0\0\0\x27\x10",
+            b"A",
+            &[0; 7],
+            b"\x05\0\0",
+        ]);
+        assert_eq!(Outbound::executed(TIME, 9, 100, 10_000, true, 5).bytes(), executed);
+        let rejected = message(&[b"J", time, b"\0\0\0\x09", b"\0\x1D", b"CLIENT-ORDER-1"]);
+        assert_eq!(Outbound::rejected(TIME, 9, Reject::Price, b"CLIENT-ORDER-1").bytes(), rejected);
+        assert_eq!(Outbound::system_event(TIME, b'S').bytes(), message(&[b"S", time, b"S"]));
+        assert_eq!(Outbound::next_user_ref(TIME, 9).bytes(), message(&[b"Q", time, b"\0\0\0\x09"]));
+    }
+
+    #[test]
+    fn requests_byte_by_byte() {
+        let price = b"\x11\x12\x13\x14\x15\x16\x17\x18";
+        let enter = message(&[
+            b"O\x01\x02\x03\x04T\x05\x06\x07\x08SYMBOL  ",
+            price,
+            b"0YPNX",
+            b"CLIENT-ORDER-1",
+            b"\0\x06\x05\x02FIRM",
+        ]);
+        let expected = Enter { firm: Some(*b"FIRM"), ..terms().order };
+        assert_eq!(Inbound::parse(&enter), Some(Inbound::Enter(expected)));
+        let replace =
+            message(&[b"U\0\0\0\x09\x01\x02\x03\x04\x05\x06\x07\x08", price, b"0YNCLIENT-ORDER-1\0\0"]);
+        let expected = Replace {
+            orig_user_ref: 9,
+            user_ref: 0x0102_0304,
+            quantity: 0x0506_0708,
+            price: 0x1112_1314_1516_1718,
+            time_in_force: b'0',
+            display: b'Y',
+            iso: b'N',
+            cl_ord_id: *b"CLIENT-ORDER-1",
+        };
+        assert_eq!(Inbound::parse(&replace), Some(Inbound::Replace(expected)));
+        let cancel = Some(Inbound::Cancel { user_ref: 9, quantity: 5 });
+        assert_eq!(Inbound::parse(b"X\0\0\0\x09\0\0\0\x05"), cancel);
+        assert_eq!(Inbound::parse(b"X\0\0\0\x09\0\0\0\x05\0\0"), cancel);
+        assert_eq!(Inbound::parse(b"Q"), Some(Inbound::Query));
+        assert_eq!(Inbound::parse(b"M\0\0\0\x09T\0\0\0\x05"), Some(Inbound::Unsupported(b'M')));
+        for len in 0..enter.len() {
+            assert_eq!(Inbound::parse(&enter[..len]), None, "{len}");
+        }
+        for len in 0..replace.len() {
+            assert_eq!(Inbound::parse(&replace[..len]), None, "{len}");
+        }
+    }
+}

@@ -177,7 +177,8 @@ impl Market {
         }
     }
 
-    /// Takes in an order: trades what can trade, and lets the rest rest if it may.
+    /// Takes in an order: trades what can trade, and lets the rest rest if it may. Its executions, now and later, wait
+    /// for [`Market::take_fills`]; a caller that enters orders has to take them.
     ///
     /// # Errors
     /// As [`Market::admit`]; nothing has happened then.
