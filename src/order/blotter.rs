@@ -8,7 +8,8 @@
 //! `Replaced` reply is what is left exposed. Until that reply, either order may trade, so a chain with an unanswered
 //! replacement holds `max(old total, new total) − executed` shares, valued at the higher of the two prices: the old order
 //! keeps its own open shares and the replacement holds the surplus. One replacement of a chain may be unanswered.
-//! When an order ends before its replacement is answered, the replacement can no longer succeed and is dropped.
+//! When an order ends before its replacement is answered, the replacement can no longer succeed and is dropped. When an
+//! unanswered replacement trades, is cancelled, modified or moved, it has taken place, and its reply was missed.
 //!
 //! # Replies that do not fit
 //! | reply | what is done |
@@ -336,8 +337,9 @@ impl Blotter {
                 Some(id)
             }
             OrderEventKind::PriorityUpdate { price, .. } => {
+                self.promote(id);
                 self.change(id, |order| order.price = price);
-                Some(id)
+                self.keep_if(id, true)
             }
             OrderEventKind::Modified { shares } => self.on_modified(id, shares),
             _ => Some(id),
@@ -571,7 +573,7 @@ impl Blotter {
         }
     }
 
-    /// Changes an order, then what it and its replacement hold.
+    /// Changes an order that is not an unanswered replacement, then what it and its replacement hold.
     fn change(&mut self, id: u32, change: impl FnOnce(&mut OpenOrder)) {
         let Some(order) = self.orders.get_mut(id) else { return };
         change(order);

@@ -179,6 +179,3 @@ impl Session for WutfSession {
         &self.counters
     }
 }
-
-#[cfg(test)]
-mod tests;
