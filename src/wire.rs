@@ -27,9 +27,11 @@ mod kinds;
 #[macro_use]
 mod layout;
 
+pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod frame;
+pub mod igmp;
 pub mod ipv4;
 pub mod itch;
 pub mod moldudp64;

@@ -7,6 +7,10 @@
 //! Who verified a checksum is told by the flags of [`crate::nic`]: what the NIC found good is not summed again, what it
 //! found bad is refused, and the rest is summed here.
 
+mod control;
+
+pub use control::{IgmpPacket, emit_arp, emit_igmp, parse_arp, parse_igmp};
+
 use std::net::Ipv4Addr;
 
 use super::ethernet::{self, Mac};
