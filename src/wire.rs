@@ -42,7 +42,7 @@ pub mod wutf;
 
 pub use layout::{Field, FieldKind};
 
-/// An emitter found less room than its message needs; nothing was written.
+/// An emitter found less room than its message needs. Unless its documentation says otherwise it wrote nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no room: the message needs {needed} bytes, the buffer has {room}")]
 pub struct NoRoom {

@@ -5,7 +5,7 @@
 //! core can be handed ARP and IGMP, and that an operator sees why frames do not count.
 //!
 //! Who verified a checksum is told by the flags of [`crate::nic`]: what the NIC found good is not summed again, what it
-//! found bad is refused, and the rest is summed here.
+//! found bad is refused, and the rest is summed here. A UDP checksum of 0 (none made) passes.
 
 mod control;
 
@@ -128,7 +128,10 @@ pub fn parse_udp(bytes: &[u8], flags: u32) -> Result<UdpDatagram<'_>, Reject> {
     }
     let datagram = udp::Datagram::new_checked(packet.payload())?;
     let (src, dst) = (packet.src(), packet.dst());
-    if !is_good(flags, nic::L4_CSUM_GOOD, nic::L4_CSUM_BAD, || datagram.checksum_is_good(src, dst)) {
+    // Some NICs call a checksum of 0 bad, which only says that the sender made none.
+    if datagram.checksum() != 0
+        && !is_good(flags, nic::L4_CSUM_GOOD, nic::L4_CSUM_BAD, || datagram.checksum_is_good(src, dst))
+    {
         return Err(Reject::UdpChecksum);
     }
     Ok(UdpDatagram {
@@ -318,6 +321,15 @@ mod tests {
         let flags = nic::IP_CSUM_GOOD | nic::L4_CSUM_GOOD | nic::HW_STAMP;
         assert_eq!(parse_udp(&with(22, 9), flags).unwrap().payload, b"feed");
         assert_eq!(parse_udp(&with(45, b'?'), flags).unwrap().payload, b"fee?");
+    }
+
+    #[test]
+    fn a_frame_without_udp_checksum_passes_whatever_the_nic_says() {
+        let mut bytes = frame(HEADERS, b"feed");
+        bytes[40..42].fill(0);
+        for flags in [0, nic::L4_CSUM_GOOD, nic::L4_CSUM_BAD] {
+            assert_eq!(parse_udp(&bytes, flags).map(|datagram| datagram.payload), Ok(&b"feed"[..]));
+        }
     }
 
     #[test]

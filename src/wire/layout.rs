@@ -68,10 +68,10 @@ pub(crate) const fn put<const N: usize, const LEN: usize>(bytes: &mut [u8; LEN],
     }
 }
 
-/// A 48-bit integer (ITCH timestamps).
+/// A 48-bit integer (ITCH timestamps). In two parts, which compiles to two loads and one swap.
 #[inline(always)]
-pub(crate) const fn u48(b: [u8; 6]) -> u64 {
-    u64::from_be_bytes([0, 0, b[0], b[1], b[2], b[3], b[4], b[5]])
+pub(crate) const fn u48([h0, h1, l0, l1, l2, l3]: [u8; 6]) -> u64 {
+    (u16::from_be_bytes([h0, h1]) as u64) << 32 | u32::from_be_bytes([l0, l1, l2, l3]) as u64
 }
 
 /// The Rust type of a field type.
