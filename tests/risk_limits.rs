@@ -1,6 +1,7 @@
 //! A million random intents under random limits, with random replies between them: whatever risk clears, an independent
 //! account worked out from the journal agrees that no limit is broken, and whatever it refuses, the account agrees that
 //! there was that reason. `WIREBOOK_CASES` sets another number of intents.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "order_support/model.rs"]
 mod model;
@@ -242,7 +243,7 @@ impl Episode {
                 self.last_ref = user_ref_num;
             }
             (Intent::Cancel { order, .. }, Request::Cancel { user_ref_num }) => {
-                assert_eq!(order, user_ref_num)
+                assert_eq!(order, user_ref_num);
             }
             other => panic!("{other:?}"),
         }
@@ -261,7 +262,7 @@ impl Episode {
             },
             _ => self.some_ref(),
         };
-        let open = chain.as_ref().map_or(50, |chain| chain.open()).max(1) as u64;
+        let open = chain.as_ref().map_or(50, model::Chain::open).max(1) as u64;
         let part = if self.rng.one_in(2) { open as u32 } else { 1 + self.rng.below(open) as u32 };
         let shares = if wild { self.rng.below(3_000) as u32 } else { part };
         let price = Price(990 + self.rng.below(30) as u32);
@@ -340,9 +341,9 @@ impl Episode {
             if self.rng.one_in(20) || self.journal.is_empty() {
                 (self.armed, self.session) = (!self.rng.one_in(30), !self.rng.one_in(30));
                 if self.armed {
-                    self.risk.arm()
+                    self.risk.arm();
                 } else {
-                    self.risk.disarm()
+                    self.risk.disarm();
                 }
                 self.risk.set_session_healthy(self.session);
             }

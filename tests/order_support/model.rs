@@ -328,7 +328,7 @@ pub(crate) fn objections(
         Intent::Replace { locate, order, shares, price } => {
             let chain = model.at(order).or(model.at_next(order)).map(|at| &model.chains[at]);
             object(chain.is_none(), Refusal::UnknownOrder);
-            object(chain.is_some_and(|chain| chain.busy()), Refusal::OrderBusy);
+            object(chain.is_some_and(Chain::busy), Refusal::OrderBusy);
             object(chain.is_some_and(|chain| chain.locate != locate), Refusal::WrongView);
             let executed = chain.map_or(0, |chain| chain.executed);
             object(executed + u128::from(shares) > 999_999, Refusal::OrderShares);
@@ -361,8 +361,9 @@ pub(crate) fn objections(
     };
     let reference = world.reference.get(&locate).copied();
     let (bid, ask) = (view.top.bid.map(|l| l.price), view.top.ask.map(|l| l.price));
-    let low = if side == Side::Buy { bid.or(ask) } else { bid.or(ask) }.or(reference);
-    let high = if side == Side::Buy { ask.or(bid) } else { ask.or(bid) }.or(reference);
+    // Neither far through the touches nor far behind them, whichever the side.
+    let low = bid.or(ask).or(reference);
+    let high = ask.or(bid).or(reference);
     match (low, high) {
         (Some(low), Some(high)) => {
             object(scaled < band(low, limits.collar_bps).0, Refusal::Collar);

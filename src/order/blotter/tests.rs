@@ -1,4 +1,5 @@
 use super::*;
+use crate::order::event::{OrderEvent, OrderEventKind, OrderState};
 
 const LOCATE: u16 = 3;
 
