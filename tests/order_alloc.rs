@@ -76,7 +76,7 @@ fn nothing_is_allocated_between_a_top_and_the_wire() {
     assert_eq!(allocations() - before, 2, "the counter counts");
 
     let limits = RiskLimits { repeat_window_ns: 10_000, ..wide_limits() };
-    let mut desk = Desk::new(Style::Join, limits);
+    let mut desk = Desk::new(Style::Join, 50, limits);
     let mut tx = FakeTx::new();
     // Replies are made beforehand: per round an accept, a replacement, a part of a trade and its end.
     let rounds = 2_000_u32;

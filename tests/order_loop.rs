@@ -81,7 +81,7 @@ fn one_order_each(desk: &Desk, venue: &Venue) {
 fn run(style: Style, seed: u64, steps: u64) -> (Desk, Venue) {
     let mut rng = Rng(seed);
     let (mut desk, mut venue, mut tx, mut tops) =
-        (Desk::new(style, wide_limits()), Venue::default(), FakeTx::new(), Tops::new());
+        (Desk::new(style, 50, wide_limits()), Venue::default(), FakeTx::new(), Tops::new());
     for _ in 0..steps {
         tx.no_buffer = rng.one_in(40);
         tx.ring_full = rng.one_in(40);
@@ -131,7 +131,7 @@ fn positions_agree_with_the_venue_and_orders_are_one_each() {
 fn a_lost_reply_stops_new_orders_and_leaves_cancels() {
     let mut rng = Rng(5);
     let (mut desk, mut venue, mut tx, mut tops) =
-        (Desk::new(Style::Join, wide_limits()), Venue::default(), FakeTx::new(), Tops::new());
+        (Desk::new(Style::Join, 50, wide_limits()), Venue::default(), FakeTx::new(), Tops::new());
     let mut lost = false;
     let (mut enters_before, mut cancels_before) = (0, 0);
     for step in 0..20_000 {
@@ -158,7 +158,8 @@ fn a_lost_reply_stops_new_orders_and_leaves_cancels() {
 fn any_reply_bytes_are_survived() {
     let cases: u64 = std::env::var("WIREBOOK_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
     let mut rng = Rng(6);
-    let (mut desk, mut tx, mut tops) = (Desk::new(Style::Join, wide_limits()), FakeTx::new(), Tops::new());
+    let (mut desk, mut tx, mut tops) =
+        (Desk::new(Style::Join, 50, wide_limits()), FakeTx::new(), Tops::new());
     let (mut sequence, mut empty) = (1, 0);
     let mut out = [0; 512];
     for _ in 0..cases {

@@ -151,6 +151,13 @@ impl Blotter {
         self.orders.iter()
     }
 
+    /// Fills `out` with numbers of open orders and unanswered replacements for which no cancel is under way, as a kill
+    /// switch needs them; returns how many. Walks the whole table: not for the hot path.
+    pub fn to_cancel(&self, out: &mut [u32]) -> usize {
+        let ids = self.orders.iter().filter(|(_, order)| !order.cancel_sent).map(|(id, _)| id);
+        out.iter_mut().zip(ids).map(|(slot, id)| *slot = id).count()
+    }
+
     /// Chains of orders that are open.
     #[must_use]
     pub const fn open_orders(&self) -> u32 {

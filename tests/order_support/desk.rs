@@ -44,13 +44,13 @@ pub(crate) fn wide_limits() -> RiskLimits {
 }
 
 impl Desk {
-    pub(crate) fn new(style: Style, limits: RiskLimits) -> Self {
+    pub(crate) fn new(style: Style, max_spread: u32, limits: RiskLimits) -> Self {
         let params = ImbalanceParams {
             entry: 5_000,
             exit: 1_000,
             order_shares: 100,
             style,
-            max_spread: 50,
+            max_spread,
             cooldown_ns: 1_000,
             symbols: None,
         };

@@ -174,6 +174,23 @@ fn cancels_are_pending_until_answered() {
 }
 
 #[test]
+fn a_kill_switch_finds_what_is_left_to_cancel() {
+    let mut b = with_live_order();
+    assert!(b.reserve_replacement(1, 2, 10, Price(400)));
+    assert!(b.reserve(3, new(Side::Sell, 100, 500)));
+    let mut out = [0; 2];
+    assert_eq!(b.to_cancel(&mut out), 2, "as many as fit");
+    for id in out {
+        b.mark_cancel(id, true);
+    }
+    let mut rest = [0; 8];
+    assert_eq!(b.to_cancel(&mut rest), 1);
+    let mut all = [out[0], out[1], rest[0]];
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 3]);
+}
+
+#[test]
 fn broken_trades_are_undone_once() {
     let mut b = with_live_order();
     apply(&mut b, 1, executed(100, 500, 7));
