@@ -371,7 +371,7 @@ impl Risk {
         }
         let reference =
             self.instruments.get(usize::from(ask.locate)).and_then(|instrument| instrument.reference);
-        collar::check(&self.limits, ask.side, ask.price, &view.top, reference)
+        collar::check(&self.limits, ask.price, &view.top, reference)
     }
 
     /// The order on top of everything that is open and held.

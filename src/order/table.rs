@@ -17,13 +17,13 @@ pub(crate) const fn mix(x: u64) -> u64 {
 
 impl Key for u32 {
     fn hash(self) -> u64 {
-        mix(self as u64)
+        mix(u64::from(self))
     }
 }
 
 impl Key for (u32, u64) {
     fn hash(self) -> u64 {
-        mix(self.1 ^ mix(self.0 as u64))
+        mix(self.1 ^ mix(u64::from(self.0)))
     }
 }
 

@@ -181,6 +181,3 @@ impl Session for WutfSession {
         &self.counters
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use super::limits::RiskLimits;
 use super::refusal::Refusal;
-use crate::market::{Price, Side, TopOfBook};
+use crate::market::{Price, TopOfBook};
 
 const BPS: u64 = 10_000;
 
@@ -19,28 +19,22 @@ const fn at_least(price: Price, anchor: Price, bps: u32) -> bool {
 /// See [`RiskLimits::collar_bps`] and [`RiskLimits::reference_collar_bps`].
 pub(super) fn check(
     limits: &RiskLimits,
-    side: Side,
     price: Price,
     top: &TopOfBook,
     reference: Option<Price>,
 ) -> Result<(), Refusal> {
-    let own = top.side(side).map(|level| level.price);
-    let opposite = top.side(side.opposite()).map(|level| level.price);
+    let inside = |low, high, bps| at_least(price, low, bps) && at_most(price, high, bps);
     if let Some(bps) = limits.reference_collar_bps {
         let reference = reference.ok_or(Refusal::NoReference)?;
-        if !at_most(price, reference, bps) || !at_least(price, reference, bps) {
+        if !inside(reference, reference, bps) {
             return Err(Refusal::Collar);
         }
     }
+    let (bid, ask) = (top.bid.map(|level| level.price), top.ask.map(|level| level.price));
     // An empty book has only the reference price to go by.
-    let aggressive = opposite.or(own).or(reference).ok_or(Refusal::NoReference)?;
-    let passive = own.or(opposite).or(reference).ok_or(Refusal::NoReference)?;
-    let bps = limits.collar_bps;
-    let inside = match side {
-        Side::Buy => at_most(price, aggressive, bps) && at_least(price, passive, bps),
-        Side::Sell => at_least(price, aggressive, bps) && at_most(price, passive, bps),
-    };
-    if inside { Ok(()) } else { Err(Refusal::Collar) }
+    let low = bid.or(ask).or(reference).ok_or(Refusal::NoReference)?;
+    let high = ask.or(bid).or(reference).ok_or(Refusal::NoReference)?;
+    if inside(low, high, limits.collar_bps) { Ok(()) } else { Err(Refusal::Collar) }
 }
 
 #[cfg(test)]
@@ -54,12 +48,12 @@ mod tests {
     }
 
     /// Lowest and highest price that passes, found by trying all.
-    fn band(bps: u32, reference_bps: Option<u32>, side: Side, top: TopOfBook, at: u32) -> Option<(u32, u32)> {
+    fn band(bps: u32, reference_bps: Option<u32>, top: TopOfBook, at: u32) -> Option<(u32, u32)> {
         let limits =
             RiskLimits { collar_bps: bps, reference_collar_bps: reference_bps, ..RiskLimits::default() };
         let reference = (at > 0).then_some(Price(at));
         let passes: Vec<u32> =
-            (0..3_000).filter(|p| check(&limits, side, Price(*p), &top, reference).is_ok()).collect();
+            (0..3_000).filter(|p| check(&limits, Price(*p), &top, reference).is_ok()).collect();
         let (low, high) = (*passes.first()?, *passes.last()?);
         assert_eq!(passes.len() as u32, high - low + 1, "one unbroken band");
         Some((low, high))
@@ -68,18 +62,17 @@ mod tests {
     #[test]
     fn bands_are_exact() {
         // 10 % around 1000 / 1100.
-        assert_eq!(band(1_000, None, Side::Buy, top(1_000, 1_100), 0), Some((900, 1_210)));
-        assert_eq!(band(1_000, None, Side::Sell, top(1_000, 1_100), 0), Some((900, 1_210)));
-        assert_eq!(band(0, None, Side::Buy, top(1_000, 1_100), 0), Some((1_000, 1_100)));
+        assert_eq!(band(1_000, None, top(1_000, 1_100), 0), Some((900, 1_210)));
+        assert_eq!(band(0, None, top(1_000, 1_100), 0), Some((1_000, 1_100)));
         // One side missing: the other serves for both.
-        assert_eq!(band(1_000, None, Side::Buy, top(1_000, 0), 0), Some((900, 1_100)));
-        assert_eq!(band(1_000, None, Side::Buy, top(0, 1_100), 0), Some((990, 1_210)));
+        assert_eq!(band(1_000, None, top(1_000, 0), 0), Some((900, 1_100)));
+        assert_eq!(band(1_000, None, top(0, 1_100), 0), Some((990, 1_210)));
         // Nothing but the reference, and nothing at all.
-        assert_eq!(band(1_000, None, Side::Sell, top(0, 0), 500), Some((450, 550)));
-        assert_eq!(band(10_000, None, Side::Sell, top(0, 0), 0), None);
+        assert_eq!(band(1_000, None, top(0, 0), 500), Some((450, 550)));
+        assert_eq!(band(10_000, None, top(0, 0), 0), None);
         // The reference narrows, and its absence refuses.
-        assert_eq!(band(1_000, Some(500), Side::Buy, top(1_000, 1_100), 1_000), Some((950, 1_050)));
-        assert_eq!(band(1_000, Some(500), Side::Buy, top(1_000, 1_100), 0), None);
+        assert_eq!(band(1_000, Some(500), top(1_000, 1_100), 1_000), Some((950, 1_050)));
+        assert_eq!(band(1_000, Some(500), top(1_000, 1_100), 0), None);
         // The limits of the type.
         assert!(
             at_most(Price(u32::MAX), Price(u32::MAX), 10_000) && at_least(Price(0), Price(u32::MAX), 10_000)

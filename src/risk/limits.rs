@@ -19,8 +19,9 @@ pub struct RiskLimits {
     pub max_order_shares: u32,
     /// Shares × limit price of one order, in 1/10,000.
     pub max_order_value: u64,
-    /// How far a price may lie beyond the opposite touch (aggressive) or behind the own touch (passive), in basis points
-    /// of that touch; where one touch is missing the other serves for both. `0 ..= 10_000`.
+    /// How far a price may lie below the best bid or above the best ask, in basis points of that touch: so neither far
+    /// through the market nor far behind it. Where one side is empty the other serves for both, where both are the
+    /// reference price. `0 ..= 10_000`.
     pub collar_bps: u32,
     /// How far a price may lie from the reference price, either way, in basis points; `None` = the reference is not
     /// used. With it, an instrument without a reference price is refused.

@@ -94,8 +94,6 @@ enum Phase {
     /// No order.
     #[default]
     Idle,
-    /// A wish is on its way through risk; what was working before it, to fall back on.
-    Asked(Option<Working>),
     /// Sent, and unanswered.
     Unanswered,
     /// At the venue, nothing unanswered.
@@ -211,15 +209,13 @@ impl Strategy for Imbalance {
         let strong = signal.is_some_and(|s| s.unsigned_abs() >= self.params.entry);
         self.counters.signals += u64::from(strong);
 
-        let (wish, before) = match (phase, signal) {
-            (Phase::Idle, Some(signal)) if strong && view.tradable() => {
-                (self.wish_to_enter(view, signal), None)
-            }
+        let wish = match (phase, signal) {
+            (Phase::Idle, Some(signal)) if strong && view.tradable() => self.wish_to_enter(view, signal),
             // What takes does not rest: its venue cancels the remainder unasked.
             (Phase::Resting(working), _) if self.params.style == Style::Join => {
-                (self.wish_to_change(view, signal, working), Some(working))
+                self.wish_to_change(view, signal, working)
             }
-            _ => (None, None),
+            _ => None,
         };
         let Some(intent) = wish else { return };
         // A cancel takes risk away, so it never waits.
@@ -233,7 +229,6 @@ impl Strategy for Imbalance {
             Intent::Cancel { .. } => self.counters.cancels += 1,
         }
         if let Some(instrument) = self.instruments.get_mut(usize::from(view.locate)) {
-            instrument.phase = Phase::Asked(before);
             instrument.quiet_until = view.now_ns.saturating_add(self.params.cooldown_ns);
         }
     }
@@ -259,13 +254,8 @@ impl Strategy for Imbalance {
         }
     }
 
-    fn on_unsent(&mut self, intent: &Intent) {
+    fn on_unsent(&mut self, _intent: &Intent) {
         self.counters.unsent += 1;
-        if let Some(instrument) = self.instruments.get_mut(usize::from(intent.locate()))
-            && let Phase::Asked(before) = instrument.phase
-        {
-            instrument.phase = before.map_or(Phase::Idle, Phase::Resting);
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::order::event::{OrderEvent, OrderEventKind, OrderState};
 
 const LOCATE: u16 = 3;
 
@@ -170,6 +171,23 @@ fn cancels_are_pending_until_answered() {
     let aiq = OrderEventKind::Canceled { shares: 10, reason: b'Q' };
     assert_eq!(apply(&mut b, 1, aiq), Some(open(1, 90, 500, true)));
     assert_eq!(apply(&mut b, 1, canceled(90)), Some(OrderState::Closed));
+}
+
+#[test]
+fn a_kill_switch_finds_what_is_left_to_cancel() {
+    let mut b = with_live_order();
+    assert!(b.reserve_replacement(1, 2, 10, Price(400)));
+    assert!(b.reserve(3, new(Side::Sell, 100, 500)));
+    let mut out = [0; 2];
+    assert_eq!(b.to_cancel(&mut out), 2, "as many as fit");
+    for id in out {
+        b.mark_cancel(id, true);
+    }
+    let mut rest = [0; 8];
+    assert_eq!(b.to_cancel(&mut rest), 1);
+    let mut all = [out[0], out[1], rest[0]];
+    all.sort_unstable();
+    assert_eq!(all, [1, 2, 3]);
 }
 
 #[test]
