@@ -113,7 +113,9 @@ pub struct Feed {
     pub reorder_packets: u16,
     /// How long a hole is waited for before it is called a gap.
     pub reorder_wait: Duration,
-    /// A line that has been silent for so long is called dead.
+    /// The packets of one line may overtake each other: a hole is waited for even when both lines have passed it.
+    pub lines_reorder: bool,
+    /// A line that has been silent for so long is called dead; a session that has been, on both, may be succeeded.
     pub heartbeat_timeout: Duration,
     /// Longest UDP payload accepted, in bytes, `64 ..= 8972`.
     pub max_payload: u16,
@@ -202,8 +204,10 @@ pub struct Risk {
     pub max_order_shares: u32,
     /// Largest price × shares of an order, in 1/10,000 dollar.
     pub max_order_value: u64,
-    /// Farthest an order's price may be from the touch, in basis points of it.
+    /// Farthest an order's price may be beyond the opposite touch or behind its own, in basis points of that touch.
     pub collar_bp: u16,
+    /// Farthest it may be from the instrument's reference price, in basis points; `None`: not looked at.
+    pub reference_collar_bp: Option<u16>,
     /// Largest position of an instrument, long or short, open orders counted as if filled, in shares.
     pub max_position_shares: u32,
     /// Largest sum of the absolute values of all positions and open orders, in 1/10,000 dollar.

@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::feed::{Line, Stream};
 use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
 use crate::order::Session;
-use crate::stats::clock::Clock;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
@@ -107,7 +106,6 @@ pub struct Pipeline<R, T, S, O> {
     routes: Routes,
     switches: Arc<Switches>,
     board: Board,
-    clock: Clock,
     rejects: RejectCounters,
     unwanted: RouteCounters,
     counters: LoopCounters,
@@ -129,7 +127,6 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             routes: parts.routes,
             switches: parts.switches,
             board: parts.board,
-            clock,
             rejects: RejectCounters::default(),
             unwanted: RouteCounters::default(),
             counters: LoopCounters::default(),

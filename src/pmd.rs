@@ -461,7 +461,9 @@ impl Port {
 /// Numbers of all ports, rising.
 fn ids() -> Vec<u16> {
     // SAFETY: any number may be asked about.
-    (0..sys::RTE_MAX_ETHPORTS as u16).filter(|id| unsafe { sys::rte_eth_dev_is_valid_port(*id) } == 1).collect()
+    (0..sys::RTE_MAX_ETHPORTS as u16)
+        .filter(|id| unsafe { sys::rte_eth_dev_is_valid_port(*id) } == 1)
+        .collect()
 }
 
 fn port_name(id: u16) -> Result<String, PmdError> {

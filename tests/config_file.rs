@@ -168,3 +168,16 @@ fn the_keys_that_are_left_out_can_be_put_in() {
     assert_eq!(config.lcores.worker, Some(1));
     assert_ne!(config.port.orders, config.port.feed);
 }
+
+#[test]
+fn the_mistakes_in_the_readme_are_reported_as_it_says() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let text = file()
+        .replace("rx_descriptors =", "rx_descriptor =")
+        .replace("max_spread = \"0.05\"", "max_spread = 0.05");
+    let errors = Config::parse(&text, "feed.toml").unwrap_err();
+    assert_eq!(errors.problems().len(), 2);
+    for problem in errors.problems() {
+        assert!(readme.contains(&format!(": {} — {}\n", problem.what, problem.remedy)), "{problem:?}");
+    }
+}

@@ -30,7 +30,7 @@ fn random(rng: &mut Rng, message_type: u8, len: usize, layout: &[Field]) -> Vec<
 }
 
 /// A code field of ours, read as theirs.
-fn code<T: From<C> + Debug, C>(ours: C, theirs: T) {
+fn code<T: From<C> + Debug, C>(ours: C, theirs: &T) {
     assert_eq!(format!("{:?}", T::from(ours)), format!("{theirs:?}"));
 }
 
@@ -63,30 +63,30 @@ macro_rules! compare {
 }
 
 compare! {
-    on_system_event SystemEvent.stock_locate is SystemEvent |a, b| { code(a.event_code(), b.event_code()); }
+    on_system_event SystemEvent.stock_locate is SystemEvent |a, b| { code(a.event_code(), &b.event_code()); }
     on_stock_directory StockDirectory.stock_locate is StockDirectory |a, b| {
         text(a.stock(), b.stock());
-        code(a.market_category(), b.market_category());
-        code(a.financial_status(), b.financial_status_indicator());
+        code(a.market_category(), &b.market_category());
+        code(a.financial_status(), &b.financial_status_indicator());
         assert_eq!(a.round_lot_size(), b.round_lot_size());
-        code(a.round_lots_only(), b.round_lots_only());
-        code(a.issue_classification(), b.issue_classification());
-        code(a.issue_sub_type(), b.issue_sub_type());
+        code(a.round_lots_only(), &b.round_lots_only());
+        code(a.issue_classification(), &b.issue_classification());
+        code(a.issue_sub_type(), &b.issue_sub_type());
         assert_eq!(a.authenticity(), match b.authenticity() {
             messages::Authenticity::LiveProduction => b'P',
             messages::Authenticity::Test => b'T',
             messages::Authenticity::Unknown(other) => other,
         });
-        code(a.short_sale_threshold(), b.short_sale_threshold_indicator());
-        code(a.ipo_flag(), b.ipo_flag());
-        code(a.luld_tier(), b.luld_reference_price_tier());
-        code(a.etp_flag(), b.etp_flag());
+        code(a.short_sale_threshold(), &b.short_sale_threshold_indicator());
+        code(a.ipo_flag(), &b.ipo_flag());
+        code(a.luld_tier(), &b.luld_reference_price_tier());
+        code(a.etp_flag(), &b.etp_flag());
         assert_eq!(a.etp_leverage_factor(), b.etp_leverage_factor());
-        code(a.inverse_indicator(), b.inverse_indicator());
+        code(a.inverse_indicator(), &b.inverse_indicator());
     }
     on_stock_trading_action StockTradingAction.stock_locate is StockTradingAction |a, b| {
         text(a.stock(), b.stock());
-        code(a.trading_state(), b.trading_state());
+        code(a.trading_state(), &b.trading_state());
         assert_eq!(a.reserved(), b.reserved());
         if let messages::TradingActionReason::Unknown { reason_bytes, .. } = b.reason() {
             assert_eq!(a.reason(), reason_bytes);
@@ -94,12 +94,12 @@ compare! {
     }
     on_reg_sho_restriction RegSHORestriction.locate_code is RegShoRestriction |a, b| {
         text(a.stock(), b.stock());
-        code(a.reg_sho_action(), b.reg_sho_action());
+        code(a.reg_sho_action(), &b.reg_sho_action());
     }
     on_market_participant_position MarketParticipantPosition.stock_locate is MarketParticipantPosition |a, b| {
         assert_eq!(a.mpid(), b.mpid());
         text(a.stock(), b.stock());
-        code(a.primary_mm(), b.primary_market_maker());
+        code(a.primary_mm(), &b.primary_market_maker());
         assert_eq!(a.mm_mode(), match b.market_maker_mode() {
             messages::MarketMakerMode::Normal => b'N',
             messages::MarketMakerMode::Passive => b'P',
@@ -108,18 +108,18 @@ compare! {
             messages::MarketMakerMode::Penalty => b'L',
             messages::MarketMakerMode::Unknown(other) => other,
         });
-        code(a.mp_state(), b.market_participant_state());
+        code(a.mp_state(), &b.market_participant_state());
     }
     on_mwcb_decline_level MWCBDeclineLevel.stock_locate is MwcbDeclineLevel |a, b| {
         assert_eq!(a.level1(), b.level_1().into_u64());
         assert_eq!(a.level2(), b.level_2().into_u64());
         assert_eq!(a.level3(), b.level_3().into_u64());
     }
-    on_mwcb_status MWCBStatus.stock_locate is MwcbStatus |a, b| { code(a.breached_level(), b.breached_level()); }
+    on_mwcb_status MWCBStatus.stock_locate is MwcbStatus |a, b| { code(a.breached_level(), &b.breached_level()); }
     on_quoting_period_update QuotingPeriodUpdate.stock_locate is IpoQuotingPeriodUpdate |a, b| {
         text(a.stock(), b.stock());
         assert_eq!(a.release_time(), b.ipo_quotation_release_time());
-        code(a.release_qualifier(), b.ipo_quotation_release_qualifier());
+        code(a.release_qualifier(), &b.ipo_quotation_release_qualifier());
         assert_eq!(a.ipo_price(), b.ipo_price().into_u32());
     }
     on_luld_auction_collar LULDAuctionCollar.stock_locate is LuldAuctionCollar |a, b| {
@@ -131,19 +131,19 @@ compare! {
     }
     on_operational_halt OperationalHalt.stock_locate is OperationalHalt |a, b| {
         text(a.stock(), b.stock());
-        code(a.market_code(), b.market_code());
-        code(a.halt_action(), b.operational_halt_action());
+        code(a.market_code(), &b.market_code());
+        code(a.halt_action(), &b.operational_halt_action());
     }
     on_add_order_no_mpid_attribution AddOrderNoMPIDAttribution.stock_locate is AddOrder |a, b| {
         assert_eq!(a.order_ref(), b.order_reference_number());
-        code(a.side(), b.buy_sell_indicator());
+        code(a.side(), &b.buy_sell_indicator());
         assert_eq!(a.shares(), b.shares());
         text(a.stock(), b.stock());
         assert_eq!(a.price(), b.price().into_u32());
     }
     on_add_order_with_mpid_attribution AddOrderWithMPIDAttribution.stock_locate is AddOrderMpid |a, b| {
         assert_eq!(a.order_ref(), b.order_reference_number());
-        code(a.side(), b.buy_sell_indicator());
+        code(a.side(), &b.buy_sell_indicator());
         assert_eq!(a.shares(), b.shares());
         text(a.stock(), b.stock());
         assert_eq!(a.price(), b.price().into_u32());
@@ -158,7 +158,7 @@ compare! {
         assert_eq!(a.order_ref(), b.order_reference_number());
         assert_eq!(a.executed_shares(), b.executed_shares());
         assert_eq!(a.match_number(), b.match_number());
-        code(a.printable(), b.printable());
+        code(a.printable(), &b.printable());
         assert_eq!(a.execution_price(), b.execution_price().into_u32());
     }
     on_order_cancel OrderCancel.stock_locate is OrderCancel |a, b| {
@@ -176,7 +176,7 @@ compare! {
     }
     on_trade Trade.stock_locate is Trade |a, b| {
         assert_eq!(a.order_ref(), b.order_reference_number());
-        code(a.side(), b.buy_sell_indicator());
+        code(a.side(), &b.buy_sell_indicator());
         assert_eq!(a.shares(), b.shares());
         text(a.stock(), b.stock());
         assert_eq!(a.price(), b.price().into_u32());
@@ -187,7 +187,7 @@ compare! {
         text(a.stock(), b.stock());
         assert_eq!(a.cross_price(), b.cross_price().into_u32());
         assert_eq!(a.match_number(), b.match_number());
-        code(a.cross_type(), b.cross_type());
+        code(a.cross_type(), &b.cross_type());
     }
     on_broken_trade BrokenTrade.stock_locate is BrokenTrade |a, b| {
         assert_eq!(a.match_number(), b.match_number());
@@ -195,22 +195,22 @@ compare! {
     on_net_order_imbalance_indicator NetOrderImbalanceIndicator.stock_locate is Noii |a, b| {
         assert_eq!(a.paired_shares(), b.paired_shares());
         assert_eq!(a.imbalance_shares(), b.imbalance_shares());
-        code(a.imbalance_direction(), b.imbalance_direction());
+        code(a.imbalance_direction(), &b.imbalance_direction());
         text(a.stock(), b.stock());
         assert_eq!(a.far_price(), b.far_price().into_u32());
         assert_eq!(a.near_price(), b.near_price().into_u32());
         assert_eq!(a.current_ref_price(), b.current_reference_price().into_u32());
-        code(a.cross_type(), b.cross_type());
-        code(a.price_variation(), b.price_variation_indicator());
+        code(a.cross_type(), &b.cross_type());
+        code(a.price_variation(), &b.price_variation_indicator());
     }
     on_retail_price_improvement_indicator RetailPriceImprovementIndicator.stock_locate is RetailInterest |a, b| {
         text(a.stock(), b.stock());
-        code(a.interest_flag(), b.interest_flag());
+        code(a.interest_flag(), &b.interest_flag());
     }
     on_direct_listing_with_capital_raise_price_discovery
     DirectListingwithCapitalRaisePriceDiscovery.stock_locate is DirectListing |a, b| {
         text(a.stock(), b.stock());
-        code(a.open_eligibility(), b.open_eligibility_status());
+        code(a.open_eligibility(), &b.open_eligibility_status());
         assert_eq!(a.min_price(), b.minimum_allowable_price().into_u32());
         assert_eq!(a.max_price(), b.maximum_allowable_price().into_u32());
         assert_eq!(a.near_exec_price(), b.near_execution_price().into_u32());

@@ -21,7 +21,7 @@ fn facts() -> BTreeMap<(String, String), Vec<Fact>> {
     let mut messages: BTreeMap<_, Vec<Fact>> = BTreeMap::new();
     for line in include_str!("data/layouts.tsv").lines().filter(|line| !line.starts_with('#')).skip(1) {
         let columns: Vec<_> = line.split('\t').collect();
-        let [protocol, message, field, offset, len, kind] = columns[..] else { panic!("{line}") };
+        let [protocol, message, field, offset, len, kind] = columns.try_into().unwrap();
         let (offset, len) = (offset.parse().unwrap(), len.parse().unwrap());
         let fact = Fact { field: field.into(), offset, len, kind: kind.into() };
         messages.entry((protocol.into(), message.into())).or_default().push(fact);

@@ -139,7 +139,9 @@ root=$(cd "$root" && pwd -P)
 # debootstrap's own files have to be readable by an ordinary user in there.
 chmod 755 "$root"
 
+log=$(mktemp)
 clean_up() {
+    rm -f "$log"
     if [ $keep = yes ]; then
         say "kept: $root"
     else
@@ -151,9 +153,8 @@ trap clean_up EXIT
 include=ca-certificates,git,make
 [ "$user" = root ] || include+=,sudo
 say "making a bare $suite with $include in $root"
-debootstrap --variant=minbase --include="$include" "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
-    { tail -n 20 "$root.log" >&2; fail 'debootstrap failed: see above'; }
-rm -f "$root.log"
+debootstrap --variant=minbase --include="$include" "$suite" "$root" "$mirror" >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; fail 'debootstrap failed: see above'; }
 
 # How this machine reaches the network.
 [ -z "$security" ] || printf 'deb %s %s-security main\n' "$security" "$suite" >>"$root/etc/apt/sources.list"

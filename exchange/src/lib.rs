@@ -2,7 +2,7 @@
 //!
 //! It exists so that wirebook can be shown, tested and measured without a market: a deterministic ITCH 5.0 day
 //! ([`market`]), packed into MoldUDP64 ([`mold`]) and Ethernet frames ([`frames`]), sent down two lines that lose,
-//! delay and repeat packets as told ([`lines`]), written to files ([`files`]); and a gateway ([`gateway`]) that takes
+//! delay and repeat packets as told ([`lines`], [`publisher`]), written to files ([`files`]); and a gateway ([`gateway`]) that takes
 //! OUCH 5.0 orders into the same books, fills them and keeps the clients' positions.
 //!
 //! **It shares no code with wirebook**: encoders, decoders, checksums and books are its own, written from the
@@ -11,8 +11,15 @@
 
 pub mod book;
 pub mod dump;
+pub mod files;
+pub mod frames;
+pub mod gateway;
 pub mod itch;
+pub mod lines;
 pub mod market;
+pub mod mold;
+pub mod ouch;
+pub mod publisher;
 pub mod reference;
 pub mod rng;
 pub mod units;

@@ -15,10 +15,12 @@
 //! Outside orders ([`Market::enter`], [`Market::replace`], [`Market::cancel`]) trade against the books and rest in
 //! them; the participants then trade with them. What happened to them is read from [`Market::take_fills`].
 
+mod config;
 mod flow;
 mod matching;
 mod session;
 
+pub use config::{Config, ConfigError, Mix};
 pub use matching::{Entered, Fill, OutsideOrder, Refused};
 
 use std::collections::BTreeMap;
@@ -30,101 +32,6 @@ use crate::dump::{self, Resting};
 use crate::itch::Stamp;
 use crate::rng::{Geometric, Rng, Weighted};
 use crate::units::{CENT, DAY_NS, DOLLAR, Row, Side, Symbol};
-
-/// How often each kind of action is taken, in parts per 10,000. What is left over adds and deletes orders.
-#[derive(Clone, Copy, Debug)]
-pub struct Mix {
-    /// Net order imbalance messages (`I`).
-    pub imbalances: u32,
-    /// Trades against orders that were never displayed (`P`).
-    pub hidden_trades: u32,
-    /// Trades declared void (`B`).
-    pub broken_trades: u32,
-    /// Replaced orders (`U`).
-    pub replaces: u32,
-    /// Incoming orders that trade at once (`E`, and a few `C`).
-    pub takes: u32,
-    /// Orders made smaller (`X`).
-    pub cancels: u32,
-}
-
-impl Default for Mix {
-    /// About the shares of a day in 2019.
-    fn default() -> Self {
-        Self { imbalances: 150, hidden_trades: 45, broken_trades: 1, replaces: 805, takes: 200, cancels: 104 }
-    }
-}
-
-/// What a market is made from.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Instruments, 1 ..= 65,535. Their locate codes are 1, 2, 3, …
-    pub symbols: u16,
-    /// Names the day: everything random follows from it.
-    pub seed: u64,
-    /// Messages in a second of virtual time, 1 ..= 100,000,000.
-    pub rate: u32,
-    /// Virtual time of the first message, ns since midnight.
-    pub start: u64,
-    /// Orders that the participants together like to have resting, 1 ..= `max_orders`.
-    pub live_orders: u32,
-    /// The most orders that may rest at once; at the limit participants only delete and outside orders are refused.
-    pub max_orders: u32,
-    /// Orders per instrument before the opening.
-    pub opening_orders: u32,
-    /// Messages between two halts; 0 for none.
-    pub halt_every: u32,
-    /// Messages that a halt lasts.
-    pub halt_length: u32,
-    /// Kinds of actions.
-    pub mix: Mix,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            symbols: 64,
-            seed: 1,
-            rate: 200_000,
-            start: 34_190_000_000_000,
-            live_orders: 20_000,
-            max_orders: 8_000_000,
-            opening_orders: 4,
-            halt_every: 50_000,
-            halt_length: 5_000,
-            mix: Mix::default(),
-        }
-    }
-}
-
-/// Why there can be no such market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    /// No instrument.
-    NoSymbols,
-    /// A rate of zero, or above one message in 10 ns.
-    Rate,
-    /// A start at or after midnight.
-    Start,
-    /// `live_orders`, or the orders before the opening, do not fit under `max_orders`.
-    Orders,
-    /// The mix has more than 10,000 parts.
-    Mix,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoSymbols => "a market needs at least one symbol",
-            Self::Rate => "the rate must lie between 1 and 100,000,000 messages a second",
-            Self::Start => "the first message must come before midnight",
-            Self::Orders => "the orders asked for do not fit under the limit of resting orders",
-            Self::Mix => "the parts of the mix add up to more than 10,000",
-        })
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Fewer messages asked for than a day has at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,7 +156,7 @@ impl Market {
     /// # Errors
     /// [`ConfigError`] when the configuration contradicts itself.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        check(&config)?;
+        config.check()?;
         let mut rng = Rng::stream(config.seed, 1);
         let count = usize::from(config.symbols);
         // Rank gives activity; a shuffle keeps it from following the locate code.
@@ -473,26 +380,4 @@ impl Instrument {
 #[inline]
 const fn locate(instrument: u32) -> u16 {
     (instrument + 1) as u16
-}
-
-fn check(config: &Config) -> Result<(), ConfigError> {
-    let mix = &config.mix;
-    let parts = [mix.imbalances, mix.hidden_trades, mix.broken_trades, mix.replaces, mix.takes, mix.cancels];
-    let opening = u64::from(config.symbols) * u64::from(config.opening_orders);
-    if config.symbols == 0 {
-        Err(ConfigError::NoSymbols)
-    } else if !(1..=100_000_000).contains(&config.rate) {
-        Err(ConfigError::Rate)
-    } else if config.start >= DAY_NS {
-        Err(ConfigError::Start)
-    } else if config.live_orders == 0
-        || config.live_orders > config.max_orders
-        || opening > u64::from(config.max_orders)
-    {
-        Err(ConfigError::Orders)
-    } else if parts.iter().map(|part| u64::from(*part)).sum::<u64>() > 10_000 {
-        Err(ConfigError::Mix)
-    } else {
-        Ok(())
-    }
 }

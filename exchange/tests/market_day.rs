@@ -1,6 +1,8 @@
 //! A whole day of the simulated market, checked against a strict book built from its messages alone, and against
 //! an ITCH decoder by somebody else.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 

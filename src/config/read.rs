@@ -105,7 +105,8 @@ fn feed(document: &mut Document<'_>) -> Feed {
         line_a,
         line_b,
         reorder_packets: document.int("feed.reorder_packets", 0..=4_096, 256),
-        reorder_wait: Duration::from_micros(document.int("feed.reorder_wait_us", 0..=1_000_000, 1_000)),
+        reorder_wait: Duration::from_micros(document.int("feed.reorder_wait_us", 0..=1_000_000, 5_000)),
+        lines_reorder: document.flag("feed.lines_reorder", true),
         heartbeat_timeout: Duration::from_millis(document.int(
             "feed.heartbeat_timeout_ms",
             100..=600_000,
@@ -149,6 +150,7 @@ fn risk(document: &mut Document<'_>) -> Risk {
         max_order_shares: document.int("risk.max_order_shares", 1..=MOST_SHARES, 1_000),
         max_order_value: document.money("risk.max_order_value", 1..=MOST_MONEY, 50_000 * DOLLAR),
         collar_bp: document.int("risk.collar_bp", 0..=10_000, 100),
+        reference_collar_bp: document.optional_int("risk.reference_collar_bp", 0..=10_000, 1_000),
         max_position_shares: document.int("risk.max_position_shares", 1..=100_000_000, 10_000),
         max_gross_value: document.money("risk.max_gross_value", 1..=MOST_MONEY, 1_000_000 * DOLLAR),
         max_open_orders: document.int("risk.max_open_orders", 1..=65_536, 256),

@@ -36,6 +36,14 @@ impl CpuSet {
         (!set.is_empty() && set.last() <= Some(&Self::LARGEST)).then_some(Self(set))
     }
 
+    /// The CPUs that this process may use, as the kernel says; empty where it does not say.
+    #[must_use]
+    pub fn allowed() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.and_then(|list| Self::parse_list(list.trim())).unwrap_or_default()
+    }
+
     /// True where the set has that number.
     #[must_use]
     pub fn contains(&self, cpu: u32) -> bool {

@@ -145,7 +145,9 @@ pub enum Refusal {
         address: String,
     },
     /// `-a` names a device without a driver.
-    #[error("-a {address}: bound to no driver: `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci")]
+    #[error(
+        "-a {address}: bound to no driver: `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci"
+    )]
     PciUnbound {
         /// Domain:bus:device.function.
         address: String,
@@ -204,7 +206,8 @@ impl Host {
     }
 
     fn check_lcores(&self, args: &EalArgs) -> Result<(), Refusal> {
-        let online = CpuSet::parse_list(self.read("sys/devices/system/cpu/online").trim()).unwrap_or_default();
+        let online =
+            CpuSet::parse_list(self.read("sys/devices/system/cpu/online").trim()).unwrap_or_default();
         let status = self.read("proc/self/status");
         let allowed = status
             .lines()

@@ -240,8 +240,8 @@ impl Stream {
     /// `end` is the sequence after the last one of the session.
     fn end_announced<S: Sink>(&mut self, line: Option<Line>, end: u64, now: u64, sink: &mut S) -> Verdict {
         let [a, b] = self.lines.map(|line| line.next);
-        if end < self.expected.max(a).max(b) || self.limit.is_some_and(|limit| end != limit) {
-            // Contradicts what was sent before.
+        if end < self.expected.max(a).max(b) {
+            // Contradicts what was sent before, be it another end.
             return Verdict::Implausible;
         }
         self.limit = Some(end);
@@ -362,6 +362,7 @@ impl Stream {
         if self.state == State::Open && self.limit.is_some_and(|limit| self.expected >= limit) {
             self.state = State::Ended;
             self.counters.ended += 1;
+            // Only a recovered packet from beyond the end can still be there.
             self.window.clear();
             sink.end_of_session();
         }

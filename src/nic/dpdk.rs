@@ -62,7 +62,8 @@ impl Port {
 
 fn claim(queues: &[crate::pmd::Queue], kind: &'static str, port: &Port, queue: u16) -> Result<(), PmdError> {
     let name = || port.name().to_owned();
-    let entry = queues.get(usize::from(queue)).ok_or_else(|| PmdError::NoQueue { port: name(), kind, queue })?;
+    let entry =
+        queues.get(usize::from(queue)).ok_or_else(|| PmdError::NoQueue { port: name(), kind, queue })?;
     // Acquire: what the former owner did with the queue happened before.
     if entry.taken.swap(true, Ordering::Acquire) {
         return Err(PmdError::QueueTaken { port: name(), kind, queue });

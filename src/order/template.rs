@@ -103,7 +103,7 @@ impl Template {
         }
         let len = u16::try_from(datagram_len).map_err(|_| no_room)?;
         let rest = udp::pseudo_header(addressing.src_ip, addressing.dst_ip, len)
-            .add(constant.get(udp_at..end).ok_or(no_room)?);
+            .plus(constant.get(udp_at..end).ok_or(no_room)?);
         Ok(Self {
             bytes,
             len: end.max(SHORTEST_FRAME),
@@ -125,7 +125,7 @@ impl Template {
     /// The frame, its checksum put right.
     fn seal(&mut self) -> &[u8] {
         let varying = self.bytes.get(self.varying.clone()).unwrap_or_default();
-        let checksum = udp::on_the_wire(self.rest.add(varying).checksum());
+        let checksum = udp::on_the_wire(self.rest.plus(varying).checksum());
         if let Some(place) = self.bytes.get_mut(self.checksum.clone()) {
             place.copy_from_slice(&checksum.to_be_bytes());
         }

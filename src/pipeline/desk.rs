@@ -154,6 +154,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     /// Timers of the order session: heartbeats and the like.
     pub fn on_timer(&mut self, now: u64) {
         self.session.on_timer(self.clock.ns(now), &mut self.tx);
+        self.risk.set_session_healthy(self.session.healthy());
         self.tx.reclaim();
     }
 

@@ -45,7 +45,6 @@ pub const OWN: bool = cfg!(dpdk_audited) && sys::SHIM_BURST_HAS_EXTRAS == 0;
 mod own {
     use core::{
         ffi::c_void,
-
         sync::atomic::{AtomicPtr, Ordering},
     };
 
@@ -123,7 +122,13 @@ mod own {
 
     #[cold]
     #[inline(never)]
-    unsafe fn tx_callbacks(port: u16, queue: u16, pkts: *mut *mut rte_mbuf, n: u16, list: *mut c_void) -> u16 {
+    unsafe fn tx_callbacks(
+        port: u16,
+        queue: u16,
+        pkts: *mut *mut rte_mbuf,
+        n: u16,
+        list: *mut c_void,
+    ) -> u16 {
         // SAFETY: `list` is the head of this queue's callbacks, `pkts` holds `n`.
         unsafe { sys::rte_eth_call_tx_callbacks(port, queue, pkts, n, list) }
     }

@@ -8,7 +8,9 @@ use std::{
 
 use dpdk_sys as sys;
 
-use super::{FRAME_OVERHEAD, MAX_MTU, PmdError, Pool, Port, PortConfig, PortInfo, ProbedPort, Queue, Shared, check};
+use super::{
+    FRAME_OVERHEAD, MAX_MTU, PmdError, Pool, Port, PortConfig, PortInfo, ProbedPort, Queue, Shared, check,
+};
 
 /// The smallest MTU that IPv4 allows.
 const MIN_MTU: u16 = 68;
@@ -31,8 +33,14 @@ impl Stamp {
         // SAFETY: terminated names; no parameters are asked back.
         let (offset, bit) = unsafe {
             (
-                sys::rte_mbuf_dynfield_lookup(sys::RTE_MBUF_DYNFIELD_TIMESTAMP_NAME.as_ptr().cast(), ptr::null_mut()),
-                sys::rte_mbuf_dynflag_lookup(sys::RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME.as_ptr().cast(), ptr::null_mut()),
+                sys::rte_mbuf_dynfield_lookup(
+                    sys::RTE_MBUF_DYNFIELD_TIMESTAMP_NAME.as_ptr().cast(),
+                    ptr::null_mut(),
+                ),
+                sys::rte_mbuf_dynflag_lookup(
+                    sys::RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME.as_ptr().cast(),
+                    ptr::null_mut(),
+                ),
             )
         };
         match (usize::try_from(offset), u32::try_from(bit).ok().and_then(|b| 1_u64.checked_shl(b))) {

@@ -16,7 +16,7 @@ impl Sum {
     /// No overflow before 2^32 words of 32 bits, far beyond any datagram.
     #[inline]
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn plus(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<4>();
         let mut sum = words.iter().fold(self.0, |sum, word| sum + u64::from(u32::from_ne_bytes(*word)));
         let mut last = [0; 4];
@@ -30,7 +30,7 @@ impl Sum {
     /// Adds one 16-bit word, given as a number.
     #[inline]
     #[must_use]
-    pub const fn add_u16(self, word: u16) -> Self {
+    pub const fn plus_u16(self, word: u16) -> Self {
         Self(self.0 + u16::from_ne_bytes(word.to_be_bytes()) as u64)
     }
 
@@ -57,7 +57,7 @@ impl Sum {
 #[inline]
 #[must_use]
 pub fn of(bytes: &[u8]) -> u16 {
-    Sum::ZERO.add(bytes).checksum()
+    Sum::ZERO.plus(bytes).checksum()
 }
 
 /// `checksum` after a 16-bit word at an even offset changed from `old` to `new`.
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_1071() {
-        assert_eq!(Sum::ZERO.add(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]).fold(), 0xddf2);
+        assert_eq!(Sum::ZERO.plus(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]).fold(), 0xddf2);
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         fn the_fast_sum_is_the_slow_one(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0_usize..100) {
             prop_assert_eq!(of(&bytes), slow(&bytes));
             let cut = (cut * 2).min(bytes.len() / 2 * 2);
-            prop_assert_eq!(Sum::ZERO.add(&bytes[..cut]).add(&bytes[cut..]).checksum(), slow(&bytes));
+            prop_assert_eq!(Sum::ZERO.plus(&bytes[..cut]).plus(&bytes[cut..]).checksum(), slow(&bytes));
         }
 
         #[test]

@@ -112,7 +112,7 @@ impl<'a> Packet<'a> {
     #[inline]
     #[must_use]
     pub fn checksum_is_good(&self) -> bool {
-        checksum::Sum::ZERO.add(self.header).fold() == 0xFFFF
+        checksum::Sum::ZERO.plus(self.header).fold() == 0xFFFF
     }
 
     /// Options, unread; up to 40 bytes.
@@ -177,7 +177,7 @@ impl Header {
         if let Some(option) = options.first_chunk_mut() {
             *option = ROUTER_ALERT;
         }
-        let sum = checksum::Sum::ZERO.add(fixed).add(options).checksum();
+        let sum = checksum::Sum::ZERO.plus(fixed).plus(options).checksum();
         layout::put(fixed, CHECKSUM_AT, sum.to_be_bytes());
         Ok(len)
     }

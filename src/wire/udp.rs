@@ -82,7 +82,7 @@ impl<'a> Datagram<'a> {
     #[must_use]
     pub fn checksum_is_good(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
         self.checksum() == 0
-            || pseudo_header(src, dst, self.whole.len() as u16).add(self.whole).fold() == 0xFFFF
+            || pseudo_header(src, dst, self.whole.len() as u16).plus(self.whole).fold() == 0xFFFF
     }
 }
 
@@ -90,7 +90,7 @@ impl<'a> Datagram<'a> {
 #[inline]
 #[must_use]
 pub fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, len: u16) -> Sum {
-    Sum::ZERO.add(&src.octets()).add(&dst.octets()).add_u16(u16::from(ipv4::UDP)).add_u16(len)
+    Sum::ZERO.plus(&src.octets()).plus(&dst.octets()).plus_u16(u16::from(ipv4::UDP)).plus_u16(len)
 }
 
 /// What goes into the checksum field for a checksum that came out as `sum`.
@@ -128,7 +128,7 @@ impl Header {
         layout::put(header, 2, self.dst.1.to_be_bytes());
         layout::put(header, LENGTH_AT, len.to_be_bytes());
         layout::put(header, CHECKSUM_AT, [0; 2]);
-        let sum = pseudo_header(self.src.0, self.dst.0, len).add(header).add(payload).checksum();
+        let sum = pseudo_header(self.src.0, self.dst.0, len).plus(header).plus(payload).checksum();
         layout::put(header, CHECKSUM_AT, on_the_wire(sum).to_be_bytes());
         Ok(no_room.needed)
     }

@@ -231,6 +231,16 @@ fn recovered_packets_fill_holes_and_nothing_else() {
 }
 
 #[test]
+fn a_recovered_packet_from_beyond_the_end_is_forgotten() {
+    let mut bench = begun(CONFIG);
+    assert_eq!(bench.stream.on_recovered(&data(SESSION, 20..22), bench.now, &mut bench.sink), Verdict::Held);
+    assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 10)), Verdict::Control);
+    assert_eq!(bench.stream.hole(), None);
+    bench.wait(1_000);
+    assert_eq!(bench.told(), [End]);
+}
+
+#[test]
 fn malformed_packets_are_counted_by_kind_and_change_nothing() {
     let mut bench = begun(CONFIG);
     let whole = data(SESSION, 10..14);
@@ -254,18 +264,22 @@ fn malformed_packets_are_counted_by_kind_and_change_nothing() {
 #[test]
 fn an_absurd_sequence_is_not_believed_at_once() {
     let mut bench = begun(CONFIG);
-    for absurd in [u64::MAX - 3, 1 << 40, 200_000] {
-        assert_eq!(bench.a(absurd..absurd + 2), Verdict::Implausible);
-        assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, absurd)), Verdict::Implausible);
-        assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, absurd)), Verdict::Implausible);
-        // A packet from where the stream is breaks the row.
-        assert_eq!(bench.a(9..10), Verdict::Duplicate);
+    for turn in 0..10 {
+        // Near each other, but packets from where the stream is break the row.
+        for absurd in [500_000, 500_010, 500_020] {
+            assert_eq!(bench.a(absurd..absurd + 2), Verdict::Implausible);
+        }
+        assert_eq!(bench.a(10 + turn..11 + turn), Verdict::Delivered);
     }
-    assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, u64::MAX)), Verdict::Implausible);
-    assert_eq!(bench.a(10..11), Verdict::Delivered);
+    // In a row, but nowhere near each other.
+    for absurd in [u64::MAX, 1 << 40, 200_000, u64::MAX - 3, 1 << 50, 600_000, 1 << 41] {
+        assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, absurd)), Verdict::Implausible);
+        assert_eq!(bench.packet(Line::B, &end_of_session(SESSION, absurd)), Verdict::Implausible);
+    }
     bench.wait(1_000);
-    assert_eq!(bench.told(), [Messages(10..11)]);
-    assert_eq!(bench.stream.line_counters(Line::A).implausible, 10);
+    assert_eq!(bench.told(), [Messages(10..20)]);
+    assert_eq!(bench.stream.line_counters(Line::A).implausible, 37);
+    assert_eq!(bench.stream.counters().jumps, 0);
 }
 
 #[test]

@@ -144,3 +144,32 @@ fn what_does_not_fit_while_a_session_is_doubted_is_a_hole_of_it() {
     assert_eq!(bench.packet(Line::B, &data(NEXT, 1..20)), Verdict::Delivered);
     assert_eq!(bench.told(), [Session(NEXT, 1), Messages(1..23)]);
 }
+
+#[test]
+fn a_roll_into_the_middle_of_a_session_begins_with_the_first_packet_kept() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..4);
+    bench.told();
+    // The line's packets overtake each other, too.
+    for first in [1_002, 1_000, 1_006, 1_004] {
+        bench.packet(Line::B, &data(NEXT, first..first + 2));
+    }
+    assert_eq!(bench.told(), [Session(NEXT, 1_000), Messages(1_000..1_008)]);
+}
+
+#[test]
+fn nothing_of_the_old_session_is_left_in_the_new_one() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..4);
+    bench.a(8..9);
+    bench.wait(100);
+    assert_eq!(bench.stream.lost().collect::<Vec<_>>(), [4..8]);
+    bench.packet(Line::A, &end_of_session(SESSION, 9));
+    // The same sequences again: not late, and no copy of the old session's packets.
+    bench.packet(Line::B, &data(NEXT, 1..8));
+    assert_eq!(bench.stream.lost().len(), 0);
+    assert_eq!(bench.packet(Line::A, &data(NEXT, 4..8)), Verdict::Duplicate);
+    assert_eq!(bench.packet(Line::B, &data(NEXT, 8..9)), Verdict::Delivered);
+    let skew = bench.stream.skew();
+    assert_eq!((skew.a_behind.count, skew.b_behind.count), (0, 0));
+}

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use wirebook::wire::frame::{self, UdpHeaders};
 use wirebook::wire::itch::Message;
 use wirebook::wire::moldudp64::{self, PacketBuilder};
-use wirebook::wire::ouch::{EnterOrder, Inbound, OptionWriter, Options, Outbound, Tag};
+use wirebook::wire::ouch::{EnterOrder, Inbound, OptionWriter, Outbound, Tag};
 use wirebook::wire::{arp, ethernet, igmp, soup, wutf};
 
 /// Who reads the bytes.
@@ -37,21 +37,6 @@ fn written<E: std::fmt::Debug>(emit: impl FnOnce(&mut [u8]) -> Result<usize, E>)
     let len = emit(&mut out).unwrap();
     out.truncate(len);
     out
-}
-
-/// Writes a message back; returns its length and its options.
-pub(crate) fn emit<'a>(message: &Inbound<'a>, out: &mut [u8]) -> (usize, Options<'a>) {
-    let (len, options) = match message {
-        Inbound::EnterOrder(order, options) => (order.emit_with(out, *options), options),
-        Inbound::ReplaceOrder(order, options) => (order.emit_with(out, *options), options),
-        Inbound::CancelOrder(order, options) => (order.emit_with(out, *options), options),
-        Inbound::ModifyOrder(order, options) => (order.emit_with(out, *options), options),
-        Inbound::MassCancel(order, options) => (order.emit_with(out, *options), options),
-        Inbound::DisableOrderEntry(order, options) => (order.emit_with(out, *options), options),
-        Inbound::EnableOrderEntry(order, options) => (order.emit_with(out, *options), options),
-        Inbound::AccountQuery(query, options) => (query.emit_with(out, *options), options),
-    };
-    (len.unwrap(), *options)
 }
 
 fn order() -> Vec<u8> {
@@ -170,9 +155,9 @@ pub(crate) fn valid() -> Vec<(Decoder, Vec<u8>)> {
     samples.push((Decoder::SoupLogin, written(|out| accepted.emit(out))));
 
     let mut upstream = written(|out| wutf::emit_order(out, &order()));
-    upstream.extend(written(|out| wutf::emit_heartbeat(out)));
+    upstream.extend(written(wutf::emit_heartbeat));
     samples.push((Decoder::Wutf, upstream));
-    samples.push((Decoder::Wutf, written(|out| wutf::emit_heartbeat(out))));
+    samples.push((Decoder::Wutf, written(wutf::emit_heartbeat)));
     samples
 }
 

@@ -205,7 +205,8 @@ impl Market {
     /// place in the queue. Returns the shares taken off and the time.
     ///
     /// # Errors
-    /// [`Refused::NotLive`] when there is no such order, [`Refused::Shares`] for none.
+    /// [`Refused::NotLive`] when there is no such order, [`Refused::Shares`] for none, [`Refused::Closed`] once the
+    /// feed has said its last message.
     pub fn cancel(
         &mut self,
         slot: u32,
@@ -217,7 +218,9 @@ impl Market {
             return Err(Refused::NotLive);
         }
         let shares = self.orders.get(slot).shares;
-        if fewer == 0 {
+        if self.phase == Phase::Closed {
+            Err(Refused::Closed)
+        } else if fewer == 0 {
             Err(Refused::Shares)
         } else if fewer < shares {
             Ok((fewer, self.reduce_order(slot, fewer, out)))

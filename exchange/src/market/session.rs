@@ -56,7 +56,7 @@ impl Market {
         } else if said == spin {
             let stamp = self.stamp(0);
             // Three declines from an index level of 5,000 points, in the eight decimals of this message.
-            let levels = [4_650_00000000, 4_350_00000000, 4_000_00000000];
+            let levels = [4_650, 4_350, 4_000].map(|points: u64| points * 100_000_000);
             self.say(itch::decline_levels(stamp, levels), out);
         } else if said == spin + 1 {
             self.system_event(b'S', out);

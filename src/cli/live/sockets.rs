@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
+use std::time::Instant;
 
 use super::{conclude, plan, progress};
 use crate::cli::exit::Exit;
@@ -44,6 +45,7 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         let (rx, tx) = port.attach();
         worker.run(vec![rx], tx)
     });
+    let began = Instant::now();
     let mut last = None;
     let ending = control::accompany(
         &mut handles,
@@ -54,8 +56,7 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
     );
     match thread.join() {
         Ok(finished) => {
-            let elapsed = handles.elapsed();
-            conclude(ending, &control::moment(&mut handles, elapsed), &finished, &[], args)
+            conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &[], args)
         }
         Err(_) => complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words())),
     }
@@ -73,5 +74,5 @@ fn sockets(interface: Ipv4Addr, config: &Config) -> UdpConfig {
             source: Some(gateway.ip),
         });
     }
-    UdpConfig { listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::usual(interface) }
+    UdpConfig { interface, listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::usual(interface) }
 }

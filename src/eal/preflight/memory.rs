@@ -40,7 +40,10 @@ fn pages(host: &Host) -> (u64, u64) {
         let kib = name.to_str().and_then(|n| n.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok());
         let Some(kib): Option<u64> = kib else { continue };
         let count = |file| {
-            fs::read_to_string(size.path().join(file)).ok().and_then(|t| t.trim().parse::<u64>().ok()).unwrap_or(0)
+            fs::read_to_string(size.path().join(file))
+                .ok()
+                .and_then(|t| t.trim().parse::<u64>().ok())
+                .unwrap_or(0)
         };
         sum.0 += kib * count("nr_hugepages");
         sum.1 += kib * count("free_hugepages");
@@ -59,9 +62,11 @@ fn mount(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
         Some(wanted) => {
             // EAL also takes a directory below the mount.
             let wanted = wanted.trim_end_matches('/');
-            dirs.any(|dir| wanted == dir || wanted.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/')))
-                .then_some(wanted)
-                .ok_or_else(|| Refusal::NoHugetlbfs { at: format!(" at {wanted}") })?
+            dirs.any(|dir| {
+                wanted == dir || wanted.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+            })
+            .then_some(wanted)
+            .ok_or_else(|| Refusal::NoHugetlbfs { at: format!(" at {wanted}") })?
         }
         None => dirs.next().ok_or_else(|| Refusal::NoHugetlbfs { at: String::new() })?,
     };

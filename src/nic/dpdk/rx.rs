@@ -8,7 +8,8 @@ use dpdk_sys::{self as sys, rte_mbuf};
 use super::{NotSend, RxHandle};
 use crate::{
     nic::{
-        Frame, HW_STAMP, IP_CSUM_BAD, IP_CSUM_GOOD, L4_CSUM_BAD, L4_CSUM_GOOD, MAX_BURST, RxBurst, RxDrops, RxQueue,
+        Frame, HW_STAMP, IP_CSUM_BAD, IP_CSUM_GOOD, L4_CSUM_BAD, L4_CSUM_GOOD, MAX_BURST, RxBurst, RxDrops,
+        RxQueue,
     },
     pmd::{Stamp, burst, mbuf::Mbuf},
 };

@@ -106,7 +106,9 @@ impl TxQueue for DpdkTx {
         if let Some(slot) = self.reserve() {
             for line in [0, 64] {
                 // SAFETY: as above.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(slot.mbuf.data().wrapping_add(line).cast_const().cast()) };
+                unsafe {
+                    _mm_prefetch::<_MM_HINT_T0>(slot.mbuf.data().wrapping_add(line).cast_const().cast())
+                };
             }
         }
     }

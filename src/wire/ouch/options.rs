@@ -58,7 +58,7 @@ pub enum Tag {
     UserRefIdx = 28,
 }
 
-/// The options of one message, checked: they fill the appendage exactly.
+/// The options of one message, checked: they fill the appendage exactly. Iterates over tags and values, in wire order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a>(&'a [u8]);
 
@@ -103,18 +103,20 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Tag and value of the first option, and the bytes after it.
+/// Tag and value of one option.
+type TagValue<'a> = (u8, &'a [u8]);
+
+/// The first option, and the bytes after it.
 #[inline]
-fn split(bytes: &[u8]) -> Option<((u8, &[u8]), &[u8])> {
+fn split(bytes: &[u8]) -> Option<(TagValue<'_>, &[u8])> {
     let (len, rest) = bytes.split_first()?;
     let (option, rest) = rest.split_at_checked(usize::from(*len))?;
     let (tag, value) = option.split_first()?;
     Some(((*tag, value), rest))
 }
 
-/// Tags and values, in wire order.
 impl<'a> Iterator for Options<'a> {
-    type Item = (u8, &'a [u8]);
+    type Item = TagValue<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
