@@ -10,7 +10,7 @@ mod packets;
 use std::path::{Path, PathBuf};
 
 use market::Day;
-use packets::{Format, LINE_A, LINE_B, Packing, pack, write_capture};
+use packets::{Container, LINE_A, LINE_B, Packing, pack, write_capture};
 use wirebook::capture::Tail;
 use wirebook::cli::exit::Exit;
 use wirebook::cli::replay::{ReplayArgs, ReplayError, Summary, run};
@@ -56,23 +56,23 @@ fn every_wrapping_gives_the_same_books() {
     assert!(day.dump.lines().count() > 1_000);
     let files = [
         ("BinaryFILE", binary_file(&day)),
-        ("pcap ns", write_capture(&pack(&day, &Packing::default()), Format::PcapNs)),
+        ("pcap ns", write_capture(&pack(&day, &Packing::default()), Container::Nanos)),
         (
             "pcap us, holes",
-            write_capture(&pack(&day, &Packing { keep: HOLES, ..Packing::default() }), Format::PcapUs),
+            write_capture(&pack(&day, &Packing { keep: HOLES, ..Packing::default() }), Container::Micros),
         ),
         (
             "pcapng, tagged, holes",
             write_capture(
                 &pack(&day, &Packing { keep: HOLES, vlan: Some(100), ..Packing::default() }),
-                Format::PcapNg,
+                Container::NextGeneration,
             ),
         ),
         (
             "line B leads",
             write_capture(
                 &pack(&day, &Packing { keep: HOLES, b_first: true, ..Packing::default() }),
-                Format::PcapNs,
+                Container::Nanos,
             ),
         ),
     ];
@@ -92,7 +92,7 @@ fn every_wrapping_gives_the_same_books() {
 #[test]
 fn the_report_shows_lines_and_asked_books() {
     let day = Day::generate(5_000, 10);
-    let bytes = write_capture(&pack(&day, &Packing { keep: HOLES, ..Packing::default() }), Format::PcapNs);
+    let bytes = write_capture(&pack(&day, &Packing { keep: HOLES, ..Packing::default() }), Container::Nanos);
     let symbols = ["SYM3", "NOPE"].map(|s| wirebook::market::Symbol::new(s).unwrap()).to_vec();
     let report = replay(&bytes, |args| args.symbols = symbols).report;
     for expected in [
@@ -114,7 +114,7 @@ fn the_report_shows_lines_and_asked_books() {
 fn a_hole_on_both_lines_is_a_gap_and_flags_every_book() {
     let day = Day::generate(5_000, 10);
     let keep = |n| (n != 20, n != 20);
-    let bytes = write_capture(&pack(&day, &Packing { keep, ..Packing::default() }), Format::PcapNs);
+    let bytes = write_capture(&pack(&day, &Packing { keep, ..Packing::default() }), Container::Nanos);
     let outcome = replay(&bytes, |_| {});
     let summary = outcome.result.unwrap();
     assert!(summary.flagged());
@@ -132,7 +132,7 @@ fn a_hole_at_the_very_end_is_a_gap_too() {
     let all = pack(&day, &Packing::default());
     let kept: Vec<_> =
         all.into_iter().enumerate().filter(|(i, _)| !dropped(i / 2)).map(|(_, frame)| frame).collect();
-    let summary = replay(&write_capture(&kept, Format::PcapNs), |_| {}).result.unwrap();
+    let summary = replay(&write_capture(&kept, Container::Nanos), |_| {}).result.unwrap();
     assert_eq!((summary.gaps, summary.stale), (1, 10));
     assert_eq!(summary.messages + summary.lost, day.messages.len() as u64);
 }
@@ -142,7 +142,7 @@ fn one_line_alone_is_enough_if_it_is_whole_and_flagged_if_not() {
     let day = Day::generate(5_000, 10);
     let bytes = write_capture(
         &pack(&day, &Packing { keep: |n| (n % 7 != 3, true), ..Packing::default() }),
-        Format::PcapNs,
+        Container::Nanos,
     );
     let of_b = replay(&bytes, |args| args.line_a = Some(LINE_B));
     assert!(!of_b.result.unwrap().flagged());
@@ -157,7 +157,7 @@ fn a_capture_that_begins_late_is_flagged() {
     let day = Day::generate(5_000, 10);
     // Beyond what a stream takes for a hole at the start.
     let frames = pack(&day, &Packing { first_sequence: 1_000_000, ..Packing::default() });
-    let outcome = replay(&write_capture(&frames, Format::PcapNs), |_| {});
+    let outcome = replay(&write_capture(&frames, Container::Nanos), |_| {});
     let summary = outcome.result.unwrap();
     assert_eq!((summary.stale, summary.gaps, summary.anomalies), (10, 0, 0));
     assert!(
@@ -175,7 +175,7 @@ fn a_capture_that_begins_late_is_flagged() {
 #[test]
 fn damage_is_told_apart_from_the_end() {
     let day = Day::generate(5_000, 10);
-    let whole = write_capture(&pack(&day, &Packing::default()), Format::PcapNs);
+    let whole = write_capture(&pack(&day, &Packing::default()), Container::Nanos);
     let outcome = replay(&whole[..whole.len() - 7], |_| {});
     let summary = outcome.result.unwrap();
     assert!(matches!(summary.tail, Some(Tail::Truncated { .. })) && !summary.flagged());
@@ -198,7 +198,8 @@ fn damage_is_told_apart_from_the_end() {
 #[test]
 fn without_a_feed_the_error_says_what_is_there_instead() {
     let day = Day::generate(1_000, 5);
-    let bytes = write_capture(&pack(&day, &Packing { vlan: Some(7), ..Packing::default() }), Format::PcapNs);
+    let bytes =
+        write_capture(&pack(&day, &Packing { vlan: Some(7), ..Packing::default() }), Container::Nanos);
     let error = replay(&bytes, |args| args.line_a = Some("239.9.9.9:1".parse().unwrap())).result.unwrap_err();
     assert_eq!(error.exit(), Exit::Input);
     let text = error.to_string();
@@ -208,12 +209,12 @@ fn without_a_feed_the_error_says_what_is_there_instead() {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/feed.toml");
     let text = replay(&bytes, |args| args.config = Some(config.clone())).result.unwrap_err().to_string();
     assert!(text.contains("in another VLAN than the configuration says"), "{text}");
-    let untagged = write_capture(&pack(&day, &Packing::default()), Format::PcapNs);
+    let untagged = write_capture(&pack(&day, &Packing::default()), Container::Nanos);
     let outcome = replay(&untagged, |args| args.config = Some(config));
     assert!(!outcome.result.unwrap().flagged());
     assert_eq!(outcome.dump, day.dump);
 
-    let text = replay(&write_capture(&[], Format::PcapNs), |_| {}).result.unwrap_err().to_string();
+    let text = replay(&write_capture(&[], Container::Nanos), |_| {}).result.unwrap_err().to_string();
     assert!(text.contains("holds no frames"), "{text}");
 }
 
@@ -239,7 +240,7 @@ fn usage_and_environment_have_their_own_exit_codes() {
 #[test]
 fn damaged_captures_give_right_books_or_say_so() {
     let day = Day::generate(1_500, 5);
-    let whole = write_capture(&pack(&day, &Packing::default()), Format::PcapNs);
+    let whole = write_capture(&pack(&day, &Packing::default()), Container::Nanos);
     let mut random = market::Random(42);
     let (mut right, mut flagged, mut refused) = (0, 0, 0);
     for _ in 0..300 {

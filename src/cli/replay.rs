@@ -252,7 +252,7 @@ fn play(
             None => break,
         }
         *records += 1;
-        if *records % PROGRESS_EVERY == 0 {
+        if records.is_multiple_of(PROGRESS_EVERY) {
             bar.set_position(reader.offset());
         }
     }

@@ -87,13 +87,14 @@ pub(crate) fn pack(day: &Day, packing: &Packing) -> Vec<Captured> {
     frames
 }
 
-pub(crate) enum Format {
-    PcapUs,
-    PcapNs,
-    PcapNg,
+#[derive(Clone, Copy)]
+pub(crate) enum Container {
+    Micros,
+    Nanos,
+    NextGeneration,
 }
 
-pub(crate) fn write_capture(frames: &[Captured], format: Format) -> Vec<u8> {
+pub(crate) fn write_capture(frames: &[Captured], container: Container) -> Vec<u8> {
     let pcap = |ts_resolution| {
         let header =
             PcapHeader { ts_resolution, endianness: pcap_file::Endianness::Little, ..PcapHeader::default() };
@@ -104,10 +105,10 @@ pub(crate) fn write_capture(frames: &[Captured], format: Format) -> Vec<u8> {
         }
         writer.into_writer()
     };
-    match format {
-        Format::PcapUs => pcap(TsResolution::MicroSecond),
-        Format::PcapNs => pcap(TsResolution::NanoSecond),
-        Format::PcapNg => {
+    match container {
+        Container::Micros => pcap(TsResolution::MicroSecond),
+        Container::Nanos => pcap(TsResolution::NanoSecond),
+        Container::NextGeneration => {
             let mut writer = PcapNgWriter::new(Vec::new()).unwrap();
             let interface = InterfaceDescriptionBlock {
                 linktype: DataLink::ETHERNET,
