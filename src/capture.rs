@@ -103,7 +103,15 @@ impl std::fmt::Display for Tail {
 /// Why a file cannot be read, or no further.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    /// It cannot be opened or read.
+    /// It cannot be opened.
+    #[error("{name}: cannot be opened: {source}; give a readable capture")]
+    Open {
+        /// File name as given.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It cannot be read any further.
     #[error("{name}: cannot read at offset {offset}: {source}")]
     Io {
         /// File name as given.
@@ -187,7 +195,7 @@ impl Reader<File> {
     /// [`CaptureError`]: not readable, of no known format, or compressed.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
-        let failed = |source| CaptureError::Io { name: name.clone(), offset: 0, source };
+        let failed = |source| CaptureError::Open { name: name.clone(), source };
         let file = File::open(path).map_err(failed)?;
         let meta = file.metadata().map_err(failed)?;
         if meta.is_dir() {

@@ -104,7 +104,7 @@ impl Section {
             }
             let kind = self.order.u32(window.bytes(), 0);
             let total = self.order.u32(window.bytes(), 4) as usize;
-            if total < FRAMING || total % 4 != 0 {
+            if total < FRAMING || !total.is_multiple_of(4) {
                 return Err(Fault::Corrupt(format!("a block of {total} bytes")));
             }
             let known = matches!(kind, SECTION | INTERFACE | OLD_PACKET | SIMPLE_PACKET | ENHANCED_PACKET);

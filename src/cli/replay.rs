@@ -240,17 +240,19 @@ fn play(
     bar: &ProgressBar,
 ) -> Result<(), CaptureError> {
     let messages = reader.format() == Format::BinaryFile;
-    if messages {
-        player.begin();
-    }
     loop {
         match reader.next_record()? {
-            Some(record) if messages => player.message(record.bytes),
+            Some(record) if messages => {
+                if *records == 0 {
+                    player.begin(record.bytes);
+                }
+                player.message(record.bytes);
+            }
             Some(record) => path.frame(&record, player),
             None => break,
         }
         *records += 1;
-        if *records % PROGRESS_EVERY == 0 {
+        if records.is_multiple_of(PROGRESS_EVERY) {
             bar.set_position(reader.offset());
         }
     }

@@ -131,6 +131,16 @@ impl FramePath {
                  that receives the feed"
             );
         }
+        if self.unwanted.other_vlan > 0 {
+            return "its frames for the lines are in another VLAN than the configuration says; correct `vlan` of the \
+                    lines, or name them with --line-a and --line-b instead"
+                .to_owned();
+        }
+        if self.unwanted.other_source > 0 {
+            return "its frames for the lines have another sender than the configuration says; correct `source` of \
+                    the lines, or name them with --line-a and --line-b instead"
+                .to_owned();
+        }
         let seen: Vec<String> = self.seen.iter().map(ToString::to_string).collect();
         format!(
             "none of its {frames} frames belongs to the feed; it has datagrams for {}: name the lines with --line-a \

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::book::{Books, Outcome};
-use crate::feed::itch::{self, Damage};
 use crate::feed::Sink;
-use crate::market::BookState;
+use crate::feed::itch::{self, Damage};
+use crate::market::{BookState, EventKind, SystemEvent};
 use crate::wire::moldudp64::Blocks;
 
 /// What happened to the messages.
@@ -41,6 +41,8 @@ pub(super) struct Player {
     decode: itch::ErrorCounters,
     /// Where the last session began, if not at 1.
     late_join: Option<u64>,
+    /// The stream has no sequences and does not begin with the start of messages.
+    no_start: bool,
 }
 
 impl Player {
@@ -52,12 +54,18 @@ impl Player {
             counters: PlayerCounters::default(),
             decode: itch::ErrorCounters::default(),
             late_join: None,
+            no_start: false,
         }
     }
 
-    /// The first message of a whole day comes next.
-    pub(super) fn begin(&mut self) {
-        self.books.set_all_states(BookState::Live);
+    /// What follows is a stream without sequences, and this its first message. Only a stream seen from its start
+    /// makes books that may be believed.
+    pub(super) fn begin(&mut self, first: &[u8]) {
+        let start = EventKind::System(SystemEvent::StartOfMessages);
+        match itch::decode(first) {
+            Ok(event) if event.kind == start => self.books.set_all_states(BookState::Live),
+            _ => self.no_start = true,
+        }
     }
 
     /// One message in order.
@@ -111,11 +119,19 @@ impl Player {
         self.late_join
     }
 
+    /// True if messages without sequences did not begin with the start of the day.
+    pub(super) fn no_start(&self) -> bool {
+        self.no_start
+    }
+
     /// Instruments of the directory, and how many of their books are not live.
     pub(super) fn known_and_stale(&self) -> (u64, u64) {
-        self.locates().filter(|locate| self.books.symbol(*locate).is_some()).fold((0, 0), |(known, stale), locate| {
-            (known + 1, stale + u64::from(self.books.state(locate) != BookState::Live))
-        })
+        self.locates().filter(|locate| self.books.symbol(*locate).is_some()).fold(
+            (0, 0),
+            |(known, stale), locate| {
+                (known + 1, stale + u64::from(self.books.state(locate) != BookState::Live))
+            },
+        )
     }
 
     /// The locates with the most messages, most first, at most `count`. Locate 0 names no instrument.

@@ -127,6 +127,9 @@ fn verdict(summary: &Summary, player: &Player, out: &mut impl Write) -> io::Resu
     if let Some(sequence) = player.late_join() {
         writeln!(out, "the capture begins in the middle of its session, at sequence {}", grouped(sequence))?;
     }
+    if player.no_start() {
+        writeln!(out, "the file does not begin with the start of messages: what came before is unknown")?;
+    }
     if summary.gaps > 0 {
         let (lost, gaps) = (grouped(summary.lost), grouped(summary.gaps));
         writeln!(out, "{lost} messages are missing in {gaps} gaps: neither line has them")?;
@@ -143,7 +146,11 @@ fn verdict(summary: &Summary, player: &Player, out: &mut impl Write) -> io::Resu
         (0, _) => writeln!(out, "no instrument was announced; {orders} orders rest"),
         (_, 0) => writeln!(out, "{known} books, all live; {orders} orders rest"),
         (_, stale) => {
-            writeln!(out, "{known} books, {} of them STALE: they may be wrong; {orders} orders rest", grouped(stale))
+            writeln!(
+                out,
+                "{known} books, {} of them STALE: they may be wrong; {orders} orders rest",
+                grouped(stale)
+            )
         }
     }
 }
