@@ -25,6 +25,10 @@ const CACHE: u32 = 256;
 /// side of a virtual device, or the control lcore).
 const CACHING_LCORES: u32 = 2;
 
+/// Buffers that a driver may hold whatever number of descriptors it was asked for: net_af_xdp fills a ring of its own
+/// of this size before it starts.
+const LEAST_RING: u32 = 2_048;
+
 /// Bytes of room that drivers want in a receive buffer come in this step.
 const ROOM_STEP: u32 = 1_024;
 /// Room that every driver accepts.
@@ -52,14 +56,16 @@ unsafe impl Send for Pool {}
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// A pool for a queue of `descriptors`, for frames of `frame` bytes, on `numa_node` (any where `None`).
+    /// A pool for a queue of `descriptors`, for frames of `frame` bytes on a device that takes frames up to
+    /// `longest`, on `numa_node` (any where `None`).
     pub(crate) fn new(
         runtime: &Arc<Runtime>,
         descriptors: u16,
         frame: u16,
+        longest: u32,
         numa_node: Option<u32>,
     ) -> Result<Self, PmdError> {
-        let (size, room) = (buffers(descriptors), data_room(frame));
+        let (size, room) = (buffers(descriptors), data_room(frame, longest));
         let name = format!("wirebook_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let node = numa_node.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
         let c_name = CString::new(name).unwrap_or_default();
@@ -93,12 +99,14 @@ impl Pool {
 /// power of two, which wastes no ring slot.
 fn buffers(descriptors: u16) -> u32 {
     let caches = CACHING_LCORES * (CACHE + CACHE / 2);
-    (u32::from(descriptors) + caches + 2 * MAX_BURST as u32 + 1).next_power_of_two() - 1
+    (u32::from(descriptors).max(LEAST_RING) + caches + 2 * MAX_BURST as u32 + 1).next_power_of_two() - 1
 }
 
-/// Headroom plus room for the frame in one segment.
-fn data_room(frame: u16) -> u16 {
-    let room = (u32::from(frame) + FCS).next_multiple_of(ROOM_STEP).max(LEAST_ROOM);
+/// Headroom plus room for the frame in one segment. Cards round buffers down to their step, so room is rounded up; not
+/// beyond the longest frame a device takes, for one whose buffers must fit a memory page (net_af_xdp).
+fn data_room(frame: u16, longest: u32) -> u16 {
+    let least = u32::from(frame) + FCS;
+    let room = least.next_multiple_of(ROOM_STEP).max(LEAST_ROOM).min(longest.max(least).max(LEAST_ROOM));
     // Frames are at most `nic::MAX_FRAME`, far below the limit.
     (room + sys::RTE_PKTMBUF_HEADROOM) as u16
 }
@@ -109,14 +117,16 @@ mod tests {
 
     #[test]
     fn room_for_one_segment() {
-        assert_eq!(data_room(1_522), 2_048 + 128);
-        assert_eq!(data_room(9_022), 9_216 + 128);
-        assert_eq!(data_room(2_045), 3_072 + 128);
+        assert_eq!(data_room(1_522, 1_518), 2_048 + 128);
+        assert_eq!(data_room(9_022, 15_872), 9_216 + 128);
+        assert_eq!(data_room(2_045, u32::MAX), 3_072 + 128);
+        assert_eq!(data_room(3_564, 3_560), 3_568 + 128);
     }
 
     #[test]
     fn enough_buffers_for_ring_caches_and_bursts() {
-        assert_eq!(buffers(1_024), 2_047);
+        assert_eq!(buffers(64), 4_095);
+        assert_eq!(buffers(2_048), 4_095);
         assert_eq!(buffers(4_096), 8_191);
     }
 }

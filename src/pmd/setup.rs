@@ -72,7 +72,7 @@ pub(super) fn info(id: u16) -> Result<(PortInfo, u64), PmdError> {
         mac: mac.addr_bytes,
         numa_node: u32::try_from(node).ok(),
         min_mtu: raw.min_mtu.max(MIN_MTU),
-        max_mtu: raw.max_mtu.min(MAX_MTU),
+        max_mtu: largest_mtu(&raw).min(MAX_MTU),
         max_rx_queues: raw.max_rx_queues,
         max_tx_queues: raw.max_tx_queues,
         rx_descriptors: (raw.rx_desc_lim.nb_min, raw.rx_desc_lim.nb_max),
@@ -82,6 +82,17 @@ pub(super) fn info(id: u16) -> Result<(PortInfo, u64), PmdError> {
         stamps: offloads & sys::SHIM_RX_OFFLOAD_TIMESTAMP != 0,
     };
     Ok((info, offloads))
+}
+
+/// The MTU that fits both limits a driver may state: that of the MTU, and that of a frame on the wire. As ethdev checks
+/// it when the port is configured.
+fn largest_mtu(raw: &sys::rte_eth_dev_info) -> u16 {
+    /// Ethernet header and FCS.
+    const PLAIN: u32 = 14 + 4;
+    let (mtu, frame) = (u32::from(raw.max_mtu), raw.max_rx_pktlen);
+    let overhead = if raw.max_mtu != u16::MAX && frame > mtu { frame - mtu } else { PLAIN };
+    // Never above `max_mtu`, so it fits.
+    mtu.min(frame.saturating_sub(overhead)) as u16
 }
 
 fn dev_info(name: &str, id: u16) -> Result<sys::rte_eth_dev_info, PmdError> {
@@ -181,7 +192,7 @@ fn queues(shared: &mut Shared, config: &PortConfig) -> Result<(), PmdError> {
     let node = shared.numa_node.unwrap_or(ANY_NODE);
     let queue = |shared: &Shared, descriptors| {
         let runtime = &shared.claim._runtime;
-        let pool = Pool::new(runtime, descriptors, shared.frame_room, shared.numa_node)?;
+        let pool = Pool::new(runtime, descriptors, shared.frame_room, raw.max_rx_pktlen, shared.numa_node)?;
         Ok(Queue { taken: AtomicBool::new(false), pool })
     };
     for q in 0..config.rx_queues {
@@ -203,4 +214,21 @@ fn queues(shared: &mut Shared, config: &PortConfig) -> Result<(), PmdError> {
         shared.tx.push(made);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_narrower_limit_counts() {
+        let mtu = |max_mtu, max_rx_pktlen| {
+            largest_mtu(&sys::rte_eth_dev_info { max_mtu, max_rx_pktlen, ..Default::default() })
+        };
+        // Only a frame limit (net_memif), both (ixgbe), an MTU without a true frame limit (net_null).
+        assert_eq!(mtu(u16::MAX, 1_518), 1_500);
+        assert_eq!(mtu(15_846, 15_872), 15_846);
+        assert_eq!(mtu(u16::MAX, u32::MAX), u16::MAX);
+        assert_eq!(mtu(u16::MAX, 0), 0);
+    }
 }
