@@ -21,7 +21,7 @@
 use crate::market::{BookState, Price, Side, Symbol, TradingState};
 use crate::order::blotter::{Blotter, BlotterLimits, NewOrder, OpenOrder};
 use crate::order::table::{Key, RecentTable, mix};
-use crate::order::{OrderEvent, OrderEventKind, OrderUpdate, TimeInForce};
+use crate::order::{OrderEvent, OrderUpdate, TimeInForce};
 use crate::strategy::{Intent, MarketView};
 
 mod cleared;
@@ -180,7 +180,9 @@ impl Risk {
         self.blotter.reconciled();
     }
 
-    /// Raises the next `user_ref_num` to what the venue expects; never lowers it.
+    /// Raises the next `user_ref_num` to what the venue expects; never lowers it. For whoever sent an account query: an
+    /// answer that nobody asked for ([`OrderEventKind::NextUserRef`](crate::order::OrderEventKind::NextUserRef)) is not
+    /// acted on, since one wrong number could use up all of a day's.
     pub fn raise_next_ref(&mut self, next: u32) {
         self.next_ref = self.next_ref.max(u64::from(next));
     }
@@ -237,9 +239,6 @@ impl Risk {
 
     /// Applies one reply. `None` where it concerns no order of ours, or was a repetition.
     pub fn on_event(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
-        if let OrderEventKind::NextUserRef { next } = event.kind {
-            self.raise_next_ref(next);
-        }
         self.blotter.apply(event)
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::market::{Level, TopOfBook};
-use crate::order::OrderState;
+use crate::order::{OrderEventKind, OrderState};
 
 const LOCATE: u16 = 2;
 const SYMBOL: Symbol = Symbol(*b"TEST    ");
@@ -326,10 +326,12 @@ fn uncertain_positions_shut_everything_until_reconciled() {
 
 #[test]
 fn numbers_rise_and_run_out() {
-    let mut risk = risk();
+    let mut risk = risk_with(|l| l.max_open_orders = 50);
     assert_eq!(live(&mut risk, Side::Buy, 1, 1_000), 1);
     let kind = OrderEventKind::NextUserRef { next: 500 };
     assert_eq!(risk.on_event(&OrderEvent { user_ref_num: 0, timestamp: 0, kind }), None);
+    assert_eq!(live(&mut risk, Side::Buy, 1, 1_000), 2, "nobody asked");
+    risk.raise_next_ref(500);
     assert_eq!(live(&mut risk, Side::Buy, 1, 1_000), 500);
     risk.raise_next_ref(3);
     assert_eq!(live(&mut risk, Side::Buy, 1, 1_000), 501);
