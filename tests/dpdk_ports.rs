@@ -2,6 +2,7 @@
 //!
 //! EAL starts once in a process: one test function.
 #![cfg(feature = "dpdk")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's helpers")]
 
 use std::{sync::mpsc, time::Duration};
 

@@ -3,6 +3,11 @@
 //!
 //! EAL starts once in a process, so the primary is this test program run again.
 #![cfg(feature = "dpdk")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helpers; the child tells its parent it is up"
+)]
 
 use std::{
     env,

@@ -23,5 +23,5 @@ pub(super) fn write_lock_holder(file: &File) -> Option<i32> {
     (lock.l_type, lock.l_whence) = (libc::F_WRLCK as _, libc::SEEK_SET as _);
     // SAFETY: the descriptor is open for the whole call and `lock` is a valid flock to read and write.
     let rc = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) };
-    (rc == 0 && i32::from(lock.l_type) != libc::F_UNLCK as i32).then_some(lock.l_pid)
+    (rc == 0 && i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid)
 }

@@ -41,7 +41,7 @@ impl Dict<'_> {
 
     /// Adds a text, cut to [`MAX_TEXT`] bytes. False as with [`Self::number`], or where the text has a NUL.
     pub fn text(&mut self, name: &str, value: &str) -> bool {
-        let end = value.floor_char_boundary(MAX_TEXT);
+        let end = (0..=value.len().min(MAX_TEXT)).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0);
         let Ok(value) = CString::new(&value[..end]) else { return false };
         // SAFETY: as above; `value` too is terminated and copied.
         self.add(name, |data, name| unsafe { sys::rte_tel_data_add_dict_string(data, name, value.as_ptr()) })

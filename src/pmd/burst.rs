@@ -83,9 +83,10 @@ mod own {
     #[inline(always)]
     pub(super) unsafe fn rx(port: u16, queue: u16, pkts: *mut *mut rte_mbuf, n: u16) -> u16 {
         let ops = ops(port);
-        // SAFETY: a configured port (caller): its entry has a driver, queues and lists.
+        // SAFETY: a configured port (caller): its entry has queues, lists and a function, never null, not even while
+        // the port is stopped (then it is one that does nothing).
         unsafe {
-            let Some(burst) = (&raw const (*ops).rx_pkt_burst).read_volatile() else { return 0 };
+            let burst = (&raw const (*ops).rx_pkt_burst).read_volatile().unwrap_unchecked();
             let qdata = &raw const (*ops).rxq;
             let received = burst(queue_data(qdata, queue), pkts, n);
             let list = callbacks(qdata, queue);
@@ -98,7 +99,7 @@ mod own {
         let ops = ops(port);
         // SAFETY: as in `rx`.
         unsafe {
-            let Some(burst) = (&raw const (*ops).tx_pkt_burst).read_volatile() else { return 0 };
+            let burst = (&raw const (*ops).tx_pkt_burst).read_volatile().unwrap_unchecked();
             let qdata = &raw const (*ops).txq;
             let list = callbacks(qdata, queue);
             let n = if list.is_null() { n } else { tx_callbacks(port, queue, pkts, n, list) };

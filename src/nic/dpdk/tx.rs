@@ -105,10 +105,9 @@ impl TxQueue for DpdkTx {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(entry.wrapping_add(64)) };
         if let Some(slot) = self.reserve() {
             for line in [0, 64] {
+                let address = slot.mbuf.data().wrapping_add(line);
                 // SAFETY: as above.
-                unsafe {
-                    _mm_prefetch::<_MM_HINT_T0>(slot.mbuf.data().wrapping_add(line).cast_const().cast())
-                };
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast_const().cast()) };
             }
         }
     }
