@@ -133,7 +133,8 @@ fn dispatch(args: &[OsString]) -> Exit {
             }
         }
         Ok(Form::Subcommand) => {
-            match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned())) {
+            match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned()))
+            {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
                 Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
                 #[cfg(feature = "dpdk")]
@@ -177,10 +178,7 @@ mod tests {
 
     #[test]
     fn no_eal_arguments_is_still_the_live_form() {
-        assert_eq!(
-            form(&words("-- --config f")),
-            Ok(Form::Live { eal: vec![], app: words("--config f") })
-        );
+        assert_eq!(form(&words("-- --config f")), Ok(Form::Live { eal: vec![], app: words("--config f") }));
     }
 
     #[test]

@@ -31,7 +31,6 @@ pub use preflight::Refusal;
 
 use crate::stop::StopFlag;
 
-
 /// EAL starts once in a process.
 static STARTED: AtomicBool = AtomicBool::new(false);
 

@@ -17,9 +17,9 @@
 #[cfg(feature = "dpdk")]
 pub mod eal;
 pub mod nic;
-pub mod stop;
 #[cfg(feature = "dpdk")]
 pub mod pmd;
+pub mod stop;
 
 // Floor 1: speak
 pub mod capture;
@@ -44,5 +44,5 @@ pub mod control;
 pub mod pipeline;
 
 // Floor 6: face
-pub mod venue;
 pub mod cli;
+pub mod venue;

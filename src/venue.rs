@@ -27,6 +27,9 @@ const AFTER_CLOSE: u64 = 300_000_000;
 /// Most messages said between two looks at the orders: an order must not wait for a burst to end.
 const ROUND: u32 = 16;
 
+/// Resting orders of an instrument, on the average. Thin books, so that a resting order of a client is reached soon.
+const ORDERS: u32 = 60;
+
 /// The port of the feed's sender.
 const FEED_PORT: u16 = 26_000;
 
@@ -85,6 +88,7 @@ impl Venue {
             symbols: setup.symbols,
             seed: setup.seed,
             rate: setup.rate,
+            live_orders: u32::from(setup.symbols) * ORDERS,
             ..market::Config::default()
         })
         .map_err(|why| why.to_string())?;

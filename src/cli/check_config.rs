@@ -33,7 +33,8 @@ pub(super) fn main(args: &CheckConfigArgs) -> Exit {
 pub(super) fn describe(config: &Config) -> String {
     let mut text = String::from("configuration is right\n");
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
-    for (name, feed_line) in [("line A", Some(&config.feed.line_a)), ("line B", config.feed.line_b.as_ref())] {
+    for (name, feed_line) in [("line A", Some(&config.feed.line_a)), ("line B", config.feed.line_b.as_ref())]
+    {
         line(
             name,
             feed_line.map_or_else(

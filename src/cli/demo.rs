@@ -98,7 +98,8 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
         .map_err(|_| "the EAL did not start the two workers that the demo needs".to_owned())?;
 
     let port_config = PortConfig { rx_descriptors: 2048, tx_descriptors: 2048, ..PortConfig::default() };
-    let start = |name| Port::probe(&eal, name).and_then(|port| port.start(&port_config)).map_err(|why| text(&why));
+    let start =
+        |name| Port::probe(&eal, name).and_then(|port| port.start(&port_config)).map_err(|why| text(&why));
     let (venue_port, port) = (start("net_memif0")?, start("net_memif1")?);
     for side in [&venue_port, &port] {
         side.wait_for_link(LINK).map_err(|why| text(&why))?;
@@ -117,7 +118,8 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     })?;
 
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
-    let (rx, tx) = (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
+    let (rx, tx) =
+        (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
     eal.launch(handler_lcore, move || {
         // The receiver lives as long as the demo.
         let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx)));
@@ -125,12 +127,15 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     .map_err(|why| text(&why))?;
 
     let (send_legacy, legacy) = mpsc::sync_channel::<Legacy>(1);
-    let (rx, tx) =
-        (venue_port.rx_handle(0).map_err(|why| text(&why))?, venue_port.tx_handle(0).map_err(|why| text(&why))?);
+    let (rx, tx) = (
+        venue_port.rx_handle(0).map_err(|why| text(&why))?,
+        venue_port.tx_handle(0).map_err(|why| text(&why))?,
+    );
     let closing = venue.closing();
     let venue_clock = clock;
     eal.launch(venue_lcore, move || {
-        let _ = send_legacy.send(venue.run(&mut RxHandle::attach(rx), &mut TxHandle::attach(tx), &venue_clock));
+        let _ =
+            send_legacy.send(venue.run(&mut RxHandle::attach(rx), &mut TxHandle::attach(tx), &venue_clock));
     })
     .map_err(|why| text(&why))?;
 

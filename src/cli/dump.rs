@@ -33,7 +33,12 @@ pub(super) fn write(books: &Books, to: &mut impl Write) -> io::Result<()> {
 
 /// Writes all orders of `books` to a new file at `path`; an error says what could not be done.
 pub(super) fn to_file(books: &Books, path: &Path) -> Result<(), String> {
-    File::create(path)
-        .and_then(|file| write(books, &mut BufWriter::with_capacity(1 << 20, file)))
-        .map_err(|why| format!("{}: the books could not be written: {why}\n  give --dump a writable place", path.display()))
+    File::create(path).and_then(|file| write(books, &mut BufWriter::with_capacity(1 << 20, file))).map_err(
+        |why| {
+            format!(
+                "{}: the books could not be written: {why}\n  give --dump a writable place",
+                path.display()
+            )
+        },
+    )
 }

@@ -98,13 +98,22 @@ fn progress(last: &mut Option<Moment>, now: &Moment) {
 }
 
 /// The last word of a run: what was seen, what it took, what was lost. Says whether the books may be believed.
-fn conclude(ending: Ending, last: &Moment, finished: &Finished, extra: &[(&'static str, u64)], args: &LiveArgs) -> Exit {
+fn conclude(
+    ending: Ending,
+    last: &Moment,
+    finished: &Finished,
+    extra: &[(&'static str, u64)],
+    args: &LiveArgs,
+) -> Exit {
     let mut rows: Vec<_> = finished.tally.rows().collect();
     rows.extend_from_slice(extra);
     let stale = finished.stale();
-    let mut text = format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
+    let mut text =
+        format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
     text.push_str(&tables::tops(&last.books));
-    text.push_str("\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n");
+    text.push_str(
+        "\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n",
+    );
     text.push_str(&tables::latency(&last.stages));
     text.push_str("\norders\n");
     text.push_str(&tables::orders(last));

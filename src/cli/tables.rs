@@ -11,7 +11,8 @@ use crate::stats::stages::StageRow;
 #[must_use]
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
@@ -64,7 +65,8 @@ pub(super) const fn trading_state(state: TradingState) -> &'static str {
 /// One line a book: its state and its best bid and offer.
 #[must_use]
 pub(super) fn tops(books: &[BookView]) -> String {
-    let mut rows = vec![strings(["symbol", "book", "market", "bid shares", "bid", "ask", "ask shares", "position"])];
+    let mut rows =
+        vec![strings(["symbol", "book", "market", "bid shares", "bid", "ask", "ask shares", "position"])];
     let price = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| l.price.to_string());
     let shares = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| grouped(l.shares));
     for book in books {
@@ -117,13 +119,19 @@ pub(super) fn latency(stages: &[StageRow]) -> String {
 
 /// Counters that mean that something was dropped, refused or doubted: name, cause and remedy.
 const LOSSES: &[(&str, &str)] = &[
-    ("port_imissed", "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own"),
+    (
+        "port_imissed",
+        "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own",
+    ),
     ("port_ierrors", "the NIC refused frames: cable, optics or FEC"),
     ("port_rx_nombuf", "the packet pool was empty: give the EAL more memory"),
     ("loop_rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
     ("loop_rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
     ("loop_samples_dropped", "latency samples only: raise latency.sample_every"),
-    ("udp_bad_checksum", "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off"),
+    (
+        "udp_bad_checksum",
+        "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off",
+    ),
     ("ip_bad_checksum", "damaged on the way"),
     ("ip_fragment", "the sender's packets exceed the path's MTU: nothing is reassembled here"),
     ("route_other_group", "the NIC or switch passes more groups than were asked for: harmless"),

@@ -41,25 +41,43 @@ pub(super) fn register(
     switches: &Arc<Switches>,
 ) -> Result<(), EalError> {
     let counters = Arc::clone(board);
-    eal.register_command("/wirebook/counters", "All counters of the worker. No parameter.", move |_, dict| {
-        for (name, value) in counters.rows() {
-            dict.number(name, value);
-        }
-    })?;
-    let latency = latency.clone();
-    eal.register_command("/wirebook/latency", "Latency by stage in ns, from the last table. No parameter.", move |_, dict| {
-        for row in latency.get() {
-            for (quantile, ns) in [("count", row.count), ("p50", row.p50), ("p99", row.p99), ("p999", row.p999), ("max", row.max)] {
-                dict.number(&format!("{}_{quantile}", row.name), ns);
+    eal.register_command(
+        "/wirebook/counters",
+        "All counters of the worker. No parameter.",
+        move |_, dict| {
+            for (name, value) in counters.rows() {
+                dict.number(name, value);
             }
-        }
-    })?;
+        },
+    )?;
+    let latency = latency.clone();
+    eal.register_command(
+        "/wirebook/latency",
+        "Latency by stage in ns, from the last table. No parameter.",
+        move |_, dict| {
+            for row in latency.get() {
+                for (quantile, ns) in [
+                    ("count", row.count),
+                    ("p50", row.p50),
+                    ("p99", row.p99),
+                    ("p999", row.p999),
+                    ("max", row.max),
+                ] {
+                    dict.number(&format!("{}_{quantile}", row.name), ns);
+                }
+            }
+        },
+    )?;
     let books = Arc::clone(board);
-    eal.register_command("/wirebook/books", "Best bid and offer of the watched books. No parameter.", move |_, dict| {
-        for book in books.books() {
-            dict.text(&book.symbol.to_string(), &line(&book));
-        }
-    })?;
+    eal.register_command(
+        "/wirebook/books",
+        "Best bid and offer of the watched books. No parameter.",
+        move |_, dict| {
+            for book in books.books() {
+                dict.text(&book.symbol.to_string(), &line(&book));
+            }
+        },
+    )?;
     let one = Arc::clone(board);
     eal.register_command("/wirebook/book", "One book. Parameter: its symbol.", move |symbol, dict| {
         let Some(symbol) = Symbol::new(symbol.trim()) else {
@@ -91,7 +109,9 @@ pub(super) fn register(
 }
 
 fn line(book: &BookView) -> String {
-    let of = |level: Option<&Level>| level.map_or_else(|| "-".to_owned(), |l| format!("{} x {}", l.price, l.shares));
+    let of = |level: Option<&Level>| {
+        level.map_or_else(|| "-".to_owned(), |l| format!("{} x {}", l.price, l.shares))
+    };
     format!("{:?} {:?} {} / {}", book.state, book.trading, of(book.bids.first()), of(book.asks.first()))
 }
 

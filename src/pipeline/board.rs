@@ -12,8 +12,8 @@ use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Line, LineCounters, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
-use crate::order::{Session, SessionCounters};
 use crate::order::blotter::BlotterCounters;
+use crate::order::{Session, SessionCounters};
 use crate::risk::{Risk, RiskCounters};
 use crate::stats::publish::{self, Publisher, Reader};
 use crate::wire::frame::RejectCounters;
@@ -152,11 +152,7 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
 
 impl Board {
     /// Stores `tally` and the watched books of `desk` as they are now.
-    pub(super) fn publish<T, S, O: Session>(
-        &mut self,
-        desk: &Desk<T, S, O>,
-        tally: &Tally,
-    ) {
+    pub(super) fn publish<T, S, O: Session>(&mut self, desk: &Desk<T, S, O>, tally: &Tally) {
         self.tally.publish(tally.rows().map(|(_, value)| value));
 
         // SYNC POINT: relaxed; the symbol is the whole message.

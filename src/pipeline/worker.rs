@@ -23,8 +23,8 @@ use crate::order::wutf::WutfSession;
 use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
 use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, stages};
-use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
 use crate::strategy::Observer;
+use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
 const SAMPLES: usize = 1 << 16;
@@ -128,9 +128,8 @@ pub fn routes(config: &Config) -> Routes {
 /// How the stream is to be put in order, after `config`.
 #[must_use]
 pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
-    let ticks = |duration: std::time::Duration| {
-        clock.ticks(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
-    };
+    let ticks =
+        |duration: std::time::Duration| clock.ticks(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     StreamConfig {
         window_packets: usize::from(config.feed.reorder_packets),
         max_payload: usize::from(config.feed.max_payload),
@@ -159,20 +158,20 @@ pub fn assemble(
     };
     let (board, reader) = board::board(watch);
     let (recorder, histograms) = stages(SAMPLES, clock);
-    let stamps =
-        Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
+    let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
     let books = Books::new(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
     let stream = Stream::new(stream_config(config, &clock));
     let routes = routes(config);
-    let handles =
-        Handles { board: reader, stages: histograms, switches: Arc::clone(&switches), clock };
+    let handles = Handles { board: reader, stages: histograms, switches: Arc::clone(&switches), clock };
 
     let worker = match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
             let session = match gateway.framing {
-                Framing::WutfUdp => WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?,
+                Framing::WutfUdp => {
+                    WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?
+                }
             };
             let universe = match &config.instruments {
                 Instruments::All => Universe::All,
@@ -183,8 +182,15 @@ pub fn assemble(
         }
         (StrategyKind::None, _) | (_, None) => {
             let session = ClosedSession::default();
-            let desk =
-                DeskParts { books, strategy: Observer, risk, session, universe: Universe::None, clock, stamps };
+            let desk = DeskParts {
+                books,
+                strategy: Observer,
+                risk,
+                session,
+                universe: Universe::None,
+                clock,
+                stamps,
+            };
             Worker::Books(Box::new(Parts { desk, stream, routes, switches, board }))
         }
     };

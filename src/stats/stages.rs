@@ -334,8 +334,15 @@ mod tests {
         ));
         assert_eq!(histograms.drain(), 1);
         let max = histograms.rows().map(|row| (row.name, row.count, row.max));
-        let parts =
-            [("wait", 4), ("decode", 6), ("book", 20), ("strategy", 30), ("risk", 40), ("tx", 50), ("rx_to_tx", 150)];
+        let parts = [
+            ("wait", 4),
+            ("decode", 6),
+            ("book", 20),
+            ("strategy", 30),
+            ("risk", 40),
+            ("tx", 50),
+            ("rx_to_tx", 150),
+        ];
         assert_eq!(max, parts.map(|(name, ns)| (name, 1, ns)));
     }
 

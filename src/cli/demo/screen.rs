@@ -110,7 +110,11 @@ impl Screen {
         println!(
             "  positions: {} instruments, {}",
             finished.positions.len(),
-            if verdict.positions_agree { "equal to the exchange's account" } else { "NOT those of the exchange's account" }
+            if verdict.positions_agree {
+                "equal to the exchange's account"
+            } else {
+                "NOT those of the exchange's account"
+            }
         );
     }
 }

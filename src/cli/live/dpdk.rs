@@ -45,20 +45,19 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         .collect::<Result<_, _>>()
         .map_err(|arg| Failure(Exit::Usage, format!("the EAL argument {arg:?} is not UTF-8")))?;
     let eal = Eal::init(&eal_args)?;
-    eal.stop_flag().set_on_signals().map_err(|why| {
-        Failure(Exit::Environment, format!("signals cannot be handled: {why}"))
-    })?;
+    eal.stop_flag()
+        .set_on_signals()
+        .map_err(|why| Failure(Exit::Environment, format!("signals cannot be handled: {why}")))?;
     tracing::info!(dpdk = eal.version(), "EAL started");
     let lcore = worker_lcore(&eal, config)?;
     let ports = Ports::start(&eal, config)?;
 
-    let clock =
-        Clock::calibrate(CALIBRATION).map_err(|why| Failure(Exit::Environment, why.to_string()))?;
+    let clock = Clock::calibrate(CALIBRATION).map_err(|why| Failure(Exit::Environment, why.to_string()))?;
     if let Some(warning) = clock.invariance().warning() {
         tracing::warn!("{warning}");
     }
-    let (worker, mut handles) = assemble(config, ports.orders().mac(), clock)
-        .map_err(|why| Failure(Exit::Usage, why.to_string()))?;
+    let (worker, mut handles) =
+        assemble(config, ports.orders().mac(), clock).map_err(|why| Failure(Exit::Usage, why.to_string()))?;
 
     // Both stay until the end: dropping them takes the service away.
     let _pdump = if config.telemetry.capture { capture(&eal) } else { None };
@@ -91,9 +90,9 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         },
     );
     eal.wait()?;
-    let finished = finished.recv().map_err(|_| {
-        Failure(Exit::Environment, "the worker ended without leaving its books".to_owned())
-    })?;
+    let finished = finished
+        .recv()
+        .map_err(|_| Failure(Exit::Environment, "the worker ended without leaving its books".to_owned()))?;
     let port_rows = ports.rows();
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &port_rows, args))

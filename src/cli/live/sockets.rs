@@ -58,7 +58,9 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         Ok(finished) => {
             conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &[], args)
         }
-        Err(_) => complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words())),
+        Err(_) => {
+            complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words()))
+        }
     }
 }
 
@@ -74,5 +76,10 @@ fn sockets(interface: Ipv4Addr, config: &Config) -> UdpConfig {
             source: Some(gateway.ip),
         });
     }
-    UdpConfig { interface, listen, max_payload: usize::from(config.feed.max_payload), ..UdpConfig::usual(interface) }
+    UdpConfig {
+        interface,
+        listen,
+        max_payload: usize::from(config.feed.max_payload),
+        ..UdpConfig::usual(interface)
+    }
 }
