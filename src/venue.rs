@@ -160,7 +160,7 @@ impl Venue {
         }
     }
 
-    /// Takes the orders that have come, says at most [`ROUND`] of the messages that are due at `now` (ns since the
+    /// Takes the orders that have come, says at most a round of the messages that are due at `now` (ns since the
     /// beginning), and sends what is due on the lines; false where nothing was due.
     pub fn pump(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) -> bool {
         self.take_orders(rx, tx, now);

@@ -77,7 +77,7 @@ fn plan(config: &Config, args: &LiveArgs) -> Plan {
 }
 
 /// One line of a run, for the log.
-fn progress(last: &mut Option<Moment>, now: &Moment) {
+fn progress(config: &Config, last: &mut Option<Moment>, now: &Moment) {
     let (frames, messages, seconds) = match last.as_ref() {
         Some(before) => (
             before.count("loop_frames"),
@@ -94,6 +94,13 @@ fn progress(last: &mut Option<Moment>, now: &Moment) {
         orders = now.count("desk_orders_sent"),
         "running"
     );
+    let patience = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
+    for (line, silent) in [("A", "line_a_silent_ms"), ("B", "line_b_silent_ms")] {
+        let silent_ms = now.count(silent);
+        if silent_ms > patience {
+            tracing::warn!(line, silent_ms, "a line is dead: not even heartbeats come");
+        }
+    }
     *last = Some(now.clone());
 }
 
@@ -111,6 +118,9 @@ fn conclude(
     let mut text =
         format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
     text.push_str(&tables::tops(&last.books));
+    if let Some(book) = last.books.first() {
+        text.push_str(&format!("\n{}\n{}", book.symbol, tables::depth(book)));
+    }
     text.push_str(
         "\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n",
     );

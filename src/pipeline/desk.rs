@@ -81,7 +81,7 @@ pub struct Desk<T, S, O> {
     /// Per locate: may the strategy act on it?
     acts_on: Box<[bool]>,
     intents: Intents,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
     decode_errors: feed::itch::ErrorCounters,

@@ -136,6 +136,7 @@ pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
         hole_wait: ticks(config.feed.reorder_wait),
         quiet: ticks(config.feed.heartbeat_timeout),
         both_lines: config.feed.line_b.is_some(),
+        lines_reorder: config.feed.lines_reorder,
         ..StreamConfig::usual(clock.hz())
     }
 }
