@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 mod check_config;
@@ -129,6 +130,9 @@ fn dispatch(args: &[OsString]) -> Exit {
         Ok(Form::Live { eal, app }) => {
             match Live::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(app)) {
                 Ok(parsed) => live::main(&eal, &parsed.args),
+                Err(refusal) if refusal.kind() == ErrorKind::MissingRequiredArgument => {
+                    complain(Exit::Usage, "no configuration is named behind the `--`: add --config FILE")
+                }
                 Err(refusal) => say(&refusal),
             }
         }

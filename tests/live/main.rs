@@ -1,0 +1,14 @@
+//! The whole program on ports of every virtual kind, against the exchange of this workspace as a second process, judged
+//! from outside: by exit codes, by dumps of books compared order by order, by tshark, dpdk-dumpcap and telemetry.
+//!
+//! What needs root, network namespaces, hugepages or a tool that is not there says so in a line on stderr that begins
+//! with SKIPPED; with `WIREBOOK_REQUIRE_LIVE=1` it fails instead. No rate and no latency is judged.
+#![cfg(feature = "dpdk")]
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod pcap;
+mod place;
+mod programs;
+mod refusals;
+mod report;
+mod running;
