@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{LiveArgs, complain, dump, tables};
+use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::worker::Finished;
@@ -140,6 +140,11 @@ fn conclude(
     let _ = std::io::stdout().write_all(text.as_bytes());
     if let Some(path) = &args.dump
         && let Err(why) = dump::to_file(&finished.books, path)
+    {
+        return complain(Exit::Environment, &why);
+    }
+    if let Some(path) = &args.report
+        && let Err(why) = report::to_file(&report::Report::new(ending, last, finished, &rows), path)
     {
         return complain(Exit::Environment, &why);
     }
