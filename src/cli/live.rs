@@ -121,8 +121,9 @@ fn conclude(
     if let Some(book) = last.books.first() {
         text.push_str(&format!("\n{}\n{}", book.symbol, tables::depth(book)));
     }
+    text.push_str(&format!("\nlatency, ns, on {}\n", machine::describe()));
     text.push_str(
-        "\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n",
+        "  from the return of the poll that brought the frame, without the NIC and its ring; a TSC read in each stage\n",
     );
     text.push_str(&tables::latency(&last.stages));
     text.push_str("\norders\n");
