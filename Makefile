@@ -39,12 +39,13 @@ lint: ## Check formatting, lints, documentation and shell scripts
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 	shellcheck tools/*.sh .ci/run
 
-fuzz: ## Run each fuzz target for FUZZ_SECONDS (needs a nightly Rust and cargo-fuzz)
+fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'cargo-fuzz is missing: cargo install cargo-fuzz' >&2; exit 1; }
-	@targets=$$($(CARGO) +nightly fuzz list) && for target in $$targets; do \
+	$(CARGO) run --manifest-path fuzz/Cargo.toml --bin seeds
+	@for target in $$($(CARGO) fuzz list | grep -v '^seeds$$'); do \
 		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
 clean: ## Remove what was built

@@ -19,6 +19,7 @@ mod live;
 mod log;
 mod machine;
 pub mod replay;
+mod report;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
@@ -77,6 +78,9 @@ struct LiveArgs {
     /// Write the final books, order by order, to this file.
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
+    /// Write the final report as TOML, for scripts, to this file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Let orders leave, whatever `risk.armed` says.
     #[arg(long)]
     arm: bool,

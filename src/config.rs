@@ -91,17 +91,6 @@ pub struct Lcores {
     pub worker: Option<u16>,
 }
 
-/// How membership of the multicast groups is announced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Igmp {
-    /// IGMPv3 reports.
-    V3,
-    /// IGMPv2 reports.
-    V2,
-    /// None: the switch port is joined statically.
-    Off,
-}
-
 /// `[feed]`: one MoldUDP64 stream on one or two lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
@@ -119,10 +108,6 @@ pub struct Feed {
     pub heartbeat_timeout: Duration,
     /// Longest UDP payload accepted, in bytes, `64 ..= 8972`.
     pub max_payload: u16,
-    /// How membership is announced.
-    pub igmp: Igmp,
-    /// Source address of the IGMP reports; 0.0.0.0 where neither it nor a gateway is given (RFC 3376 allows that).
-    pub igmp_source: Ipv4Addr,
 }
 
 /// `[feed.line.a]`, `[feed.line.b]`

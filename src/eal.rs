@@ -1,6 +1,6 @@
 //! DPDK's environment layer: started once, lcores, log, clean end.
 //!
-//! [`Eal::init`] checks what would make EAL fail before EAL says a word ([`preflight`]). What needs EAL (pools, ports,
+//! [`Eal::init`] checks what would make EAL fail before EAL says a word ([`mod@preflight`]). What needs EAL (pools, ports,
 //! queues) holds a share of it, so `rte_eal_cleanup` runs when the last of them is gone, whatever the order of drops.
 #![allow(unsafe_code, reason = "calls into DPDK; each call says why it is sound")]
 

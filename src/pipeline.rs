@@ -230,6 +230,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         self.board.publish(&self.desk, &tally);
     }
 
+    /// Time since `line` brought anything, ms; 0 before it first did.
+    fn silence(&self, line: Line) -> u64 {
+        let seen = self.stream.last_seen(line);
+        seen.map_or(0, |seen| self.desk.clock.ns(tsc::now().saturating_sub(seen)) / 1_000_000)
+    }
+
     /// All counters as they are now.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -238,6 +244,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             rejects: self.rejects,
             unwanted: self.unwanted,
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
+            silence: Line::ALL.map(|line| self.silence(line)),
             stream: *self.stream.counters(),
             ..self.desk.tally()
         }

@@ -28,7 +28,7 @@ const AFTER_CLOSE: u64 = 300_000_000;
 const ROUND: u32 = 16;
 
 /// Resting orders of an instrument, on the average. Thin books, so that a resting order of a client is reached soon.
-const ORDERS: u32 = 60;
+const ORDERS: u32 = 100;
 
 /// The port of the feed's sender.
 const FEED_PORT: u16 = 26_000;
@@ -160,7 +160,7 @@ impl Venue {
         }
     }
 
-    /// Takes the orders that have come, says at most [`ROUND`] of the messages that are due at `now` (ns since the
+    /// Takes the orders that have come, says at most a round of the messages that are due at `now` (ns since the
     /// beginning), and sends what is due on the lines; false where nothing was due.
     pub fn pump(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) -> bool {
         self.take_orders(rx, tx, now);
@@ -230,7 +230,7 @@ impl Venue {
             self.step(tx, now);
         }
         let Self { market, publisher, line_frames, stop, .. } = self;
-        market.close(100, &mut |message| {
+        market.close(8, &mut |message| {
             let _ = publisher.push(now, message, &mut |line, _, packet| {
                 send_line(line_frames, tx, stop, line, packet);
             });

@@ -1,38 +1,10 @@
 //! The books take all of their memory when they are made: nothing is allocated, and no page is first touched, later.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-#![expect(unsafe_code, reason = "an allocator that counts can only be written with unsafe")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod counting;
 
 use wirebook::book::{Books, Limits};
 use wirebook::market::{BookState, Event, EventKind, Price, Side, Symbol};
-
-struct Counting;
-
-static CALLS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes unchanged to the system's allocator; counting touches nothing of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `dealloc`, and `at` came from `System`.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        CALLS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `realloc`, and `at` came from `System`.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Field `number` (from 1) of /proc/self/stat.
 #[cfg(target_os = "linux")]
@@ -82,16 +54,12 @@ fn exercise(books: &mut Books) -> u64 {
     seen
 }
 
-// One test, since a second one running beside it would be counted too.
 #[test]
 fn books_allocate_only_when_they_are_made() {
     let limits = Limits { locates: 5_000, orders: 60_000, levels: 44_000 };
-    let before = CALLS.load(Ordering::Relaxed);
     let mut books = Books::new(limits).unwrap();
-    let made = CALLS.load(Ordering::Relaxed);
-    assert!(made > before, "the counting does not work");
-    assert!(exercise(&mut books) > 0);
-    assert_eq!(CALLS.load(Ordering::Relaxed), made, "calls to the allocator after the start");
+    let calls = counting::calls(|| assert!(exercise(&mut books) > 0));
+    assert_eq!(calls, 0, "calls to the allocator after the start");
     let counters = books.counters();
     assert!(
         counters.order_limit > 0 && counters.level_limit > 0,

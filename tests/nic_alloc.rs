@@ -1,52 +1,12 @@
 //! The queues of the in-memory and socket backends allocate when they are made and never again.
-#![expect(unsafe_code, reason = "a counting allocator implements an unsafe trait")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use wirebook::nic::replay::{End, Frames, LinkConfig, ReplayRx, Rounds, pair};
 use wirebook::nic::udp::{Listen, UdpConfig, UdpPort};
 use wirebook::nic::{MAX_FRAME, RxBurst, RxQueue, TxQueue};
-
-struct Counting;
-
-thread_local! {
-    /// Of this thread only: the test harness has others.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: everything is handed on to the system allocator; counting touches no heap memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise for this call.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise for this call.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise for this call.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations made by `work`.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
-    work();
-    ALLOCATIONS.with(Cell::get) - before
-}
 
 /// Polls and answers each frame with a copy of it; returns how many there were.
 fn echo<R: RxQueue, T: TxQueue>(rx: &mut R, tx: &mut T) -> usize {
@@ -63,17 +23,12 @@ fn echo<R: RxQueue, T: TxQueue>(rx: &mut R, tx: &mut T) -> usize {
 }
 
 #[test]
-fn the_counter_counts() {
-    assert_eq!(allocations(|| drop(vec![0_u8; 10])), 1);
-}
-
-#[test]
 fn memory_queues_do_not_allocate() {
     let frames: Frames = (0..100_u8).map(|n| [n; 100]).collect();
     let mut list = ReplayRx::with_rounds(frames, Rounds::Endless, MAX_FRAME);
     let (mut near, End { rx: mut far_rx, tx: mut far_tx }) = pair(LinkConfig::default());
     let mut seen = 0;
-    let made = allocations(|| {
+    let made = counting::calls(|| {
         for _ in 0..1_000 {
             seen += echo(&mut list, &mut far_tx);
             echo(&mut near.rx, &mut near.tx);
@@ -100,7 +55,7 @@ fn sockets_do_not_allocate() {
         .write(&mut order, &[9; 60])
         .unwrap();
     let mut seen = 0;
-    let made = allocations(|| {
+    let made = counting::calls(|| {
         for _ in 0..200 {
             for _ in 0..10 {
                 sender.send_to(&[7; 100], to).unwrap();

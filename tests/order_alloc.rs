@@ -1,13 +1,11 @@
 //! From a changed top to a sent frame, and from a reply to a position, nothing is allocated.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod counting;
 #[path = "order_support/desk.rs"]
 mod desk;
 #[path = "order_support/support.rs"]
 mod support;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 use desk::{Desk, LOCATES, wide_limits};
 use support::{FakeTx, packet, reply};
@@ -17,45 +15,6 @@ use wirebook::order::wutf::HEARTBEAT_NS;
 use wirebook::risk::RiskLimits;
 use wirebook::strategy::MarketView;
 use wirebook::strategy::imbalance::Style;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting what this thread asks of it.
-struct Counting;
-
-fn count() {
-    // Not there while the thread ends.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-#[expect(unsafe_code, reason = "a global allocator is unsafe by nature; this one only counts and passes on")]
-// SAFETY: every call is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: `ptr` came from `System` with this layout.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: `ptr` came from `System` with this layout.
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
 
 fn view(locate: u16, bid: u32, lean: u64, now_ns: u64) -> MarketView {
     let level = |price, shares| Some(Level { price: Price(price), shares, orders: 1 });
@@ -71,10 +30,6 @@ fn view(locate: u16, bid: u32, lean: u64, now_ns: u64) -> MarketView {
 
 #[test]
 fn nothing_is_allocated_between_a_top_and_the_wire() {
-    let before = allocations();
-    drop(std::hint::black_box(vec![1_u8; 100]));
-    assert_eq!(allocations() - before, 2, "the counter counts");
-
     let limits = RiskLimits { repeat_window_ns: 10_000, ..wide_limits() };
     let mut desk = Desk::new(Style::Join, 50, limits);
     let mut tx = FakeTx::new();
@@ -100,23 +55,24 @@ fn nothing_is_allocated_between_a_top_and_the_wire() {
             .to_vec(),
         ]);
     }
-    let before = allocations();
-    for (round, [accepted, replaced, rest]) in (0_u64..).zip(&packets) {
-        let locate = (round % u64::from(LOCATES)) as u16;
-        let now_ns = 1_000_000 * (round + 1);
-        desk.on_top(&view(locate, 10_000, 900, now_ns), &mut tx);
-        desk.on_reply(accepted);
-        desk.on_top(&view(locate, 10_010, 900, now_ns + 2_000), &mut tx);
-        desk.on_reply(replaced);
-        desk.on_top(&view(locate, 10_010, 500, now_ns + 4_000), &mut tx);
-        desk.on_reply(rest);
-        desk.on_reply(&rest[..25]);
-        desk.on_reply(rest);
-        let housekeeping = now_ns + 2 * round * HEARTBEAT_NS;
-        desk.session.on_timer(housekeeping, &mut tx);
-        desk.session.on_timer(housekeeping + HEARTBEAT_NS, &mut tx);
-    }
-    assert_eq!(allocations() - before, 0);
+    let calls = counting::calls(|| {
+        for (round, [accepted, replaced, rest]) in (0_u64..).zip(&packets) {
+            let locate = (round % u64::from(LOCATES)) as u16;
+            let now_ns = 1_000_000 * (round + 1);
+            desk.on_top(&view(locate, 10_000, 900, now_ns), &mut tx);
+            desk.on_reply(accepted);
+            desk.on_top(&view(locate, 10_010, 900, now_ns + 2_000), &mut tx);
+            desk.on_reply(replaced);
+            desk.on_top(&view(locate, 10_010, 500, now_ns + 4_000), &mut tx);
+            desk.on_reply(rest);
+            desk.on_reply(&rest[..25]);
+            desk.on_reply(rest);
+            let housekeeping = now_ns + 2 * round * HEARTBEAT_NS;
+            desk.session.on_timer(housekeeping, &mut tx);
+            desk.session.on_timer(housekeeping + HEARTBEAT_NS, &mut tx);
+        }
+    });
+    assert_eq!(calls, 0);
     let s = desk.session.counters();
     assert_eq!((s.enters, s.replaces, s.cancels), (2_000, 2_000, 2_000));
     assert_eq!((s.events, s.bad_packets, s.duplicates), (10_000, 2_000, 6_000));

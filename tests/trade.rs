@@ -1,5 +1,8 @@
 //! The whole way in one process and in lockstep: exchange, two lossy lines, feed, books, strategy, risk, orders,
 //! replies, and back into the feed. At the end both sides must agree on every order and every position.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod counting;
 
 use std::fmt::Write as _;
 
@@ -174,4 +177,42 @@ fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
     assert_eq!(finished.stale(), 40, "one stream carries all: every book is in doubt");
     assert_eq!(finished.tally.session.enters + finished.tally.session.replaces, sent_when_stale);
     assert!(finished.tally.unwanted.other_group > 0, "line B is not subscribed to");
+}
+
+#[test]
+fn the_loop_allocates_nothing_from_frame_to_order() {
+    let config = config(&[("cooldown_us = 20000", "cooldown_us = 200")]);
+    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
+        pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
+    let mut venue = Venue::new(&Setup {
+        config: &config,
+        rate: 200_000,
+        symbols: 40,
+        seed: 5,
+        loss_ppm: 20_000,
+        client_mac: [2; 6],
+        stop: StopFlag::new(),
+    })
+    .unwrap();
+    let (worker, mut handles) = assemble(&config, [2; 6], clock).unwrap();
+    let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
+    let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
+    let mut calls = 0;
+    for step in 1..=5_000 {
+        while venue.pump(&mut venue_rx, &mut venue_tx, step * STEP) {}
+        calls += counting::calls(|| {
+            while pipeline.poll() {}
+            pipeline.tick(tsc::now());
+        });
+        if step % 100 == 0 {
+            calls += counting::calls(|| pipeline.publish());
+            handles.stages.drain();
+        }
+    }
+    assert_eq!(calls, 0);
+    let tally = pipeline.tally();
+    assert!(tally.stream.held + tally.lines[1].first > 0, "no hole was met");
+    assert!(tally.desk.orders_sent > 100 && tally.desk.replies > 100, "{:?}", tally.desk);
+    assert_eq!(tally.looped.samples_dropped, 0);
 }

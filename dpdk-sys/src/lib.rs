@@ -14,7 +14,7 @@
 //!
 //! # Which releases
 //! `DEP_DPDK_AUDITED=1` reaches the build script of a dependent crate when the inline bursts of the release were read
-//! (22.11, 23.11, 24.11, 25.11) and may be re-implemented over [`rte_eth_fp_ops`]. Otherwise, or with
+//! (22.11, 23.11, 24.11, 25.11) and may be re-implemented over [`struct@rte_eth_fp_ops`]. Otherwise, or with
 //! `DPDK_SYS_FORCE_SHIM=1` in the environment of the build, use [`shim_eth_rx_burst`] and [`shim_eth_tx_burst`].
 //! [`SHIM_BURST_HAS_EXTRAS`] tells of debug builds of DPDK, which need the shim too.
 //!

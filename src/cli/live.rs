@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{LiveArgs, complain, dump, tables};
+use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::worker::Finished;
@@ -77,7 +77,7 @@ fn plan(config: &Config, args: &LiveArgs) -> Plan {
 }
 
 /// One line of a run, for the log.
-fn progress(last: &mut Option<Moment>, now: &Moment) {
+fn progress(config: &Config, last: &mut Option<Moment>, now: &Moment) {
     let (frames, messages, seconds) = match last.as_ref() {
         Some(before) => (
             before.count("loop_frames"),
@@ -94,6 +94,13 @@ fn progress(last: &mut Option<Moment>, now: &Moment) {
         orders = now.count("desk_orders_sent"),
         "running"
     );
+    let patience = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
+    for (line, silent) in [("A", "line_a_silent_ms"), ("B", "line_b_silent_ms")] {
+        let silent_ms = now.count(silent);
+        if silent_ms > patience {
+            tracing::warn!(line, silent_ms, "a line is dead: not even heartbeats come");
+        }
+    }
     *last = Some(now.clone());
 }
 
@@ -111,8 +118,12 @@ fn conclude(
     let mut text =
         format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
     text.push_str(&tables::tops(&last.books));
+    if let Some(book) = last.books.first() {
+        text.push_str(&format!("\n{}\n{}", book.symbol, tables::depth(book)));
+    }
+    text.push_str(&format!("\nlatency, ns, on {}\n", machine::describe()));
     text.push_str(
-        "\nlatency, ns (from the return of the poll that brought the frame; without the NIC and its ring)\n",
+        "  from the return of the poll that brought the frame, without the NIC and its ring; a TSC read in each stage\n",
     );
     text.push_str(&tables::latency(&last.stages));
     text.push_str("\norders\n");
@@ -130,6 +141,11 @@ fn conclude(
     let _ = std::io::stdout().write_all(text.as_bytes());
     if let Some(path) = &args.dump
         && let Err(why) = dump::to_file(&finished.books, path)
+    {
+        return complain(Exit::Environment, &why);
+    }
+    if let Some(path) = &args.report
+        && let Err(why) = report::to_file(&report::Report::new(ending, last, finished, &rows), path)
     {
         return complain(Exit::Environment, &why);
     }

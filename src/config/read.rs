@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::document::Document;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, Port,
-    PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Feed, Framing, Gateway, Instruments, Latency, Lcores, Level, Line, Log, Port, PortRef,
+    Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::market::{Price, Symbol};
 
@@ -33,7 +33,7 @@ const SYMBOL_WANTED: &str = "a ticker of 1 to 8 printable ASCII characters witho
 pub(super) fn config(document: &mut Document<'_>) -> Config {
     let port = port(document);
     let lcores = Lcores { worker: document.optional_int("lcores.worker", 0..=1023, 1) };
-    let mut feed = feed(document);
+    let feed = feed(document);
     let book = Book {
         max_locates: document.int("book.max_locates", 1..=65_536, 16_384),
         max_orders: document.int("book.max_orders", 1..=100_000_000, 8_000_000),
@@ -43,10 +43,6 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     let strategy = strategy(document);
     let risk = risk(document);
     let gateway = gateway(document);
-    let local = gateway.map_or(Ipv4Addr::UNSPECIFIED, |gateway| gateway.local_ip);
-    if feed.igmp_source.is_unspecified() {
-        feed.igmp_source = local;
-    }
     let latency = Latency {
         stages: document.flag("latency.stages", true),
         sample_every: document.int("latency.sample_every", 1..=1_000_000, 1),
@@ -113,12 +109,6 @@ fn feed(document: &mut Document<'_>) -> Feed {
             3_000,
         )),
         max_payload: document.int("feed.max_payload", 64..=8_972, 1_472),
-        igmp: document.choice(
-            "feed.igmp",
-            &[("v3", Igmp::V3), ("v2", Igmp::V2), ("off", Igmp::Off)],
-            Igmp::V3,
-        ),
-        igmp_source: host(document, "feed.igmp_source").unwrap_or(Ipv4Addr::UNSPECIFIED),
     }
 }
 

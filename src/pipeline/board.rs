@@ -38,6 +38,8 @@ pub struct Tally {
     pub unwanted: RouteCounters,
     /// Lines A and B.
     pub lines: [LineCounters; 2],
+    /// Time since each line brought anything, ms; 0 before it first did.
+    pub silence: [u64; 2],
     /// The stream.
     pub stream: StreamCounters,
     /// Messages that no decoder accepted.
@@ -62,6 +64,7 @@ impl Tally {
             .chain(self.rejects.rows())
             .chain(self.unwanted.rows())
             .chain(lines)
+            .chain([("line_a_silent_ms", self.silence[0]), ("line_b_silent_ms", self.silence[1])])
             .chain(self.stream.rows())
             .chain(self.decode.rows())
             .chain(self.books.rows())

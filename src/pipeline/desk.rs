@@ -81,7 +81,7 @@ pub struct Desk<T, S, O> {
     /// Per locate: may the strategy act on it?
     acts_on: Box<[bool]>,
     intents: Intents,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
     decode_errors: feed::itch::ErrorCounters,
@@ -173,6 +173,14 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             }
             // Strategies must hear of a halt at once, whether or not a price moved.
             EventKind::Trading(_) | EventKind::OperationalHalt(_) => true,
+            EventKind::Trade { price, shares, .. } if shares != 0 => {
+                self.risk.set_reference(event.locate, price);
+                change.top_changed
+            }
+            EventKind::Execute { price: Some(price), printable: true, .. } => {
+                self.risk.set_reference(event.locate, price);
+                change.top_changed
+            }
             _ => change.top_changed,
         };
         self.counters.top_changes += u64::from(change.top_changed);

@@ -136,6 +136,7 @@ pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
         hole_wait: ticks(config.feed.reorder_wait),
         quiet: ticks(config.feed.heartbeat_timeout),
         both_lines: config.feed.line_b.is_some(),
+        lines_reorder: config.feed.lines_reorder,
         ..StreamConfig::usual(clock.hz())
     }
 }
@@ -251,7 +252,7 @@ fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
         max_order_shares: risk.max_order_shares,
         max_order_value: risk.max_order_value,
         collar_bps: u32::from(risk.collar_bp),
-        reference_collar_bps: None,
+        reference_collar_bps: risk.reference_collar_bp.map(u32::from),
         max_long_shares: u64::from(risk.max_position_shares),
         max_short_shares: u64::from(risk.max_position_shares),
         max_gross_value: risk.max_gross_value,

@@ -1,44 +1,12 @@
 //! Once made, a stream allocates nothing, whatever it is sent.
-#![allow(unsafe_code, reason = "a counting allocator implements an unsafe trait")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::ops::Range;
 
 use wirebook::feed::{Line, Sink, Stream, StreamConfig};
 use wirebook::wire::moldudp64::Blocks;
 
+use crate::counting;
 use crate::model::{CONFIG, FOREIGN, NEXT, SESSION, data, end_of_session, heartbeat};
-
-struct Counting;
-
-thread_local! {
-    /// Allocations of this thread: tests run beside each other.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // Not there any more while the thread ends, when nothing is measured.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches only a thread-local cell, which
-// needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `System` by way of `alloc`, with this layout.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Adds up lengths, so that every byte is really looked at.
 #[derive(Default)]
@@ -56,13 +24,6 @@ impl Sink for Sum {
         self.gaps += missing.end - missing.start;
     }
     fn end_of_session(&mut self) {}
-}
-
-#[test]
-fn the_counter_counts() {
-    let before = ALLOCATIONS.get();
-    drop(std::hint::black_box(vec![1_u8; 100]));
-    assert!(ALLOCATIONS.get() > before);
 }
 
 #[test]
@@ -93,17 +54,18 @@ fn nothing_is_allocated_after_construction() {
     }
     let mut stream = Stream::new(StreamConfig { max_payload: 9_000, lost_ranges: 3, ..CONFIG });
     let mut sum = Sum::default();
-    let before = ALLOCATIONS.get();
-    for (now, (line, packet)) in (0..).step_by(20).zip(&packets) {
-        stream.on_packet(*line, packet, now, &mut sum);
-        stream.on_tick(now + 10, &mut sum);
-        if now % 600 == 0
-            && let Some((_, ahead)) = packets.get(usize::try_from(now / 20 + 7).unwrap())
-        {
-            stream.on_recovered(ahead, now + 11, &mut sum);
+    let calls = counting::calls(|| {
+        for (now, (line, packet)) in (0..).step_by(20).zip(&packets) {
+            stream.on_packet(*line, packet, now, &mut sum);
+            stream.on_tick(now + 10, &mut sum);
+            if now % 600 == 0
+                && let Some((_, ahead)) = packets.get(usize::try_from(now / 20 + 7).unwrap())
+            {
+                stream.on_recovered(ahead, now + 11, &mut sum);
+            }
         }
-    }
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    });
+    assert_eq!(calls, 0);
     // It went through everything that could have allocated.
     let counters = stream.counters();
     assert!(sum.bytes > 10_000 && sum.gaps > 0, "{} bytes, {} lost", sum.bytes, sum.gaps);

@@ -7,6 +7,8 @@
 #![expect(clippy::single_range_in_vec_init, reason = "one gap is a list of one range here")]
 
 mod allocation;
+#[path = "../counting/mod.rs"]
+mod counting;
 mod model;
 mod properties;
 mod scenarios;

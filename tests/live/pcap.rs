@@ -87,8 +87,20 @@ impl Day {
 
 /// Holes that the other line fills, late and out of order.
 const HOLES: [&str; 14] = [
-    "--loss-a", "8000", "--loss-b", "8000", "--burst", "3", "--disjoint", "--skew-us", "150", "--jitter-us", "20",
-    "--reorder-a", "3000", "--reorder-b",
+    "--loss-a",
+    "8000",
+    "--loss-b",
+    "8000",
+    "--burst",
+    "3",
+    "--disjoint",
+    "--skew-us",
+    "150",
+    "--jitter-us",
+    "20",
+    "--reorder-a",
+    "3000",
+    "--reorder-b",
 ];
 
 fn holes<'a>(more: &[&'a str]) -> Vec<&'a str> {

@@ -178,6 +178,8 @@ mac = "02:00:00:00:00:01"
 /// The first tickers of the exchange's directory.
 pub(crate) fn symbols(count: u32) -> Vec<String> {
     (0..count)
-        .map(|index| String::from_utf8_lossy(&exchange::units::Symbol::simulated(index).0).trim_end().to_owned())
+        .map(|index| {
+            String::from_utf8_lossy(&exchange::units::Symbol::simulated(index).0).trim_end().to_owned()
+        })
         .collect()
 }

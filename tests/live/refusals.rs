@@ -29,7 +29,8 @@ fn live_refusals() {
     let right = config(directory.path(), "net_ring0", None, OBSERVE);
     let right = right.to_str().unwrap();
     let refused = |eal: &str, app: &str, code: i32, says: &[&str]| {
-        let ended = run(wirebook().args(eal.split_whitespace()).arg("--").args(app.split_whitespace()), PATIENCE);
+        let ended =
+            run(wirebook().args(eal.split_whitespace()).arg("--").args(app.split_whitespace()), PATIENCE);
         assert_refused(&ended, code, says);
     };
     let app = format!("--log error --for 30 --config {right}");
@@ -39,9 +40,12 @@ fn live_refusals() {
     // The machine: 3.
     refused(&format!("{eal} --vdev=net_nosuch0"), &app, 3, &["net_nosuch", "apt install"]);
     refused("-l 0,4000 --no-pci --no-huge -m 128 --vdev=net_ring0", &app, 3, &["CPU 4000"]);
-    refused("-l 0 --no-pci --no-huge -m 128 --no-shconf --no-telemetry --vdev=net_ring0", &app, 3, &[
-        "one lcore", "-l 0-1",
-    ]);
+    refused(
+        "-l 0 --no-pci --no-huge -m 128 --no-shconf --no-telemetry --vdev=net_ring0",
+        &app,
+        3,
+        &["one lcore", "-l 0-1"],
+    );
     refused(&format!("{lcores} --no-pci --in-memory -m 99999999 --vdev=net_ring0"), &app, 3, &["hugepages"]);
     refused(&format!("{eal} --vdev=net_ring3"), &app, 3, &["no port 'net_ring0'", "net_ring3"]);
     refused(&eal, &app, 3, &["no port 'net_ring0'"]);
@@ -59,7 +63,10 @@ fn live_refusals() {
 
     // Two primaries of one prefix: the second is refused, the first does not notice.
     let prefix = Prefix::new();
-    let shared = format!("{lcores} --no-pci --no-huge -m 128 --no-telemetry --file-prefix={} --vdev=net_ring0", prefix.0);
+    let shared = format!(
+        "{lcores} --no-pci --no-huge -m 128 --no-telemetry --file-prefix={} --vdev=net_ring0",
+        prefix.0
+    );
     let mut first = Running::start(
         wirebook().args(shared.split_whitespace()).arg("--").args(["--for", "100", "--config", right]),
     );
@@ -99,7 +106,9 @@ fn live_signals() {
         running
     };
 
-    for (signal, input, code) in [("INT", "whole.pcap", 0), ("TERM", "whole.pcap", 0), ("TERM", "torn.pcap", 1)] {
+    for (signal, input, code) in
+        [("INT", "whole.pcap", 0), ("TERM", "whole.pcap", 0), ("TERM", "torn.pcap", 1)]
+    {
         let running = start(input, "books.csv");
         running.signal(signal);
         let ended = running.end();

@@ -10,7 +10,8 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(stdout: &str) -> Self {
-        let (_, counters) = stdout.split_once("\ncounters\n").unwrap_or_else(|| panic!("no counters:\n{stdout}"));
+        let (_, counters) =
+            stdout.split_once("\ncounters\n").unwrap_or_else(|| panic!("no counters:\n{stdout}"));
         let counters = counters
             .lines()
             .map_while(|line| line.trim().split_once(' '))

@@ -38,10 +38,22 @@ impl PlainBooks {
         lines
     }
 
-    fn put_in(&mut self, locate: u16, sell: bool, order_ref: u64, shares: u32, price: u32) -> ControlFlow<()> {
+    fn put_in(
+        &mut self,
+        locate: u16,
+        sell: bool,
+        order_ref: u64,
+        shares: u32,
+        price: u32,
+    ) -> ControlFlow<()> {
         self.messages += 1;
         assert!(self.homes.insert(order_ref, (locate, sell, price)).is_none(), "order {order_ref} exists");
-        self.queues.entry((locate, sell)).or_default().entry(price).or_default().push_back((order_ref, shares));
+        self.queues
+            .entry((locate, sell))
+            .or_default()
+            .entry(price)
+            .or_default()
+            .push_back((order_ref, shares));
         ControlFlow::Continue(())
     }
 
@@ -85,7 +97,10 @@ impl MessageHandler for PlainBooks {
         self.put_in(m.stock_locate(), sell, m.order_reference_number(), m.shares(), m.price().into_u32())
     }
 
-    fn on_add_order_with_mpid_attribution(&mut self, m: &itch::AddOrderWithMPIDAttribution) -> ControlFlow<()> {
+    fn on_add_order_with_mpid_attribution(
+        &mut self,
+        m: &itch::AddOrderWithMPIDAttribution,
+    ) -> ControlFlow<()> {
         let sell = is_sell(&m.buy_sell_indicator());
         self.put_in(m.stock_locate(), sell, m.order_reference_number(), m.shares(), m.price().into_u32())
     }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::{Finished, Verdict};
-use crate::cli::tables;
+use crate::cli::{machine, tables};
 use crate::control::Moment;
 use crate::pipeline::board::Row;
 use crate::venue::Legacy;
@@ -88,8 +88,9 @@ impl Screen {
         println!("\nfeed");
         print!("{}", feed(&moment, legacy));
         println!(
-            "  times are those of this machine in this run, from the return of the poll that brought the frame\n  \
-             to the return of tx_burst; one TSC read is in every stage"
+            "  latency is from the return of the poll that brought the frame to the return of tx_burst, a TSC read in\n  \
+             each stage, on {}",
+            machine::describe()
         );
         println!("\nverdict");
         if interrupted {

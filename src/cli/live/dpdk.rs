@@ -86,7 +86,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         &|| eal.is_running(lcore),
         &mut |moment| {
             latency.set(&moment.stages);
-            progress(&mut last, moment);
+            progress(config, &mut last, moment);
         },
     );
     eal.wait()?;

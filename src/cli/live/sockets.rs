@@ -52,7 +52,7 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         plan(config, args),
         &|| stop.is_set(),
         &|| !thread.is_finished(),
-        &mut |moment| progress(&mut last, moment),
+        &mut |moment| progress(config, &mut last, moment),
     );
     match thread.join() {
         Ok(finished) => {
