@@ -72,7 +72,7 @@ struct LiveArgs {
     /// Stop after this many seconds. Without it: run until SIGINT or SIGTERM.
     #[arg(long = "for", value_name = "SECONDS")]
     run_for: Option<u64>,
-    /// Stop when no frame arrived for this many seconds (after the first).
+    /// Stop when neither line brought a packet for this many seconds (after the first).
     #[arg(long, value_name = "SECONDS")]
     stop_when_idle: Option<u64>,
     /// Write the final books, order by order, to this file.

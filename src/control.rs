@@ -19,7 +19,8 @@ const ROUND: Duration = Duration::from_millis(20);
 pub struct Plan {
     /// End after this time.
     pub run_for: Option<Duration>,
-    /// End when no frame came for this long, once the first has come.
+    /// End when no packet of the feed came for this long, once the first has come. Other frames do not count: hosts
+    /// talk to a port for ever.
     pub stop_when_idle: Option<Duration>,
     /// Time between two calls of the show function.
     pub show_every: Option<Duration>,
@@ -32,7 +33,7 @@ pub enum Ending {
     Stopped,
     /// [`Plan::run_for`] has passed.
     TimeUp,
-    /// [`Plan::stop_when_idle`] has passed without a frame.
+    /// [`Plan::stop_when_idle`] has passed without a packet of the feed.
     Idle,
     /// The worker ended by itself.
     WorkerEnded,
@@ -83,7 +84,7 @@ pub fn accompany(
 ) -> Ending {
     let began = Instant::now();
     let mut shown = began;
-    let mut frames = 0;
+    let mut packets = 0;
     let mut heard = None;
     let ending = loop {
         thread::sleep(ROUND);
@@ -98,9 +99,11 @@ pub fn accompany(
         if plan.run_for.is_some_and(|limit| now - began >= limit) {
             break Ending::TimeUp;
         }
-        let seen = handles.board.row("loop_frames").unwrap_or(frames);
-        if seen != frames {
-            frames = seen;
+        let rows = handles.board.rows();
+        let lines = rows.iter().filter(|(name, _)| ["line_a_packets", "line_b_packets"].contains(name));
+        let seen = lines.map(|(_, value)| value).sum();
+        if !rows.is_empty() && seen != packets {
+            packets = seen;
             heard = Some(now);
         }
         if let (Some(limit), Some(heard)) = (plan.stop_when_idle, heard)

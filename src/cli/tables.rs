@@ -120,11 +120,12 @@ pub(super) fn latency(stages: &[StageRow]) -> String {
 /// Counters that mean that something was dropped, refused or doubted: name, cause and remedy.
 const LOSSES: &[(&str, &str)] = &[
     (
-        "port_imissed",
+        "rx_missed",
         "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own",
     ),
-    ("port_ierrors", "the NIC refused frames: cable, optics or FEC"),
-    ("port_rx_nombuf", "the packet pool was empty: give the EAL more memory"),
+    ("rx_errors", "the NIC refused frames: cable, optics or FEC"),
+    ("rx_no_buffer", "the packet pool was empty: give the EAL more memory"),
+    ("tx_errors", "the port did not take frames that were handed to it"),
     ("loop_rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
     ("loop_rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
     ("loop_samples_dropped", "latency samples only: raise latency.sample_every"),
@@ -217,6 +218,20 @@ mod tests {
         let table = tops(std::slice::from_ref(&book));
         assert!(table.contains("STALE") && table.contains("1,500") && table.contains("1.0000"), "{table}");
         assert!(depth(&book).lines().count() == 2);
+    }
+
+    /// A name that no counter has would hide its loss for good.
+    #[test]
+    #[cfg(feature = "dpdk")]
+    fn every_loss_is_a_counter() {
+        let tally = crate::pipeline::board::Tally::default();
+        let ports = crate::pmd::PortStats::default().rows();
+        let names: Vec<_> = tally.rows().chain(ports).map(|(name, _)| name).collect();
+        for (loss, _) in LOSSES {
+            // A replay has counters of its own.
+            let replay = loss.starts_with("replay_") || loss.starts_with("capture_");
+            assert!(replay || names.contains(loss), "{loss}");
+        }
     }
 
     #[test]

@@ -12,3 +12,4 @@ mod programs;
 mod refusals;
 mod report;
 mod running;
+mod veth;

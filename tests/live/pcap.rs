@@ -12,6 +12,8 @@ use crate::running::PATIENCE;
 const MESSAGES: &str = "400000";
 const SYMBOLS: u32 = 24;
 
+const WHEN_IDLE: [&str; 4] = ["--stop-when-idle", "2", "--for", "100"];
+
 /// A day in files.
 struct Day {
     directory: tempfile::TempDir,
@@ -48,7 +50,7 @@ impl Day {
         )
     }
 
-    fn live(&self, config: &Path) -> Ended {
+    fn live(&self, config: &Path, until: &[&str]) -> Ended {
         let (input, output) = (self.file("day.pcap"), self.file("orders.pcap"));
         run(
             wirebook()
@@ -57,7 +59,8 @@ impl Day {
                 .arg("--")
                 .arg("--config")
                 .arg(config)
-                .args(["--stop-when-idle", "2", "--for", "100", "--dump"])
+                .args(until)
+                .arg("--dump")
                 .arg(self.file("live.csv")),
             PATIENCE,
         )
@@ -124,7 +127,7 @@ fn live_pcap_untagged_with_orders() {
     let day = Day::new();
     day.pack(&holes(&[]));
     let config = config(day.directory.path(), "net_pcap0", None, &trade(&symbols(SYMBOLS), true));
-    let ended = day.live(&config);
+    let ended = day.live(&config, &WHEN_IDLE);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     let report = Report::new(&ended.stdout);
     assert_holes_filled(&report);
@@ -151,7 +154,7 @@ fn live_pcap_tagged() {
     let day = Day::new();
     day.pack(&holes(&["--vlan", "101"]));
     let right = config(day.directory.path(), "net_pcap0", Some(101), OBSERVE);
-    let ended = day.live(&right);
+    let ended = day.live(&right, &WHEN_IDLE);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     assert_holes_filled(&Report::new(&ended.stdout));
     assert_eq!(day.replay(&right).code, Some(0));
@@ -159,7 +162,7 @@ fn live_pcap_tagged() {
 
     // The same frames belong to nobody who listens in another VLAN.
     let wrong = config(day.directory.path(), "net_pcap0", Some(102), OBSERVE);
-    let ended = day.live(&wrong);
+    let ended = day.live(&wrong, &["--for", "5"]);
     let report = Report::new(&ended.stdout);
     assert_eq!(report.count("stream_messages"), 0, "{}", report.text());
     assert_eq!(report.count("route_other_vlan"), report.count("rx_frames"), "{}", report.text());
@@ -173,7 +176,7 @@ fn live_pcap_with_a_hole_that_nobody_fills() {
     let said = day.pack(&["--both", "300", "--line-seed", "5"]);
     assert!(!said.contains("lost_on_all_lines               0"), "{said}");
     let config = config(day.directory.path(), "net_pcap0", None, OBSERVE);
-    let ended = day.live(&config);
+    let ended = day.live(&config, &WHEN_IDLE);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     let report = Report::new(&ended.stdout);
     assert!(report.count("stream_gaps") > 0, "{}", report.text());
