@@ -41,7 +41,10 @@ impl Cable {
 #[test]
 fn live_af_packet() {
     let name = "live_af_packet";
-    trades_over_a_cable(name, &["--vdev=net_af_packet0,iface=feed0,blocksz=65536,framesz=2048,framecnt=16384"]);
+    trades_over_a_cable(
+        name,
+        &["--vdev=net_af_packet0,iface=feed0,blocksz=65536,framesz=2048,framecnt=16384"],
+    );
 }
 
 #[test]
@@ -71,7 +74,11 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
 
     let wire = file("wire.pcapng");
     let mut capture = Running::start(
-        cable.exchange.run("dumpcap").args(["-q", "-i", "feed1", "-f", "udp port 31001", "-B", "64", "-w"]).arg(&wire),
+        cable
+            .exchange
+            .run("dumpcap")
+            .args(["-q", "-i", "feed1", "-f", "udp port 31001", "-B", "64", "-w"])
+            .arg(&wire),
     );
     capture.wait_for("File:");
 
@@ -82,7 +89,11 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     } else {
         program.args(private_eal()).args(vdev).arg("--");
     }
-    program.args(["--for", "60", "--stop-when-idle", "3", "--config"]).arg(&config).arg("--dump").arg(file("live.csv"));
+    program
+        .args(["--for", "60", "--stop-when-idle", "3", "--config"])
+        .arg(&config)
+        .arg("--dump")
+        .arg(file("live.csv"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
 
@@ -104,7 +115,9 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     for happened in ["line_b_first", "desk_orders_sent", "orders_accepted", "orders_executed"] {
         assert!(report.count(happened) > 0, "{happened}: {}", all());
     }
-    for never in ["stream_gaps", "replies_unknown", "replies_over_executions", "session_gaps", "desk_orders_unsent"] {
+    for never in
+        ["stream_gaps", "replies_unknown", "replies_over_executions", "session_gaps", "desk_orders_unsent"]
+    {
         assert_eq!(report.count(never), 0, "{never}: {}", all());
     }
     let positions = positions(&exchange);
@@ -118,7 +131,8 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
 
 /// The client's positions that are not 0, as the exchange tells them last.
 fn positions(exchange: &str) -> BTreeMap<String, i64> {
-    let (_, account) = exchange.split_once("client 10.0.0.2:31000").unwrap_or_else(|| panic!("no client: {exchange}"));
+    let (_, account) =
+        exchange.split_once("client 10.0.0.2:31000").unwrap_or_else(|| panic!("no client: {exchange}"));
     account
         .lines()
         .skip(1)
@@ -136,7 +150,13 @@ fn positions(exchange: &str) -> BTreeMap<String, i64> {
 fn assert_frames(wire: &Path, report: &Report) {
     let dissect = |filter: &str, fields: &[&str]| {
         let mut tshark = Command::new("tshark");
-        tshark.arg("-r").arg(wire).args(["-n", "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]);
+        tshark.arg("-r").arg(wire).args([
+            "-n",
+            "-o",
+            "udp.check_checksum:TRUE",
+            "-o",
+            "ip.check_checksum:TRUE",
+        ]);
         tshark.args(["-d", "udp.port==31001,moldudp64", "-Y", filter, "-T", "fields"]);
         for field in fields {
             tshark.args(["-e", field]);
@@ -147,7 +167,10 @@ fn assert_frames(wire: &Path, report: &Report) {
         let odd = frames.iter().find(|frame| !frame.starts_with(like));
         assert_eq!(odd, None, "not like {like}");
     };
-    let sent = dissect("udp.dstport==31001", &["ip.checksum.status", "udp.checksum.status", "ip.src", "udp.srcport"]);
+    let sent = dissect(
+        "udp.dstport==31001",
+        &["ip.checksum.status", "udp.checksum.status", "ip.src", "udp.srcport"],
+    );
     all_are(&sent, "1\t1\t10.0.0.2\t31000");
     let counted = ["session_enters", "session_replaces", "session_cancels", "session_heartbeats"];
     let counted: u64 = counted.iter().map(|name| report.count(name)).sum();
