@@ -5,13 +5,13 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 6 face | [`cli`], `telemetry` |
+//! | 6 face | [`cli`], [`venue`] |
 //! | 5 loop | [`pipeline`], [`control`], [`config`] |
 //! | 4 decide | [`strategy`], [`risk`], [`order`] |
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
-//! | 0 touch | [`nic`], `pmd`, `eal` |
+//! | 0 touch | [`nic`], `pmd`, `eal`, [`stop`] |
 
 // Floor 0: touch
 #[cfg(feature = "dpdk")]

@@ -1,11 +1,13 @@
 //! What machine a figure was taken on. Every rate and latency that is printed names it.
 
-/// Processor, number of CPUs that this process may use, and kernel, in one line.
+/// Processor, number of CPUs, and kernel, in one line.
 #[must_use]
 pub(super) fn describe() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let processor = model(&read("/proc/cpuinfo")).unwrap_or_else(|| "unknown processor".to_owned());
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpuinfo = read("/proc/cpuinfo");
+    let processor = model(&cpuinfo).unwrap_or_else(|| "unknown processor".to_owned());
+    // Not those that this thread may use: the EAL pins it to one.
+    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let plural = if cpus == 1 { "" } else { "s" };
     let kernel = read("/proc/sys/kernel/osrelease");
     format!("{processor}, {cpus} CPU{plural}, Linux {}", kernel.trim())

@@ -148,11 +148,33 @@ const LOSSES: &[(&str, &str)] = &[
     ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 
+/// The same for whole families of counters, by how their names begin; looked at after [`LOSSES`].
+const FAMILIES: &[(&str, &str)] = &[
+    ("refused_", "risk held an order back: see the section [risk] of the configuration"),
+    ("frame_", "not IPv4 over Ethernet: harmless, unless the feed is expected in it"),
+    ("ip_", "not UDP in an intact IPv4 packet"),
+    ("udp_", "damaged on the way"),
+    ("itch_", "a broken message: the book that it concerned is stale"),
+    ("line_a_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
+    ("line_b_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
+    ("replies_", "the venue said what does not fit our orders: compare positions with it"),
+    ("session_bad_", "the venue said what cannot be read: compare positions with it"),
+    ("session_gap", "replies were lost: positions are uncertain, nothing but cancels leaves"),
+];
+
+/// Counters of books that contradict their feed.
+const ANOMALIES: &str =
+    "the feed contradicted the book, which is stale since: a limit of [book], or messages lost unseen";
+
 /// What was lost or refused, by reason, with what to do; the reasons that did not occur are left out.
 #[must_use]
 pub(super) fn losses(rows: &[Row]) -> String {
-    let remedy =
-        |name: &str| LOSSES.iter().find(|(loss, _)| *loss == name).map(|(_, remedy)| (*remedy).to_owned());
+    let remedy = |name: &str| {
+        let exact = LOSSES.iter().find(|(loss, _)| *loss == name);
+        let family = || FAMILIES.iter().find(|(start, _)| name.starts_with(start));
+        let anomaly = || (name == "book_anomalies").then_some(ANOMALIES);
+        exact.or_else(family).map(|(_, remedy)| *remedy).or_else(anomaly).map(str::to_owned)
+    };
     let table: Vec<Vec<String>> = rows
         .iter()
         .filter(|(_, value)| *value != 0)
@@ -198,6 +220,7 @@ pub(super) fn orders(moment: &Moment) -> String {
 mod tests {
     use super::*;
     use crate::market::{Price, Symbol};
+    use crate::pipeline::board::Tally;
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
@@ -232,6 +255,24 @@ mod tests {
             let replay = loss.starts_with("replay_") || loss.starts_with("capture_");
             assert!(replay || names.contains(loss), "{loss}");
         }
+    }
+
+    #[test]
+    fn every_loss_is_a_counter_that_exists_and_no_two_counters_share_a_name() {
+        let port = ["rx_missed", "rx_errors", "rx_no_buffer", "tx_errors"];
+        let replay = ["replay_undecodable_all_stale", "capture_not_ethernet", "capture_cut_short"];
+        let names: Vec<&str> =
+            Tally::default().rows().map(|(name, _)| name).chain(port).chain(replay).collect();
+        for (loss, _) in LOSSES {
+            assert!(names.contains(loss), "{loss} is counted nowhere");
+        }
+        for (family, _) in FAMILIES {
+            assert!(names.iter().any(|name| name.starts_with(family)), "{family} names no counter");
+        }
+        let mut unique = names.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), names.len());
     }
 
     #[test]

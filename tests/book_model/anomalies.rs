@@ -17,6 +17,7 @@ fn books() -> Books {
 
 /// The counter of `name`.
 fn counted(books: &Books, name: &str) -> u64 {
+    let name = format!("book_{name}");
     books.counters().rows().into_iter().find(|(row, _)| *row == name).unwrap().1
 }
 

@@ -108,7 +108,7 @@ fn ten_million_events() {
     model.compare(&books);
     assert!(model.live() > 10_000, "{} orders live", model.live());
     // Else the stream did not try what it is for.
-    let untried = ["cleared", "symbol_changed", "zero_price"];
+    let untried = ["book_cleared", "book_symbol_changed", "book_zero_price"];
     for (name, value) in books.counters().rows() {
         assert_eq!(value == 0, untried.contains(&name), "{name} = {value}, {:?}", books.usage());
     }
