@@ -6,6 +6,7 @@
 #![cfg(feature = "dpdk")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod capture;
 mod memif;
 mod pcap;
 mod place;
