@@ -30,7 +30,8 @@ test: ## Run all tests
 
 bench: ## Run the benchmarks; their figures mean something on a quiet machine only
 	@tools/setup.sh demo
-	$(CARGO) bench --workspace
+	$(CARGO) bench --features bench-c --bench burst
+	$(CARGO) bench --bench book
 
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint
