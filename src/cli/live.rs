@@ -86,7 +86,7 @@ fn progress(config: &Config, last: &mut Option<Moment>, now: &Moment) {
         ),
         None => (0, 0, now.elapsed.as_secs_f64()),
     };
-    let rate = |count: u64, before: u64| ((count - before) as f64 / seconds.max(0.001)) as u64;
+    let rate = |count: u64, before: u64| (count.saturating_sub(before) as f64 / seconds.max(0.001)) as u64;
     tracing::info!(
         frames_per_s = rate(now.count("loop_frames"), frames),
         messages_per_s = rate(now.count("desk_messages"), messages),

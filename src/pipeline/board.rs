@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
@@ -20,6 +22,9 @@ use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.
 pub const DEPTH: usize = 5;
+
+/// How long a reader waits for a loop that stopped half way through storing: many time slices.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Numbers of one watched book: locate, symbol, states, position, and three a level.
 const BOOK_WORDS: usize = 5 + 2 * DEPTH * 3;
@@ -216,30 +221,25 @@ fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS
 }
 
 impl BoardReader {
-    /// All counters of the latest publication; empty while the loop is storing (ask again).
+    /// All counters of the latest publication. Waits where the loop was descheduled while it stored; empty where that
+    /// takes longer than [`PATIENCE`].
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
-        let mut values = vec![0; self.names.len()];
-        match self.tally.read(&mut values) {
-            Ok(_) => self.names.iter().copied().zip(values).collect(),
-            Err(publish::Busy) => Vec::new(),
-        }
+        patiently(&self.tally)
+            .map_or_else(Vec::new, |values| self.names.iter().copied().zip(values).collect())
     }
 
-    /// One counter of the latest publication; `None` where there is none of that name, or while the loop is storing.
+    /// One counter of the latest publication; `None` where there is none of that name. Waits as [`BoardReader::rows`].
     #[must_use]
     pub fn row(&self, name: &str) -> Option<u64> {
         self.rows().into_iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
-    /// The watched books of the latest publication that exist by now.
+    /// The watched books of the latest publication that exist by now. Waits as [`BoardReader::rows`].
     #[must_use]
     pub fn books(&self) -> Vec<BookView> {
-        let mut values = vec![0; self.books.len()];
-        match self.books.read(&mut values) {
-            Ok(_) => values.chunks_exact(BOOK_WORDS).filter_map(book_of).collect(),
-            Err(publish::Busy) => Vec::new(),
-        }
+        patiently(&self.books)
+            .map_or_else(Vec::new, |values| values.chunks_exact(BOOK_WORDS).filter_map(book_of).collect())
     }
 
     /// Asks for one more book, by ticker; it is among [`BoardReader::books`] after the next publication.
@@ -247,6 +247,19 @@ impl BoardReader {
         // SYNC POINT: relaxed; the symbol is the whole message.
         self.asked.store(u64::from_ne_bytes(symbol.0), Ordering::Relaxed);
     }
+}
+
+/// All values of a set; `None` where the loop had not finished storing after [`PATIENCE`].
+fn patiently(set: &Reader) -> Option<Vec<u64>> {
+    let mut values = vec![0; set.len()];
+    let began = Instant::now();
+    while set.read(&mut values).is_err() {
+        if began.elapsed() > PATIENCE {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Some(values)
 }
 
 /// The inverse of [`words_of`].

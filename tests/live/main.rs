@@ -6,10 +6,13 @@
 #![cfg(feature = "dpdk")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod capture;
+mod memif;
 mod pcap;
 mod place;
 mod programs;
 mod refusals;
 mod report;
 mod running;
+mod telemetry;
 mod veth;

@@ -61,7 +61,9 @@ impl Day {
                 .arg(config)
                 .args(until)
                 .arg("--dump")
-                .arg(self.file("live.csv")),
+                .arg(self.file("live.csv"))
+                .arg("--report")
+                .arg(self.file("live.toml")),
             PATIENCE,
         )
     }
@@ -129,7 +131,7 @@ fn live_pcap_untagged_with_orders() {
     let config = config(day.directory.path(), "net_pcap0", None, &trade(&symbols(SYMBOLS), true));
     let ended = day.live(&config, &WHEN_IDLE);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    let report = Report::new(&ended.stdout);
+    let report = Report::new(&day.file("live.toml"), &ended);
     assert_holes_filled(&report);
     assert_eq!(day.replay(&config).code, Some(0));
     day.assert_books_agree();
@@ -156,14 +158,14 @@ fn live_pcap_tagged() {
     let right = config(day.directory.path(), "net_pcap0", Some(101), OBSERVE);
     let ended = day.live(&right, &WHEN_IDLE);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    assert_holes_filled(&Report::new(&ended.stdout));
+    assert_holes_filled(&Report::new(&day.file("live.toml"), &ended));
     assert_eq!(day.replay(&right).code, Some(0));
     day.assert_books_agree();
 
     // The same frames belong to nobody who listens in another VLAN.
     let wrong = config(day.directory.path(), "net_pcap0", Some(102), OBSERVE);
     let ended = day.live(&wrong, &["--for", "5"]);
-    let report = Report::new(&ended.stdout);
+    let report = Report::new(&day.file("live.toml"), &ended);
     assert_eq!(report.count("stream_messages"), 0, "{}", report.text());
     assert_eq!(report.count("route_other_vlan"), report.count("rx_frames"), "{}", report.text());
     assert!(report.text().contains("no instrument was announced"), "{}", report.text());
@@ -178,7 +180,7 @@ fn live_pcap_with_a_hole_that_nobody_fills() {
     let config = config(day.directory.path(), "net_pcap0", None, OBSERVE);
     let ended = day.live(&config, &WHEN_IDLE);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
-    let report = Report::new(&ended.stdout);
+    let report = Report::new(&day.file("live.toml"), &ended);
     assert!(report.count("stream_gaps") > 0, "{}", report.text());
     let verdict = format!("{SYMBOLS} books, {SYMBOLS} of them STALE");
     assert!(report.text().contains(&verdict), "{}", report.text());

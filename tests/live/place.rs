@@ -83,13 +83,13 @@ impl Drop for Prefix {
     }
 }
 
-/// A network namespace that lasts as long as the process that holds it, at most ten minutes: nothing is left behind,
-/// however a test ends.
+/// A namespace for interfaces and mounts that lasts as long as the process that holds it, at most ten minutes: nothing
+/// is left behind, however a test ends.
 pub(crate) struct Namespace(Running);
 
 impl Namespace {
     pub(crate) fn new() -> Self {
-        let mut holder = Running::start(Command::new("unshare").args(["--net", "sleep", "600"]));
+        let mut holder = Running::start(Command::new("unshare").args(["--net", "--mount", "sleep", "600"]));
         let own = std::fs::read_link("/proc/self/ns/net").unwrap();
         let path = format!("/proc/{}/ns/net", holder.pid());
         holder.wait_until("namespace", |_| std::fs::read_link(&path).is_ok_and(|theirs| theirs != own));
@@ -107,7 +107,8 @@ impl Namespace {
     /// `program`, to run in here.
     pub(crate) fn run(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/proc/{}/ns/net", self.0.pid())).arg("--").arg(program);
+        let of = |kind: &str, file: &str| format!("--{kind}=/proc/{}/ns/{file}", self.0.pid());
+        command.args([of("net", "net"), of("mount", "mnt")]).arg("--").arg(program);
         command
     }
 

@@ -99,7 +99,7 @@ fn live_signals() {
                 .args(private_eal())
                 .arg(format!("--vdev=net_pcap0,rx_pcap={},tx_pcap=/dev/null", file(input)))
                 .arg("--")
-                .args(["--for", "100", "--dump", &file(dump), "--config"])
+                .args(["--for", "100", "--dump", &file(dump), "--report", &file("report.toml"), "--config"])
                 .arg(&config),
         );
         running.wait_for("messages_per_s");
@@ -113,7 +113,7 @@ fn live_signals() {
         running.signal(signal);
         let ended = running.end();
         assert_eq!(ended.code, Some(code), "SIG{signal}, {input}: {}{}", ended.stdout, ended.stderr);
-        let report = Report::new(&ended.stdout);
+        let report = Report::new(&directory.path().join("report.toml"), &ended);
         assert!(report.text().contains("stopped"), "{}", report.text());
         assert!(report.count("stream_messages") > 10_000, "{}", report.text());
         assert!(read(&directory.path().join("books.csv")).lines().count() > 100);

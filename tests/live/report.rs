@@ -1,45 +1,37 @@
-//! What the last report of a run says.
+//! What the last report of a run says: the text for people, and the file for scripts.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::programs::{Ended, read};
 
 /// A report, taken apart.
 pub(crate) struct Report {
+    table: toml::Table,
     text: String,
-    counters: BTreeMap<String, u64>,
 }
 
 impl Report {
-    pub(crate) fn new(stdout: &str) -> Self {
-        let (_, counters) =
-            stdout.split_once("\ncounters\n").unwrap_or_else(|| panic!("no counters:\n{stdout}"));
-        let counters = counters
-            .lines()
-            .map_while(|line| line.trim().split_once(' '))
-            .map(|(name, value)| (name.to_owned(), value.trim().replace(',', "").parse().unwrap()))
-            .collect();
-        Self { text: stdout.to_owned(), counters }
+    /// Reads the file that `--report` named.
+    pub(crate) fn new(file: &Path, ended: &Ended) -> Self {
+        let text = format!("{}{}", ended.stdout, ended.stderr);
+        let table = read(file).parse().unwrap_or_else(|why| panic!("{}: {why}\n{text}", file.display()));
+        Self { table, text }
     }
 
-    /// A counter; those at 0 are not printed.
+    /// A counter, which must exist.
     pub(crate) fn count(&self, name: &str) -> u64 {
-        self.counters.get(name).copied().unwrap_or(0)
+        let value = self.table["counters"].get(name).unwrap_or_else(|| panic!("there is no counter {name}"));
+        value.as_integer().unwrap().cast_unsigned()
     }
 
-    /// Positions of the watched books that are not 0.
+    /// Positions that are not 0, in shares.
     pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
-        let (_, books) = self.text.split_once("\nbooks\n").unwrap();
-        let (books, _) = books.split_once("\n\n").unwrap();
-        books
-            .lines()
-            .skip(1)
-            .map(|line| {
-                let mut cells = line.split_whitespace();
-                (cells.next().unwrap().to_owned(), cells.last().unwrap().parse().unwrap())
-            })
-            .filter(|(_, position)| *position != 0)
-            .collect()
+        let table = self.table["positions"].as_table().unwrap();
+        table.iter().map(|(symbol, shares)| (symbol.clone(), shares.as_integer().unwrap())).collect()
     }
 
+    /// What it said to people and to its log.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

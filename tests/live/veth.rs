@@ -108,7 +108,7 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     );
     let ended = handler.end();
     assert_eq!(ended.code, Some(0), "{exchange}{}{}", ended.stdout, ended.stderr);
-    let report = Report::new(&ended.stdout);
+    let report = Report::new(&file("live.toml"), &ended);
     let all = || format!("{exchange}\n{}{}", report.text(), ended.stderr);
 
     assert_same_books(test, &file("live.csv"), &orders(&file("exchange.csv")), 500);
