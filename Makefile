@@ -36,7 +36,8 @@ oracle: ## Compare books with those of meatpy, a public order book builder (PyPI
 
 bench: ## Run the benchmarks; their figures mean something on a quiet machine only
 	@tools/setup.sh demo
-	$(CARGO) bench --workspace
+	$(CARGO) bench --features bench-c --bench burst
+	$(CARGO) bench --bench book
 
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint

@@ -13,7 +13,7 @@ BUILD='gcc libc6-dev make pkg-config libdpdk-dev libclang1-@CLANG@ libclang-comm
 # Virtual devices: EAL loads each driver as a plugin, so nothing but its package brings it.
 RUN='librte-bus-vdev@ABI@ librte-mempool-ring@ABI@ librte-net-af-packet@ABI@ librte-net-af-xdp@ABI@
      librte-net-memif@ABI@ librte-net-null@ABI@ librte-net-pcap@ABI@ librte-net-ring@ABI@ librte-net-tap@ABI@'
-TEST='dpdk-dev ethtool iproute2 procps tshark'
+TEST='dpdk-dev ethtool iproute2 procps python3 tshark'
 LINT='shellcheck'
 RUST_LEAST=1.88
 

@@ -22,7 +22,9 @@ fn config() -> Config {
         .replace("max_locates = 10001", "max_locates = 64")
         .replace("max_orders = 1000000", "max_orders = 256")
         .replace("max_levels = 300000", "max_levels = 64")
-        .replace("reorder_packets = 1024", "reorder_packets = 4");
+        .replace("reorder_packets = 1024", "reorder_packets = 4")
+        .replace("max_open_orders = 256", "max_open_orders = 4")
+        + "[latency]\nstages = false\n";
     Config::parse(&small, "fuzz").expect("the demo's configuration is right")
 }
 

@@ -200,7 +200,7 @@ mod tests {
             counters.count(anomaly);
             let hit: Vec<_> = counters.rows().into_iter().filter(|(_, value)| *value == 1).collect();
             assert_eq!(hit.len(), 2, "{anomaly:?}");
-            assert_eq!(hit[1].0, "anomalies");
+            assert_eq!(hit[1].0, "book_anomalies");
             assert!(rows_hit.insert(hit[0].0), "{anomaly:?} shares a row");
         }
     }

@@ -158,7 +158,7 @@ pub fn assemble(
         _ => Watch::First(WATCHED),
     };
     let (board, reader) = board::board(watch);
-    let (recorder, histograms) = stages(SAMPLES, clock);
+    let (recorder, histograms) = stages(if config.latency.stages { SAMPLES } else { 1 }, clock);
     let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
     let books = Books::new(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
@@ -261,6 +261,7 @@ fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
         symbol_rate: rate(risk.max_orders_per_second_per_symbol),
         repeat_window_ns: u64::try_from(risk.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
         restricted: risk.restricted.clone(),
-        fills_remembered: 1 << 16,
+        // Broken trades come for fills of the day; a few hundred for each order that may be open is plenty.
+        fills_remembered: risk.max_open_orders.saturating_mul(256).clamp(1, 1 << 16),
     }
 }
