@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::place::{Namespace, OBSERVE, Prefix, alone, config, is_root, lcores, missing, skip};
+use crate::place::{Namespace, OBSERVE, Prefix, alone, config, is_root, lcores, missing, no_driver, skip};
 use crate::programs::{exchange, must, run, wirebook};
 use crate::report::Report;
 use crate::running::{PATIENCE, Running};
@@ -52,7 +52,8 @@ fn live_dumpcap() {
     if !is_root() {
         return skip(test, "needs root, for hugepages");
     }
-    if let Some(why) = missing(&["dpdk-dumpcap", "tshark", "unshare", "nsenter"]) {
+    let tools = missing(&["dpdk-dumpcap", "tshark", "unshare", "nsenter"]);
+    if let Some(why) = tools.or_else(|| no_driver("net_pcap0")) {
         return skip(test, &why);
     }
     let _pages = match Hugepages::reserve() {

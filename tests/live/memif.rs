@@ -16,7 +16,7 @@ use wirebook::pmd::{Port, PortConfig};
 use wirebook::stats::clock::{CALIBRATION, Clock};
 use wirebook::venue::{Setup, Venue};
 
-use crate::place::{Prefix, alone, config, lcores, missing, symbols, trade};
+use crate::place::{Prefix, alone, config, lcores, missing, no_driver, skip, symbols, trade};
 use crate::programs::{assert_same_books, orders, read, say, wirebook};
 use crate::report::Report;
 use crate::running::{PATIENCE, Running};
@@ -33,6 +33,9 @@ fn live_memif_and_telemetry() {
         return venue(Path::new(&directory));
     }
     let _alone = alone();
+    if let Some(why) = no_driver("net_memif0") {
+        return skip("live_memif_and_telemetry", &why);
+    }
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     let symbols = symbols(SYMBOLS.into());

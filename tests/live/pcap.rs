@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::place::{OBSERVE, alone, config, private_eal, symbols, trade};
+use crate::place::{OBSERVE, alone, config, no_driver, private_eal, skip, symbols, trade};
 use crate::programs::{Ended, assert_same_books, exchange, must, orders, run, wirebook};
 use crate::report::Report;
 use crate::running::PATIENCE;
@@ -126,6 +126,9 @@ fn assert_holes_filled(report: &Report) {
 #[test]
 fn live_pcap_untagged_with_orders() {
     let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip("live_pcap_untagged_with_orders", &why);
+    }
     let day = Day::new();
     day.pack(&holes(&[]));
     let config = config(day.directory.path(), "net_pcap0", None, &trade(&symbols(SYMBOLS), true));
@@ -153,6 +156,9 @@ fn live_pcap_untagged_with_orders() {
 #[test]
 fn live_pcap_tagged() {
     let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip("live_pcap_tagged", &why);
+    }
     let day = Day::new();
     day.pack(&holes(&["--vlan", "101"]));
     let right = config(day.directory.path(), "net_pcap0", Some(101), OBSERVE);
@@ -174,6 +180,9 @@ fn live_pcap_tagged() {
 #[test]
 fn live_pcap_with_a_hole_that_nobody_fills() {
     let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip("live_pcap_with_a_hole_that_nobody_fills", &why);
+    }
     let day = Day::new();
     let said = day.pack(&["--both", "300", "--line-seed", "5"]);
     assert!(!said.contains("lost_on_all_lines               0"), "{said}");

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::programs::{must, say, wirebook};
 use crate::running::Running;
 use wirebook::eal::cpus::CpuSet;
+use wirebook::eal::{Refusal, preflight};
 
 /// Holds the machine: every program here polls, and there may be two CPUs only.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -40,6 +41,14 @@ pub(crate) fn missing(programs: &[&str]) -> Option<String> {
             .any(|directory| directory.join(program).is_file())
     };
     programs.iter().find(|program| !there(program)).map(|program| format!("{program} is not installed"))
+}
+
+/// Why this virtual device cannot be made here, where its driver is missing.
+pub(crate) fn no_driver(device: &str) -> Option<String> {
+    match preflight(&["--no-huge", "--no-pci", "-m", "64", "--no-shconf", &format!("--vdev={device}")]) {
+        Err(refusal @ (Refusal::NoDriver { .. } | Refusal::NotLinked { .. })) => Some(refusal.to_string()),
+        _ => None,
+    }
 }
 
 /// Two EAL lcores on the first CPUs that this process may use; one CPU carries both where there is no second.

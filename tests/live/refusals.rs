@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::place::{OBSERVE, Prefix, alone, config, lcores, private_eal};
+use crate::place::{OBSERVE, Prefix, alone, config, lcores, no_driver, private_eal, skip};
 use crate::programs::{Ended, exchange, must, read, run, wirebook};
 use crate::report::Report;
 use crate::running::{PATIENCE, Running};
@@ -25,6 +25,9 @@ fn assert_refused(ended: &Ended, code: i32, says: &[&str]) {
 #[test]
 fn live_refusals() {
     let _alone = alone();
+    if let Some(why) = no_driver("net_ring0") {
+        return skip("live_refusals", &why);
+    }
     let directory = tempfile::tempdir().unwrap();
     let right = config(directory.path(), "net_ring0", None, OBSERVE);
     let right = right.to_str().unwrap();
@@ -81,6 +84,9 @@ fn live_refusals() {
 #[test]
 fn live_signals() {
     let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip("live_signals", &why);
+    }
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let packed = |name: &str, options: &[&str]| {

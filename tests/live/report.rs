@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::programs::{Ended, read};
+use crate::programs::Ended;
 
 /// A report, taken apart.
 pub(crate) struct Report {
@@ -15,7 +15,9 @@ impl Report {
     /// Reads the file that `--report` named.
     pub(crate) fn new(file: &Path, ended: &Ended) -> Self {
         let text = format!("{}{}", ended.stdout, ended.stderr);
-        let table = read(file).parse().unwrap_or_else(|why| panic!("{}: {why}\n{text}", file.display()));
+        let table = std::fs::read_to_string(file).map_err(|why| why.to_string());
+        let table = table.and_then(|table| table.parse().map_err(|why: toml::de::Error| why.to_string()));
+        let table = table.unwrap_or_else(|why| panic!("{}: {why}\n{text}", file.display()));
         Self { table, text }
     }
 

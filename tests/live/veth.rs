@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::place::{Namespace, alone, config, is_root, missing, private_eal, skip, symbols, trade};
+use crate::place::{
+    Namespace, alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade,
+};
 use crate::programs::{assert_same_books, exchange, must, orders, wirebook};
 use crate::report::Report;
 use crate::running::Running;
@@ -63,7 +65,10 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     if !is_root() {
         return skip(test, "needs root, for network namespaces");
     }
-    if let Some(why) = missing(&["ip", "ethtool", "unshare", "nsenter", "dumpcap", "tshark"]) {
+    let tools = missing(&["ip", "ethtool", "unshare", "nsenter", "dumpcap", "tshark"]);
+    if let Some(why) =
+        tools.or_else(|| vdev.iter().find_map(|vdev| no_driver(vdev.trim_start_matches("--vdev="))))
+    {
         return skip(test, &why);
     }
     let cable = Cable::new();
@@ -93,7 +98,9 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
         .args(["--for", "60", "--stop-when-idle", "3", "--config"])
         .arg(&config)
         .arg("--dump")
-        .arg(file("live.csv"));
+        .arg(file("live.csv"))
+        .arg("--report")
+        .arg(file("live.toml"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
 
