@@ -93,7 +93,9 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
         .args(["--for", "60", "--stop-when-idle", "3", "--config"])
         .arg(&config)
         .arg("--dump")
-        .arg(file("live.csv"));
+        .arg(file("live.csv"))
+        .arg("--report")
+        .arg(file("live.toml"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
 
