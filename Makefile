@@ -8,11 +8,13 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 # Arguments for cargo test, for example: make test TEST_ARGS='--test config_file'
 TEST_ARGS ?=
+# ITCH 5.0 files for the oracle, instead of a day that our own exchange makes
+ORACLE_FILES ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint fuzz clean
+.PHONY: help setup demo test oracle bench lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +30,10 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
+oracle: ## Compare books with those of meatpy, a public order book builder (PyPI; some minutes)
+	@tools/setup.sh build
+	CARGO='$(CARGO)' tests/oracle/run.sh $(ORACLE_FILES)
+
 bench: ## Run the benchmarks; their figures mean something on a quiet machine only
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
@@ -38,7 +44,7 @@ lint: ## Check formatting, lints, documentation and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
-	shellcheck tools/*.sh .ci/run
+	shellcheck tools/*.sh tests/oracle/*.sh .ci/run
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Compares the books of "wirebook replay" with those of meatpy 0.5.0, a public order book builder from PyPI, order by
+# order, for the busiest symbols: of a day that our own exchange makes, or of the ITCH 5.0 files that are named.
+#
+#   tests/oracle/run.sh [FILE.itch]...
+#
+# Needs python3 with venv, and PyPI the first time. What it makes stands under target/oracle. Takes some minutes.
+# Exit: 0 all equal; 1 different, or something is missing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+MEATPY=0.5.0
+place=${CARGO_TARGET_DIR:-target}/oracle
+venv=$place/venv-$MEATPY
+mkdir -p "$place"
+if ! "$venv/bin/python" -c 'import meatpy' 2>/dev/null; then
+    if ! python3 -m venv "$venv"; then
+        echo 'oracle: python3 with venv is needed; on Debian and Ubuntu: apt-get install python3-venv' >&2
+        exit 1
+    fi
+    "$venv/bin/pip" install --quiet "meatpy==$MEATPY"
+fi
+
+cargo=${CARGO:-cargo}
+if [ $# -eq 0 ]; then
+    "$cargo" run --quiet --release -p exchange -- stream --messages 2000000 --symbols 64 --seed 7 --out "$place/day.itch"
+    set -- "$place/day.itch"
+fi
+for file; do
+    # Nothing here touches a port.
+    "$cargo" run --quiet --release --no-default-features -p wirebook -- replay "$file" --dump "$place/books.csv" >"$place/replay.txt"
+    "$venv/bin/python" tests/oracle/meatpy_books.py "$file" "$place/books.csv"
+done
