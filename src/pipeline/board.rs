@@ -222,7 +222,7 @@ fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS
 
 impl BoardReader {
     /// All counters of the latest publication. Waits where the loop was descheduled while it stored; empty where that
-    /// takes longer than [`PATIENCE`].
+    /// takes longer than a second.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
         patiently(&self.tally)
