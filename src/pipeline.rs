@@ -34,6 +34,10 @@ use worker::Finished;
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;
 
+/// Most that one round of the loop adds to the age of a hole in the feed, ns. A loop that was off its CPU for longer finds
+/// the packets that fill the hole in its ring: what it did not look at in time must not be called lost.
+const LONGEST_ROUND: u64 = 200_000;
+
 /// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
 const EMPTY_POLLS: u32 = 256;
 
@@ -113,6 +117,24 @@ pub struct Pipeline<R, T, S, O> {
     publish_ticks: u64,
     next_tick: u64,
     next_publish: u64,
+    feed_clock: FeedClock,
+}
+
+/// The stream's time: the TSC, less the time that the loop was away.
+struct FeedClock {
+    now: u64,
+    looked: u64,
+    longest: u64,
+}
+
+impl FeedClock {
+    /// The stream's time at TSC `tsc`, which never goes back by more than noise.
+    #[inline]
+    fn at(&mut self, tsc: u64) -> u64 {
+        self.now += tsc.saturating_sub(self.looked).min(self.longest);
+        self.looked = self.looked.max(tsc);
+        self.now
+    }
 }
 
 impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
@@ -134,6 +156,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             publish_ticks: clock.ticks(PUBLISH),
             next_tick: now,
             next_publish: now,
+            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(LONGEST_ROUND) },
         }
     }
 
@@ -175,6 +198,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             }
             busy = true;
             let received = tsc::now();
+            let feed_now = self.feed_clock.at(received);
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
             for at in 0..frames {
@@ -185,7 +209,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                     Err(reject) => self.rejects.count(reject),
                     Ok(datagram) => match self.routes.route(&datagram) {
                         Route::Line(line) => {
-                            self.stream.on_packet(line, datagram.payload, received, &mut self.desk);
+                            self.stream.on_packet(line, datagram.payload, feed_now, &mut self.desk);
                         }
                         Route::Reply => self.desk.on_reply(datagram.payload),
                         Route::Unwanted(why) => self.unwanted.count(why),
@@ -201,7 +225,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// Housekeeping at TSC `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
-        self.stream.on_tick(now, &mut self.desk);
+        self.stream.on_tick(self.feed_clock.at(now), &mut self.desk);
         // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
         if self.switches.armed.load(Ordering::Relaxed) {
             self.desk.risk.arm();
@@ -233,7 +257,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// Time since `line` brought anything, ms; 0 before it first did.
     fn silence(&self, line: Line) -> u64 {
         let seen = self.stream.last_seen(line);
-        seen.map_or(0, |seen| self.desk.clock.ns(tsc::now().saturating_sub(seen)) / 1_000_000)
+        seen.map_or(0, |seen| self.desk.clock.ns(self.feed_clock.now.saturating_sub(seen)) / 1_000_000)
     }
 
     /// All counters as they are now.
@@ -263,5 +287,22 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             })
             .collect();
         Finished { books, tally, positions }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_away_does_not_count_against_a_hole() {
+        let mut clock = FeedClock { now: 1_000, looked: 1_000, longest: 50 };
+        assert_eq!(clock.at(1_030), 1_030);
+        // Away for 10,000 ticks: they count as 50.
+        assert_eq!(clock.at(11_030), 1_080);
+        assert_eq!(clock.at(11_040), 1_090);
+        // Another processor's counter may be a little behind.
+        assert_eq!(clock.at(11_020), 1_090);
+        assert_eq!(clock.at(11_050), 1_100);
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct DemoArgs {
 
 pub(super) fn main(args: &DemoArgs) -> Exit {
     // The memif driver warns of what --no-shconf implies.
-    super::log::start(tracing::Level::ERROR);
+    super::log::start(tracing::Level::ERROR, tracing::Level::ERROR);
     match run(args) {
         Ok(exit) => exit,
         Err(why) => complain(Exit::Environment, &why),

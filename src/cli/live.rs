@@ -45,13 +45,7 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
         Err(errors) => return complain(Exit::Usage, &errors.to_string()),
     };
     config.risk.armed |= args.arm;
-    super::log::start(args.log.unwrap_or(match config.log.level {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
-        Level::Trace => tracing::Level::TRACE,
-    }));
+    super::log::start(args.log.unwrap_or_else(|| of(config.log.level)), of(config.log.dpdk));
     match args.nic {
         Backend::Udp(_) if !eal.is_empty() => complain(
             Exit::Usage,
@@ -65,6 +59,17 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
             Exit::Usage,
             "this wirebook was built without DPDK\n  build it with the feature `dpdk`, or use --nic udp:IP",
         ),
+    }
+}
+
+/// A level of the configuration as `tracing` knows it.
+const fn of(level: Level) -> tracing::Level {
+    match level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+        Level::Trace => tracing::Level::TRACE,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal as _;
 
-/// Starts logging at `level`; a second call changes nothing.
-pub(super) fn start(level: tracing::Level) {
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging: ours at `level`, DPDK's own messages at `dpdk`. A second call changes nothing.
+pub(super) fn start(level: tracing::Level, dpdk: tracing::Level) {
     let filter = tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(EnvFilter::new(format!("{level},dpdk={dpdk}")))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
