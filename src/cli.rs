@@ -60,7 +60,7 @@ enum Command {
     Demo(demo::DemoArgs),
 }
 
-/// Options after the `--` of the live form.
+// A doc comment here would become the heading of the help.
 #[derive(Args, Clone, Debug)]
 struct LiveArgs {
     /// The configuration file.
@@ -90,7 +90,8 @@ struct LiveArgs {
 }
 
 #[derive(Parser)]
-#[command(name = "wirebook [EAL arguments] --", version, after_help = LIVE_FORM)]
+#[command(name = "wirebook [EAL arguments] --", version, after_help = LIVE_FORM,
+          override_usage = "wirebook [EAL arguments] -- --config FILE [options]")]
 struct Live {
     #[command(flatten)]
     args: LiveArgs,
