@@ -116,8 +116,10 @@ impl Namespace {
     /// `program`, to run in here.
     pub(crate) fn run(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
-        let of = |kind: &str, file: &str| format!("--{kind}=/proc/{}/ns/{file}", self.0.pid());
-        command.args([of("net", "net"), of("mount", "mnt")]).arg("--").arg(program);
+        let of = |what: &str, file: &str| format!("--{what}=/proc/{}/{file}", self.0.pid());
+        command.args([of("net", "ns/net"), of("mount", "ns/mnt")]);
+        // Entering a mount namespace ends at its own root, which is not ours where the tests run in a chroot.
+        command.args([of("root", "root"), of("wd", "cwd")]).arg("--").arg(program);
         command
     }
 
