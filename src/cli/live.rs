@@ -11,6 +11,7 @@ use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::worker::Finished;
+use crate::stats::rate::Rate;
 
 #[cfg(feature = "dpdk")]
 mod dpdk;
@@ -81,32 +82,38 @@ fn plan(config: &Config, args: &LiveArgs) -> Plan {
     }
 }
 
-/// One line of a run, for the log.
-fn progress(config: &Config, last: &mut Option<Moment>, now: &Moment) {
-    let (frames, messages, seconds) = match last.as_ref() {
-        Some(before) => (
-            before.count("loop_frames"),
-            before.count("desk_messages"),
-            (now.elapsed - before.elapsed).as_secs_f64(),
-        ),
-        None => (0, 0, now.elapsed.as_secs_f64()),
-    };
-    let rate = |count: u64, before: u64| (count.saturating_sub(before) as f64 / seconds.max(0.001)) as u64;
-    tracing::info!(
-        frames_per_s = rate(now.count("loop_frames"), frames),
-        messages_per_s = rate(now.count("desk_messages"), messages),
-        gaps = now.count("stream_gaps"),
-        orders = now.count("desk_orders_sent"),
-        "running"
-    );
-    let patience = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
-    for (line, silent) in [("A", "line_a_silent_ms"), ("B", "line_b_silent_ms")] {
-        let silent_ms = now.count(silent);
-        if silent_ms > patience {
-            tracing::warn!(line, silent_ms, "a line is dead: not even heartbeats come");
+/// One line of a run now and then, for the log.
+struct Progress {
+    frames: Rate,
+    messages: Rate,
+    patience_ms: u64,
+}
+
+impl Progress {
+    /// Rates count from now.
+    fn new(config: &Config) -> Self {
+        let [mut frames, mut messages] = [Rate::default(); 2];
+        let _ = (frames.update(0, 0), messages.update(0, 0));
+        let patience_ms = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
+        Self { frames, messages, patience_ms }
+    }
+
+    fn show(&mut self, now: &Moment) {
+        let now_ns = u64::try_from(now.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        tracing::info!(
+            frames_per_s = self.frames.update(now.count("loop_frames"), now_ns).unwrap_or(0),
+            messages_per_s = self.messages.update(now.count("desk_messages"), now_ns).unwrap_or(0),
+            gaps = now.count("stream_gaps"),
+            orders = now.count("desk_orders_sent"),
+            "running"
+        );
+        for (line, silent) in [("A", "line_a_silent_ms"), ("B", "line_b_silent_ms")] {
+            let silent_ms = now.count(silent);
+            if silent_ms > self.patience_ms {
+                tracing::warn!(line, silent_ms, "a line is dead: not even heartbeats come");
+            }
         }
     }
-    *last = Some(now.clone());
 }
 
 /// The last word of a run: what was seen, what it took, what was lost. Says whether the books may be believed.

@@ -10,7 +10,7 @@ use super::stamp::Stamps;
 use crate::book::Books;
 use crate::feed::itch::Damage;
 use crate::feed::{self, Sink};
-use crate::market::{BookState, Event, EventKind, Symbol};
+use crate::market::{BookState, Event, EventKind, Price, Symbol};
 use crate::nic::{TxQueue, tsc};
 use crate::order::{OrderEvent, Session};
 use crate::risk::Risk;
@@ -137,7 +137,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
         });
         self.risk.set_session_healthy(self.session.healthy());
         if !self.intents.is_empty() {
-            self.act_on_replies();
+            self.place_all(None);
         }
     }
 
@@ -166,6 +166,9 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     fn on_event(&mut self, event: &Event) {
         let change = self.books.apply(event);
         self.stamps.booked();
+        if let Some(price) = printed(&event.kind) {
+            self.risk.set_reference(event.locate, price);
+        }
         let moved = match event.kind {
             EventKind::Directory { symbol, .. } => {
                 self.on_instrument(event.locate, symbol);
@@ -173,14 +176,6 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             }
             // Strategies must hear of a halt at once, whether or not a price moved.
             EventKind::Trading(_) | EventKind::OperationalHalt(_) => true,
-            EventKind::Trade { price, shares, .. } if shares != 0 => {
-                self.risk.set_reference(event.locate, price);
-                change.top_changed
-            }
-            EventKind::Execute { price: Some(price), printable: true, .. } => {
-                self.risk.set_reference(event.locate, price);
-                change.top_changed
-            }
             _ => change.top_changed,
         };
         self.counters.top_changes += u64::from(change.top_changed);
@@ -222,20 +217,15 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
         let view = self.view(locate, timestamp, tsc::now());
         self.strategy.on_top(&view, &mut self.intents);
         self.stamps.decided();
-        for at in 0..self.intents.len() {
-            if let Some(intent) = self.intents.get(at) {
-                self.place(&intent, &view);
-            }
-        }
-        self.counters.intents_dropped = self.intents.overflowed();
-        self.intents.clear();
+        self.place_all(Some(&view));
     }
 
-    /// What a strategy wants after a reply may concern any instrument: each intent is checked on its own book.
-    fn act_on_replies(&mut self) {
+    /// Places what the strategy wants, on the view that it decided on; where it decided on a reply, each intent is
+    /// checked on the book of its own instrument.
+    fn place_all(&mut self, decided_on: Option<&MarketView>) {
         for at in 0..self.intents.len() {
             if let Some(intent) = self.intents.get(at) {
-                let view = self.view(intent.locate(), 0, tsc::now());
+                let view = decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, tsc::now()));
                 self.place(&intent, &view);
             }
         }
@@ -280,6 +270,15 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
                 self.books.set_all_states(BookState::Stale);
             }
         }
+    }
+}
+
+/// The price of a trade that names its price and may be printed: what a reference price is made of.
+const fn printed(kind: &EventKind) -> Option<Price> {
+    match *kind {
+        EventKind::Trade { price, shares, .. } if shares != 0 => Some(price),
+        EventKind::Execute { price, printable: true, .. } => price,
+        _ => None,
     }
 }
 

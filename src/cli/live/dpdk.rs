@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use super::{conclude, plan, progress};
+use super::{Progress, conclude, plan};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
 use crate::config::{Config, PortRef};
@@ -78,7 +78,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
 
     let began = Instant::now();
     let stop = eal.stop_flag().clone();
-    let mut last = None;
+    let mut log = Progress::new(config);
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
@@ -86,7 +86,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         &|| eal.is_running(lcore),
         &mut |moment| {
             latency.set(&moment.stages);
-            progress(config, &mut last, moment);
+            log.show(moment);
         },
     );
     eal.wait()?;

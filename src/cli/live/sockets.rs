@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 use std::time::Instant;
 
-use super::{conclude, plan, progress};
+use super::{Progress, conclude, plan};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::Config;
@@ -46,13 +46,13 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         worker.run(vec![rx], tx)
     });
     let began = Instant::now();
-    let mut last = None;
+    let mut log = Progress::new(config);
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
         &|| stop.is_set(),
         &|| !thread.is_finished(),
-        &mut |moment| progress(config, &mut last, moment),
+        &mut |moment| log.show(moment),
     );
     match thread.join() {
         Ok(finished) => {
