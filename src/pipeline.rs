@@ -14,6 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
@@ -23,6 +24,7 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod repair;
 pub mod route;
 pub mod stamp;
 pub mod worker;
@@ -40,6 +42,13 @@ const EMPTY_POLLS: u32 = 256;
 
 /// Time between two publications of counters and book tops, ns.
 const PUBLISH: u64 = 50_000_000;
+
+/// What is taken from the recovery client in one round of the loop: so many messages of snapshots, or a packet for
+/// [`PACKET`] of them.
+const ITEMS: u32 = 64;
+
+/// What a packet counts against [`ITEMS`].
+const PACKET: u32 = 8;
 
 /// What the control thread may tell a running loop.
 #[derive(Debug, Default)]
@@ -97,6 +106,17 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// Where lost messages come back from; `None`: they do not.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a loop needs to get back what it lost.
+pub struct RecoveryParts {
+    /// The links to the recovery client.
+    pub end: LoopEnd,
+    /// Memory for messages that wait for a snapshot, in bytes; 0: there is no snapshot server, and a book that went stale
+    /// stays so.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
@@ -107,6 +127,9 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     routes: Routes,
     switches: Arc<Switches>,
     board: Board,
+    link: Option<LoopEnd>,
+    /// As it was last published.
+    need: Need,
     rejects: RejectCounters,
     unwanted: RouteCounters,
     counters: LoopCounters,
@@ -146,13 +169,17 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     pub fn with_time(parts: Parts<S, O>, rx: Vec<R>, tx: T, time: C) -> Self {
         let clock = parts.desk.clock;
         let now = time.now();
+        let (link, log_bytes) =
+            parts.recovery.map_or((None, 0), |parts| (Some(parts.end), parts.buffer_bytes));
         Self {
             rx,
-            desk: Desk::new(parts.desk, tx, time),
+            desk: Desk::new(parts.desk, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
             board: parts.board,
+            link,
+            need: Need::default(),
             rejects: RejectCounters::default(),
             unwanted: RouteCounters::default(),
             counters: LoopCounters::default(),
@@ -186,6 +213,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 }
             }
         }
+        self.desk.withdraw_all();
         self.publish();
     }
 
@@ -223,7 +251,72 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             drop(burst);
             rx.refill();
         }
+        if self.desk.is_recovering() {
+            self.recover();
+        }
         busy
+    }
+
+    /// One portion of the work on what was lost: takes what the client got back, and brings books up to date.
+    #[cold]
+    #[inline(never)]
+    fn recover(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let now = self.feed_clock.at(self.desk.time.now());
+        self.desk.drain();
+        let mut room = ITEMS;
+        while room > 0 && self.desk.takes_items() {
+            let Some(item) = link.taker.take() else { break };
+            let cost = match item {
+                Item::Packet { epoch, payload } if epoch == self.desk.epoch => {
+                    self.stream.on_recovered(payload, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Abandon { epoch, end } if epoch == self.desk.epoch => {
+                    self.stream.abandon(end, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Packet { .. } | Item::Abandon { .. } => {
+                    self.desk.repair.counters.outdated += 1;
+                    1
+                }
+                Item::SnapshotBegin { epoch, number } => {
+                    self.desk.begin_snapshot(epoch, number);
+                    1
+                }
+                Item::SnapshotMessage { message } => {
+                    self.desk.load(message);
+                    1
+                }
+                Item::SnapshotEnd { next } => {
+                    self.desk.end_snapshot(next);
+                    1
+                }
+                Item::SnapshotFailed => {
+                    self.desk.snapshot_failed();
+                    1
+                }
+            };
+            room = room.saturating_sub(cost);
+        }
+        self.desk.splice();
+    }
+
+    /// Tells the client what is missing, where that is something else than before.
+    fn say_need(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        // Nothing is missing: how far the stream is does not matter to anybody.
+        let mut need = Need { epoch: self.desk.epoch, session: self.desk.feed_session, ..Need::default() };
+        if self.desk.is_recovering() {
+            let mut holes = [Hole::default(); HOLES];
+            self.stream.holes(&mut holes);
+            let (snapshot, oldest) = self.desk.repair.wish();
+            need = Need { expected: self.desk.next, holes, snapshot, oldest, ..need };
+        }
+        if need != self.need {
+            self.need = need;
+            link.need.publish(&need);
+        }
     }
 
     /// Housekeeping at tick `now`: timers always, publishing when its time has come.
@@ -237,6 +330,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             self.desk.risk.disarm();
         }
         self.desk.on_timer(now);
+        self.recover();
+        self.say_need();
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
             self.publish();

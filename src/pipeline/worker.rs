@@ -179,7 +179,7 @@ pub fn assemble(
                 Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
             };
             let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
-            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board }))
+            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board, recovery: None }))
         }
         (StrategyKind::None, _) | (_, None) => {
             let session = ClosedSession::default();
@@ -192,7 +192,7 @@ pub fn assemble(
                 clock,
                 stamps,
             };
-            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board }))
+            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery: None }))
         }
     };
     Ok((worker, handles))
