@@ -128,7 +128,11 @@ impl<S: Strategy> Rig<S> {
     /// Puts a packet on line A; nobody has polled yet.
     pub(crate) fn send(&mut self, sequence: u64, messages: &[Vec<u8>]) {
         let packet = self.packet(sequence, messages);
-        let frame = self.framer.frame(&packet).unwrap();
+        self.send_raw(&packet);
+    }
+
+    pub(crate) fn send_raw(&mut self, packet: &[u8]) {
+        let frame = self.framer.frame(packet).unwrap();
         let mut slot = self.line.reserve().unwrap();
         slot[..frame.len()].copy_from_slice(frame);
         assert!(self.line.send(slot, frame.len() as u16).is_ok());
