@@ -131,7 +131,7 @@ pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
     let ticks =
         |duration: std::time::Duration| clock.ticks(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     StreamConfig {
-        window_packets: usize::from(config.feed.reorder_packets),
+        window_packets: usize::try_from(config.feed.reorder_packets).unwrap_or(usize::MAX),
         max_payload: usize::from(config.feed.max_payload),
         hole_wait: ticks(config.feed.reorder_wait),
         quiet: ticks(config.feed.heartbeat_timeout),
