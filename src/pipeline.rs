@@ -14,6 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::feed::handover::LoopEnd;
 use crate::feed::{Line, Stream};
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
@@ -23,6 +24,7 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod health;
 pub mod route;
 pub mod stamp;
 pub mod worker;
@@ -97,6 +99,16 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The link to the recovery client; `None`: what both lines lost stays lost.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a pipeline recovers with.
+pub struct RecoveryParts {
+    /// The loop's end of the link to the client.
+    pub end: LoopEnd,
+    /// Bytes of live messages that may wait for a snapshot.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
