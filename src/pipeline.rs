@@ -14,6 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::feed::handover::LoopEnd;
 use crate::feed::{Line, Stream};
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
@@ -23,11 +24,12 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod health;
 pub mod route;
 pub mod stamp;
 pub mod worker;
 
-use board::{Board, Tally};
+use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
@@ -97,6 +99,16 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The link to the recovery client; `None`: what both lines lost stays lost.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a pipeline recovers with.
+pub struct RecoveryParts {
+    /// The loop's end of the link to the client.
+    pub end: LoopEnd,
+    /// Bytes of live messages that may wait for a snapshot.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
@@ -267,12 +279,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     /// All counters as they are now.
     #[must_use]
     pub fn tally(&self) -> Tally {
+        let skew = self.stream.skew();
         Tally {
             looped: self.counters,
             rejects: self.rejects,
             unwanted: self.unwanted,
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             silence: Line::ALL.map(|line| self.silence(line)),
+            lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
             ..self.desk.tally()
         }
