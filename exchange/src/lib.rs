@@ -9,11 +9,13 @@
 //! public documents. An error would have to be made twice, in two ways, to pass unseen between the two. For the same
 //! reason it has no dependencies. [`reference`](mod@reference) holds a third, slow and strict book, built from nothing but the feed.
 
+pub mod archive;
 pub mod book;
 pub mod dump;
 pub mod files;
 pub mod frames;
 pub mod gateway;
+pub mod glimpse;
 pub mod itch;
 pub mod lines;
 pub mod market;
@@ -21,5 +23,7 @@ pub mod mold;
 pub mod ouch;
 pub mod publisher;
 pub mod reference;
+pub mod rerequest;
 pub mod rng;
+pub mod soup;
 pub mod units;
