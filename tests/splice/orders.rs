@@ -25,20 +25,21 @@ struct Told {
 }
 
 /// Wants to buy a little now and then when anything moves, whatever the state of the book.
-struct Keen(Rc<RefCell<Told>>, u32);
+struct Keen(Rc<RefCell<Told>>, [u32; 64]);
 
 impl Strategy for Keen {
     fn on_instrument(&mut self, _locate: u16, _symbol: Symbol) {}
     fn on_top(&mut self, view: &MarketView, out: &mut Intents) {
         let Some(bid) = view.top.bid else { return };
-        self.1 += 1;
-        if !self.1.is_multiple_of(16) {
+        let seen = &mut self.1[usize::from(view.locate)];
+        *seen += 1;
+        if !seen.is_multiple_of(6) {
             return;
         }
         out.push(Intent::Enter {
             locate: view.locate,
             side: Side::Buy,
-            shares: self.1 % 50 + 1,
+            shares: *seen % 50 + 1,
             price: Price(bid.price.0 / 100 * 100),
             time_in_force: TimeInForce::Day,
         });
@@ -57,7 +58,7 @@ impl Strategy for Keen {
 
 fn keen(options: &Options) -> (Rig<Keen>, Rc<RefCell<Told>>) {
     let told = Rc::new(RefCell::new(Told::default()));
-    (Rig::with(options, Keen(Rc::clone(&told), 0)), told)
+    (Rig::with(options, Keen(Rc::clone(&told), [0; 64])), told)
 }
 
 /// References that entered and that were cancelled, as the far end of the wire sees them.
@@ -138,6 +139,7 @@ fn one_wrong_book_costs_its_own_orders_and_no_others() {
     assert!(entered.len() > 5, "the others go on: {}", entered.len());
     rig.snapshot(&day.teller(bad + 500).snapshot(), bad + 500);
     rig.play(&day, bad + 500, bad + 1_900, 7);
+    assert_eq!(rig.agrees(&day.teller(bad + 1_900)), usize::from(SYMBOLS));
     assert!(ours(&told.borrow()).len() > open.len());
 }
 
