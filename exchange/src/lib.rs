@@ -16,6 +16,7 @@ pub mod files;
 pub mod frames;
 pub mod gateway;
 pub mod glimpse;
+pub mod host;
 pub mod itch;
 pub mod lines;
 pub mod market;
