@@ -105,7 +105,7 @@ impl Exchange {
         let market = market_of(config)?;
         Ok(Self {
             market,
-            gateway: Gateway::new(config.gateway),
+            gateway: Gateway::new(config.gateway.clone()),
             publisher: Publisher::new(&config.publisher),
             pacer: Pacer::new(config.rate, config.bursts),
             plan: Plan::new(&config.plan),
