@@ -19,6 +19,7 @@ pub use recovery::REQUEST_SERVERS;
 
 pub use crate::soup::ConnId;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
@@ -90,6 +91,9 @@ pub enum Output<'a> {
 pub struct Exchange {
     market: Market,
     gateway: Gateway,
+    /// Ns between heartbeats to clients of the test framing, 0 for none; and when the next one is due.
+    beat: u64,
+    next_beat: u64,
     feed: Feed,
     recovery: Recovery,
     /// TCP connections that stand.
@@ -117,7 +121,9 @@ impl Exchange {
         let market = Market::new(market::Config { rate: config.rate, ..config.market })?;
         Ok(Self {
             market,
-            gateway: Gateway::new(config.gateway),
+            gateway: Gateway::new(config.gateway.clone()),
+            beat: config.reply_heartbeat_ns,
+            next_beat: config.reply_heartbeat_ns,
             feed: Feed::new(&config.publisher, config.archive_bytes),
             recovery: Recovery::new(config.requests, &config.glimpse, config.publisher.session),
             conns: BTreeMap::new(),
@@ -139,7 +145,7 @@ impl Exchange {
         // While the market is behind, the feed is too; who asks for what it has said is not kept waiting.
         let at = if more { self.clock } else { self.advance(now) };
         self.feed.tick(at, out);
-        self.tick_servers(now, out);
+        self.tick_servers(now, at, out);
         more
     }
 
@@ -163,13 +169,28 @@ impl Exchange {
         self.market_due().min(self.plan.due()) <= now
     }
 
-    fn tick_servers(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    /// `at` is the time of what the feed says of it.
+    fn tick_servers(&mut self, now: u64, at: u64, out: &mut impl FnMut(Output<'_>)) {
         for conn in self.refused.drain(..) {
             out(Output::Close { conn });
         }
-        let Self { recovery, feed, counters, conns, .. } = self;
+        let Self { market, gateway, recovery, feed, counters, conns, .. } = self;
         recovery.answer(now, feed, now < self.down_until, counters, out);
         recovery.glimpse.tick(now, &mut |output| pass(conns, output, out));
+        let out = RefCell::new(out);
+        gateway.tick(
+            now,
+            market,
+            &mut |message| feed.say(at, message, &mut |output| out.borrow_mut()(output)),
+            &mut |output| pass(conns, output, &mut |output| out.borrow_mut()(output)),
+        );
+        let out = out.into_inner();
+        if self.beat > 0 && self.next_beat <= now {
+            self.next_beat = now.saturating_add(self.beat);
+            let mut reply = replies(self.down_until, now, &mut self.counters, out);
+            self.gateway.heartbeat(&mut reply);
+        }
+        self.answer(now, out);
     }
 
     /// When [`Exchange::tick`] has something to do next, ns; may have passed. `u64::MAX` for never.
@@ -179,7 +200,8 @@ impl Exchange {
             return 0;
         }
         let feed = self.market_due().min(self.plan.due()).min(self.feed.publisher.next_due());
-        feed.min(self.recovery.next_due())
+        let beat = if self.beat > 0 { self.next_beat } else { u64::MAX };
+        feed.min(self.recovery.next_due()).min(self.gateway.next_due()).min(beat)
     }
 
     /// A datagram came in at request server 0 or 1. An answer that takes its time comes from [`Exchange::tick`].
@@ -202,7 +224,7 @@ impl Exchange {
 
     /// A client connected. While the link is down, the next [`Exchange::tick`] closes it.
     pub fn on_connect(&mut self, now: u64, service: Service, conn: ConnId) {
-        if now < self.down_until || service == Service::Orders {
+        if now < self.down_until {
             self.counters.refused += 1;
             self.refused.push(conn);
             return;
@@ -210,19 +232,33 @@ impl Exchange {
         self.conns.insert(conn, service);
         match service {
             Service::Glimpse => self.recovery.glimpse.on_connect(now, conn),
-            Service::Orders => {}
+            Service::Orders => self.gateway.on_connect(now, conn),
         }
     }
 
-    /// Bytes came on a connection; none are kept that make no packet. Unknown connections are ignored.
+    /// Bytes came on a connection; none are kept but those of a packet under way. Unknown connections are ignored.
     pub fn on_bytes(&mut self, now: u64, conn: ConnId, bytes: &[u8], out: &mut impl FnMut(Output<'_>)) {
-        let Self { market, feed, recovery, conns, .. } = self;
-        match conns.get(&conn) {
-            Some(Service::Glimpse) => {
-                let pass = &mut |output: soup::Output<'_>| pass(conns, output, out);
-                recovery.on_bytes(now, conn, bytes, market, feed, pass);
+        let Some(service) = self.conns.get(&conn) else { return };
+        match service {
+            Service::Glimpse => {
+                let Self { market, feed, recovery, conns, .. } = self;
+                recovery.on_bytes(now, conn, bytes, market, feed, &mut |output| pass(conns, output, out));
             }
-            Some(Service::Orders) | None => {}
+            Service::Orders => {
+                let at = self.advance(now);
+                let Self { market, gateway, feed, conns, .. } = self;
+                let out = RefCell::new(out);
+                gateway.on_bytes(
+                    now,
+                    conn,
+                    bytes,
+                    market,
+                    &mut |message| feed.say(at, message, &mut |output| out.borrow_mut()(output)),
+                    &mut |output| pass(conns, output, &mut |output| out.borrow_mut()(output)),
+                );
+                // An order may have traded with one of a client of the other framing.
+                self.answer(now, out.into_inner());
+            }
         }
     }
 
@@ -231,7 +267,8 @@ impl Exchange {
         self.refused.retain(|refused| *refused != conn);
         match self.conns.remove(&conn) {
             Some(Service::Glimpse) => self.recovery.glimpse.on_disconnect(now, conn),
-            Some(Service::Orders) | None => {}
+            Some(Service::Orders) => self.gateway.on_disconnect(now, conn),
+            None => {}
         }
     }
 
@@ -273,6 +310,13 @@ impl Exchange {
         self.recovery.close(now);
         self.gateway.settle(&mut self.market);
         self.answer(at, out);
+    }
+
+    /// Ends the order sessions: every client is told, and connections end. For when nothing more will be answered; once.
+    pub fn end_orders(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        let time = self.market.time();
+        self.gateway.settle(&mut self.market);
+        self.gateway.end(time, &mut replies(self.down_until, now, &mut self.counters, out));
     }
 
     /// Has the day been closed, and its end told as often as everybody is told?
@@ -327,7 +371,7 @@ impl Exchange {
     #[must_use]
     pub fn positions(&self) -> Vec<(Symbol, i64)> {
         let mut positions = BTreeMap::new();
-        for (symbol, position) in self.gateway.accounts().flat_map(|(_, account)| account.positions()) {
+        for (symbol, position) in self.gateway.clients().flat_map(|(_, account)| account.positions()) {
             *positions.entry(symbol).or_insert(0) += position.shares();
         }
         positions.into_iter().filter(|(_, shares)| *shares != 0).collect()
@@ -342,6 +386,7 @@ impl Exchange {
         };
         add("market", &self.market.counters().rows());
         add("gateway", &self.gateway.counters().rows());
+        add("ouch", &self.gateway.soup_counters().rows());
         let lines = self.feed.publisher.lines();
         add("feed", &[("packets", lines.pushed()), ("packets_lost_on_both", lines.lost_on_all())]);
         for (part, line) in [("line_a", Line::A), ("line_b", Line::B)] {
@@ -384,16 +429,9 @@ impl Exchange {
         said
     }
 
-    /// Sends what the gateway has to tell.
-    fn answer(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        let Self { gateway, counters, down_until, .. } = self;
-        gateway.send(&mut |to, payload| {
-            if at < *down_until {
-                counters.swallowed_out += 1;
-            } else {
-                out(Output::Reply { to, payload });
-            }
-        });
+    /// Sends what the gateway has to tell in the test framing.
+    fn answer(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        self.gateway.send(&mut replies(self.down_until, now, &mut self.counters, out));
     }
 
     fn apply(&mut self, at: u64, fault: Fault, out: &mut impl FnMut(Output<'_>)) {
@@ -413,6 +451,10 @@ impl Exchange {
             Fault::LinkFlap { length } => self.flap(at, length, out),
             Fault::Requests { server, fault } => self.recovery.set_requests_fault(server, fault),
             Fault::Glimpse(fault) => self.recovery.glimpse.set_fault(fault),
+            Fault::DropOrders => {
+                let Self { gateway, conns, .. } = self;
+                gateway.drop_connections(&mut |output| pass(conns, output, out));
+            }
             Fault::SessionRoll => self.roll(at, out),
         }
     }
@@ -427,7 +469,7 @@ impl Exchange {
         for (conn, service) in std::mem::take(&mut self.conns) {
             match service {
                 Service::Glimpse => self.recovery.glimpse.on_disconnect(at, conn),
-                Service::Orders => {}
+                Service::Orders => self.gateway.on_disconnect(at, conn),
             }
             self.counters.broken += 1;
             out(Output::Close { conn });
@@ -445,6 +487,22 @@ impl Exchange {
         let session = self.feed.roll(at, self.roll == Roll::Said, out);
         self.recovery.roll(session);
         self.pacer.pause(at.saturating_add(self.roll_pause));
+    }
+}
+
+/// Hands out the gateway's datagrams, unless the link is down.
+fn replies<'a>(
+    down_until: u64,
+    now: u64,
+    counters: &'a mut FaultCounters,
+    out: &'a mut impl FnMut(Output<'_>),
+) -> impl FnMut(SocketAddrV4, &[u8]) + 'a {
+    move |to, payload| {
+        if now < down_until {
+            counters.swallowed_out += 1;
+        } else {
+            out(Output::Reply { to, payload });
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Fault {
     },
     /// The snapshot server misbehaves from now on; `None`: it behaves again.
     Glimpse(Option<glimpse::Fault>),
+    /// The order gateway drops its TCP connections.
+    DropOrders,
     /// The session ends and the next one begins: a new name, sequence 1, new locate codes, empty books. Outside
     /// orders are cancelled.
     SessionRoll,
