@@ -7,10 +7,12 @@
 //! on how often [`Exchange::tick`] is called: messages and faults happen when they are due, not when somebody looks.
 
 mod config;
+mod connections;
 mod fault;
 mod feed;
 mod pacer;
 mod recovery;
+mod report;
 
 pub use config::{Config, ConfigError, Roll};
 pub use fault::{Fault, FaultCounters};
@@ -19,22 +21,18 @@ pub use recovery::REQUEST_SERVERS;
 
 pub use crate::soup::ConnId;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
+use connections::pass;
 use fault::Plan;
 use feed::Feed;
 use pacer::Pacer;
 use recovery::Recovery;
 
-use crate::archive::Archive;
 use crate::gateway::Gateway;
 use crate::lines::Line;
-use crate::market::{Market, Phase};
-use crate::publisher::Publisher;
-use crate::units::Symbol;
-use crate::{glimpse, market, rerequest, soup};
+use crate::market::{self, Market, Phase};
 
 /// The most steps of the market in one [`Exchange::tick`]: an order must not wait for a burst to end.
 const ROUND: u32 = 32;
@@ -169,30 +167,6 @@ impl Exchange {
         self.market_due().min(self.plan.due()) <= now
     }
 
-    /// `at` is the time of what the feed says of it.
-    fn tick_servers(&mut self, now: u64, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        for conn in self.refused.drain(..) {
-            out(Output::Close { conn });
-        }
-        let Self { market, gateway, recovery, feed, counters, conns, .. } = self;
-        recovery.answer(now, feed, now < self.down_until, counters, out);
-        recovery.glimpse.tick(now, &mut |output| pass(conns, output, out));
-        let out = RefCell::new(out);
-        gateway.tick(
-            now,
-            market,
-            &mut |message| feed.say(at, message, &mut |output| out.borrow_mut()(output)),
-            &mut |output| pass(conns, output, &mut |output| out.borrow_mut()(output)),
-        );
-        let out = out.into_inner();
-        if self.beat > 0 && self.next_beat <= now {
-            self.next_beat = now.saturating_add(self.beat);
-            let mut reply = replies(self.down_until, now, &mut self.counters, out);
-            self.gateway.heartbeat(&mut reply);
-        }
-        self.answer(now, out);
-    }
-
     /// When [`Exchange::tick`] has something to do next, ns; may have passed. `u64::MAX` for never.
     #[must_use]
     pub fn next_due(&self) -> u64 {
@@ -220,56 +194,6 @@ impl Exchange {
         let Self { recovery, feed, counters, .. } = self;
         recovery.on_request(now, server, from, payload, feed);
         recovery.answer(now, feed, false, counters, out);
-    }
-
-    /// A client connected. While the link is down, the next [`Exchange::tick`] closes it.
-    pub fn on_connect(&mut self, now: u64, service: Service, conn: ConnId) {
-        if now < self.down_until {
-            self.counters.refused += 1;
-            self.refused.push(conn);
-            return;
-        }
-        self.conns.insert(conn, service);
-        match service {
-            Service::Glimpse => self.recovery.glimpse.on_connect(now, conn),
-            Service::Orders => self.gateway.on_connect(now, conn),
-        }
-    }
-
-    /// Bytes came on a connection; none are kept but those of a packet under way. Unknown connections are ignored.
-    pub fn on_bytes(&mut self, now: u64, conn: ConnId, bytes: &[u8], out: &mut impl FnMut(Output<'_>)) {
-        let Some(service) = self.conns.get(&conn) else { return };
-        match service {
-            Service::Glimpse => {
-                let Self { market, feed, recovery, conns, .. } = self;
-                recovery.on_bytes(now, conn, bytes, market, feed, &mut |output| pass(conns, output, out));
-            }
-            Service::Orders => {
-                let at = self.advance(now);
-                let Self { market, gateway, feed, conns, .. } = self;
-                let out = RefCell::new(out);
-                gateway.on_bytes(
-                    now,
-                    conn,
-                    bytes,
-                    market,
-                    &mut |message| feed.say(at, message, &mut |output| out.borrow_mut()(output)),
-                    &mut |output| pass(conns, output, &mut |output| out.borrow_mut()(output)),
-                );
-                // An order may have traded with one of a client of the other framing.
-                self.answer(now, out.into_inner());
-            }
-        }
-    }
-
-    /// A connection was closed by the client or the network.
-    pub fn on_disconnect(&mut self, now: u64, conn: ConnId) {
-        self.refused.retain(|refused| *refused != conn);
-        match self.conns.remove(&conn) {
-            Some(Service::Glimpse) => self.recovery.glimpse.on_disconnect(now, conn),
-            Some(Service::Orders) => self.gateway.on_disconnect(now, conn),
-            None => {}
-        }
     }
 
     /// A datagram came in at the order gateway, in the test framing.
@@ -325,84 +249,6 @@ impl Exchange {
         self.feed.publisher.is_over()
     }
 
-    /// The market.
-    #[must_use]
-    pub fn market(&self) -> &Market {
-        &self.market
-    }
-
-    /// The order gateway.
-    #[must_use]
-    pub fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
-
-    /// The publisher, for its session and sequence and the lines' counters.
-    #[must_use]
-    pub fn publisher(&self) -> &Publisher {
-        &self.feed.publisher
-    }
-
-    /// What was said in this session, as far back as it is kept.
-    #[must_use]
-    pub fn archive(&self) -> &Archive {
-        &self.feed.archive
-    }
-
-    /// A request server, 0 or 1.
-    #[must_use]
-    pub fn requests(&self, server: usize) -> Option<&rerequest::Server> {
-        self.recovery.requests.get(server)
-    }
-
-    /// The snapshot server.
-    #[must_use]
-    pub fn glimpse(&self) -> &glimpse::Server {
-        &self.recovery.glimpse
-    }
-
-    /// What went wrong on command.
-    #[must_use]
-    pub fn faults(&self) -> &FaultCounters {
-        &self.counters
-    }
-
-    /// What all outside clients together own, by symbol; instruments without a position left out.
-    #[must_use]
-    pub fn positions(&self) -> Vec<(Symbol, i64)> {
-        let mut positions = BTreeMap::new();
-        for (symbol, position) in self.gateway.clients().flat_map(|(_, account)| account.positions()) {
-            *positions.entry(symbol).or_insert(0) += position.shares();
-        }
-        positions.into_iter().filter(|(_, shares)| *shares != 0).collect()
-    }
-
-    /// Counters of all parts, each name with its part in front: `market_messages`, `line_a_lost`, …
-    #[must_use]
-    pub fn rows(&self) -> Vec<(String, u64)> {
-        let mut all = Vec::new();
-        let mut add = |part: &str, rows: &[(&'static str, u64)]| {
-            all.extend(rows.iter().map(|(name, value)| (format!("{part}_{name}"), *value)));
-        };
-        add("market", &self.market.counters().rows());
-        add("gateway", &self.gateway.counters().rows());
-        add("ouch", &self.gateway.soup_counters().rows());
-        let lines = self.feed.publisher.lines();
-        add("feed", &[("packets", lines.pushed()), ("packets_lost_on_both", lines.lost_on_all())]);
-        for (part, line) in [("line_a", Line::A), ("line_b", Line::B)] {
-            if let Some(counters) = lines.counters(line) {
-                add(part, &counters.rows());
-            }
-        }
-        for (part, server) in ["requests_a", "requests_b"].into_iter().zip(&self.recovery.requests) {
-            add(part, &server.counters().rows());
-        }
-        add("glimpse", &self.recovery.glimpse.counters().rows());
-        add("glimpse", &self.recovery.glimpse.soup_counters().rows());
-        add("fault", &self.counters.rows());
-        all
-    }
-
     /// When the market has something to say; never once it is closed.
     fn market_due(&self) -> u64 {
         if self.market.phase() == Phase::Closed { u64::MAX } else { self.pacer.due() }
@@ -434,6 +280,7 @@ impl Exchange {
         self.gateway.send(&mut replies(self.down_until, now, &mut self.counters, out));
     }
 
+    /// Something goes wrong.
     fn apply(&mut self, at: u64, fault: Fault, out: &mut impl FnMut(Output<'_>)) {
         match fault {
             Fault::Burst { factor, length } => {
@@ -449,30 +296,20 @@ impl Exchange {
                 self.feed.publisher.kill(line, at.saturating_add(length));
             }
             Fault::LinkFlap { length } => self.flap(at, length, out),
-            Fault::Requests { server, fault } => self.recovery.set_requests_fault(server, fault),
-            Fault::Glimpse(fault) => self.recovery.glimpse.set_fault(fault),
+            Fault::Requests { server, fault } => {
+                self.counters.servers += 1;
+                self.recovery.set_requests_fault(server, fault);
+            }
+            Fault::Glimpse(fault) => {
+                self.counters.servers += 1;
+                self.recovery.glimpse.set_fault(fault);
+            }
             Fault::DropOrders => {
+                self.counters.drops += 1;
                 let Self { gateway, conns, .. } = self;
                 gateway.drop_connections(&mut |output| pass(conns, output, out));
             }
             Fault::SessionRoll => self.roll(at, out),
-        }
-    }
-
-    fn flap(&mut self, at: u64, length: u64, out: &mut impl FnMut(Output<'_>)) {
-        self.counters.flaps += 1;
-        self.down_until = self.down_until.max(at.saturating_add(length));
-        for line in [Line::A, Line::B] {
-            self.feed.publisher.kill(line, self.down_until);
-        }
-        // A stream cannot lose bytes and stand: connections break.
-        for (conn, service) in std::mem::take(&mut self.conns) {
-            match service {
-                Service::Glimpse => self.recovery.glimpse.on_disconnect(at, conn),
-                Service::Orders => self.gateway.on_disconnect(at, conn),
-            }
-            self.counters.broken += 1;
-            out(Output::Close { conn });
         }
     }
 
@@ -502,17 +339,6 @@ fn replies<'a>(
             counters.swallowed_out += 1;
         } else {
             out(Output::Reply { to, payload });
-        }
-    }
-}
-
-/// Hands out what a TCP service wants done, and forgets the connections that it closes.
-fn pass(conns: &mut BTreeMap<ConnId, Service>, output: soup::Output<'_>, out: &mut impl FnMut(Output<'_>)) {
-    match output {
-        soup::Output::Bytes { conn, bytes } => out(Output::Tcp { conn, bytes }),
-        soup::Output::Close { conn } => {
-            conns.remove(&conn);
-            out(Output::Close { conn });
         }
     }
 }
