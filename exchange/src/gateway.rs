@@ -26,7 +26,7 @@ use std::net::SocketAddrV4;
 
 use checks::{check, outside, reject, soup};
 
-use crate::market::{Fill, Market};
+use crate::market::{Fill, FillKind, Market};
 use crate::mold::{DEFAULT_LIMIT, Packetizer};
 use crate::ouch::{BY_SYSTEM, BY_USER, Enter, IMMEDIATE, Inbound, Outbound, Reject, Replace, Terms};
 
@@ -345,6 +345,10 @@ impl Gateway {
     }
 
     fn fill(&mut self, fill: &Fill) {
+        // A trade that is broken later is not told: what clients were told before stands.
+        if fill.kind == FillKind::Broken {
+            return;
+        }
         let user_ref = fill.tag as u32;
         // Tags are made in `outside`, so there is such a client.
         let Some(client) = ((fill.tag >> 32) as usize).checked_sub(1).and_then(|at| self.clients.get_mut(at))
