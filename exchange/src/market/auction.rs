@@ -16,9 +16,9 @@ const INTEREST: usize = 24;
 /// The most displayed levels of a side that an auction looks at.
 const LEVELS: usize = 64;
 /// The most displayed orders that take part in an opening or closing cross.
-pub(super) const FEW: u32 = 2;
+pub(super) const FEW: u32 = 4;
 /// The same after a halt.
-pub(super) const MANY: u32 = 8;
+pub(super) const MANY: u32 = 24;
 
 /// An order for a cross that is never displayed.
 #[derive(Clone, Copy, Debug)]
