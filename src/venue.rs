@@ -236,6 +236,9 @@ impl Venue {
             });
         });
         publisher.end(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
+        // What clients got in the closing crosses.
+        self.gateway.settle(&mut self.market);
+        self.answer(tx);
     }
 
     /// What there is to compare with.

@@ -1,4 +1,5 @@
-//! The whole venue behind one face: market, lines, order gateway, and everything that may go wrong with them.
+//! The whole venue behind one face: market, lines, request servers, snapshots, order gateway, and everything that may
+//! go wrong with them.
 //!
 //! An [`Exchange`] does no I/O and reads no clock. Whoever drives it (a simulation, kernel sockets, a port) hands in
 //! what came and the time, in ns from the venue's beginning, never going back; and carries away what it hands out
@@ -6,33 +7,38 @@
 //! on how often [`Exchange::tick`] is called: messages and faults happen when they are due, not when somebody looks.
 
 mod config;
+mod connections;
 mod fault;
+mod feed;
 mod pacer;
+mod recovery;
+mod report;
 
 pub use config::{Config, ConfigError, Roll};
 pub use fault::{Fault, FaultCounters};
 pub use pacer::Bursts;
+pub use recovery::REQUEST_SERVERS;
 
+pub use crate::soup::ConnId;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
+use connections::pass;
 use fault::Plan;
+use feed::Feed;
 use pacer::Pacer;
+use recovery::Recovery;
 
 use crate::gateway::Gateway;
 use crate::lines::Line;
-use crate::market::{Market, Phase};
-use crate::publisher::Publisher;
-use crate::units::Symbol;
+use crate::market::{self, Market, Phase};
 
 /// The most steps of the market in one [`Exchange::tick`]: an order must not wait for a burst to end.
 const ROUND: u32 = 32;
 
 /// Deletes after the end of system hours.
 const LATE_DELETES: u64 = 8;
-
-/// A TCP connection; numbers are given by whoever drives the venue, each once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
 
 /// What listens on TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +89,15 @@ pub enum Output<'a> {
 pub struct Exchange {
     market: Market,
     gateway: Gateway,
-    publisher: Publisher,
+    /// Ns between heartbeats to clients of the test framing, 0 for none; and when the next one is due.
+    beat: u64,
+    next_beat: u64,
+    feed: Feed,
+    recovery: Recovery,
+    /// TCP connections that stand.
+    conns: BTreeMap<ConnId, Service>,
+    /// TCP connections that came while the link was down, to be closed: as many as the caller holds open.
+    refused: Vec<ConnId>,
     pacer: Pacer,
     plan: Plan,
     roll: Roll,
@@ -102,11 +116,16 @@ impl Exchange {
     /// [`ConfigError`] says what is wrong with the configuration.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let market = market_of(config)?;
+        let market = Market::new(market::Config { rate: config.rate, ..config.market })?;
         Ok(Self {
             market,
             gateway: Gateway::new(config.gateway.clone()),
-            publisher: Publisher::new(&config.publisher),
+            beat: config.reply_heartbeat_ns,
+            next_beat: config.reply_heartbeat_ns,
+            feed: Feed::new(&config.publisher, config.archive_bytes),
+            recovery: Recovery::new(config.requests, &config.glimpse, config.publisher.session),
+            conns: BTreeMap::new(),
+            refused: Vec::new(),
             pacer: Pacer::new(config.rate, config.bursts),
             plan: Plan::new(&config.plan),
             roll: config.roll,
@@ -118,18 +137,22 @@ impl Exchange {
     }
 
     /// Does what is due by `now`: faults of the plan, at most a bounded round of what happens in the market, packets
-    /// and heartbeats. True when more is due: call again, with the same time or a later one.
+    /// and heartbeats, answers, snapshots. True when more is due: call again, with the same time or a later one.
     pub fn tick(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) -> bool {
-        let mut round = 0;
-        while let due = self.market_due().min(self.plan.due())
-            && due <= now
-        {
-            if round == ROUND {
-                let clock = self.clock;
-                self.tick_feed(clock, out);
-                return true;
+        let more = self.tick_market(now, out);
+        // While the market is behind, the feed is too; who asks for what it has said is not kept waiting.
+        let at = if more { self.clock } else { self.advance(now) };
+        self.feed.tick(at, out);
+        self.tick_servers(now, at, out);
+        more
+    }
+
+    fn tick_market(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) -> bool {
+        for _ in 0..ROUND {
+            let due = self.market_due().min(self.plan.due());
+            if due > now {
+                return false;
             }
-            round += 1;
             let at = self.advance(due);
             if self.plan.due() == due
                 && let Some(fault) = self.plan.take()
@@ -141,15 +164,36 @@ impl Exchange {
                 self.pacer.said(said.max(1));
             }
         }
-        let at = self.advance(now);
-        self.tick_feed(at, out);
-        false
+        self.market_due().min(self.plan.due()) <= now
     }
 
     /// When [`Exchange::tick`] has something to do next, ns; may have passed. `u64::MAX` for never.
     #[must_use]
     pub fn next_due(&self) -> u64 {
-        self.market_due().min(self.plan.due()).min(self.publisher.next_due())
+        if !self.refused.is_empty() {
+            return 0;
+        }
+        let feed = self.market_due().min(self.plan.due()).min(self.feed.publisher.next_due());
+        let beat = if self.beat > 0 { self.next_beat } else { u64::MAX };
+        feed.min(self.recovery.next_due()).min(self.gateway.next_due()).min(beat)
+    }
+
+    /// A datagram came in at request server 0 or 1. An answer that takes its time comes from [`Exchange::tick`].
+    pub fn on_request(
+        &mut self,
+        now: u64,
+        server: usize,
+        from: SocketAddrV4,
+        payload: &[u8],
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        if now < self.down_until {
+            self.counters.swallowed_in += 1;
+            return;
+        }
+        let Self { recovery, feed, counters, .. } = self;
+        recovery.on_request(now, server, from, payload, feed);
+        recovery.answer(now, feed, false, counters, out);
     }
 
     /// A datagram came in at the order gateway, in the test framing.
@@ -165,8 +209,8 @@ impl Exchange {
             return;
         }
         let at = self.advance(now);
-        let Self { market, gateway, publisher, .. } = self;
-        gateway.on_datagram(from, payload, market, &mut |message| say(publisher, at, message, out));
+        let Self { market, gateway, feed, .. } = self;
+        gateway.on_datagram(from, payload, market, &mut |message| feed.say(at, message, out));
         self.answer(at, out);
     }
 
@@ -184,71 +228,25 @@ impl Exchange {
         while matches!(self.market.phase(), Phase::Opening(_)) {
             self.step(at, out);
         }
-        let Self { market, publisher, .. } = self;
-        market.close(LATE_DELETES, &mut |message| say(publisher, at, message, out));
-        publisher.close(at, &mut |line, _, packet| arrives(line, packet, out));
+        let Self { market, feed, .. } = self;
+        market.close(LATE_DELETES, &mut |message| feed.say(at, message, out));
+        feed.close(at, out);
+        self.recovery.close(now);
         self.gateway.settle(&mut self.market);
         self.answer(at, out);
+    }
+
+    /// Ends the order sessions: every client is told, and connections end. For when nothing more will be answered; once.
+    pub fn end_orders(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        let time = self.market.time();
+        self.gateway.settle(&mut self.market);
+        self.gateway.end(time, &mut replies(self.down_until, now, &mut self.counters, out));
     }
 
     /// Has the day been closed, and its end told as often as everybody is told?
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.publisher.is_over()
-    }
-
-    /// The market.
-    #[must_use]
-    pub fn market(&self) -> &Market {
-        &self.market
-    }
-
-    /// The order gateway.
-    #[must_use]
-    pub fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
-
-    /// The publisher, for its session and sequence and the lines' counters.
-    #[must_use]
-    pub fn publisher(&self) -> &Publisher {
-        &self.publisher
-    }
-
-    /// What went wrong on command.
-    #[must_use]
-    pub fn faults(&self) -> &FaultCounters {
-        &self.counters
-    }
-
-    /// What all outside clients together own, by symbol; instruments without a position left out.
-    #[must_use]
-    pub fn positions(&self) -> Vec<(Symbol, i64)> {
-        let mut positions = std::collections::BTreeMap::new();
-        for (symbol, position) in self.gateway.accounts().flat_map(|(_, account)| account.positions()) {
-            *positions.entry(symbol).or_insert(0) += position.shares();
-        }
-        positions.into_iter().filter(|(_, shares)| *shares != 0).collect()
-    }
-
-    /// Counters of all parts, each name with its part in front: `market_messages`, `line_a_lost`, …
-    #[must_use]
-    pub fn rows(&self) -> Vec<(String, u64)> {
-        let mut all = Vec::new();
-        let mut add = |part: &str, rows: &[(&'static str, u64)]| {
-            all.extend(rows.iter().map(|(name, value)| (format!("{part}_{name}"), *value)));
-        };
-        add("market", &self.market.counters().rows());
-        add("gateway", &self.gateway.counters().rows());
-        let lines = self.publisher.lines();
-        add("feed", &[("packets", lines.pushed()), ("packets_lost_on_both", lines.lost_on_all())]);
-        for (part, line) in [("line_a", Line::A), ("line_b", Line::B)] {
-            if let Some(counters) = lines.counters(line) {
-                add(part, &counters.rows());
-            }
-        }
-        add("fault", &self.counters.rows());
-        all
+        self.feed.publisher.is_over()
     }
 
     /// When the market has something to say; never once it is closed.
@@ -264,11 +262,11 @@ impl Exchange {
 
     /// One thing happens in the market. Returns the number of messages that it took.
     fn step(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) -> u64 {
-        let Self { market, publisher, gateway, .. } = self;
+        let Self { market, feed, gateway, .. } = self;
         let mut said = 0;
         market.step(&mut |message| {
             said += 1;
-            say(publisher, at, message, out);
+            feed.say(at, message, out);
         });
         if market.has_fills() {
             gateway.settle(market);
@@ -277,22 +275,12 @@ impl Exchange {
         said
     }
 
-    fn tick_feed(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        self.publisher.tick(at, &mut |line, _, packet| arrives(line, packet, out));
+    /// Sends what the gateway has to tell in the test framing.
+    fn answer(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        self.gateway.send(&mut replies(self.down_until, now, &mut self.counters, out));
     }
 
-    /// Sends what the gateway has to tell.
-    fn answer(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        let Self { gateway, counters, down_until, .. } = self;
-        gateway.send(&mut |to, payload| {
-            if at < *down_until {
-                counters.swallowed_out += 1;
-            } else {
-                out(Output::Reply { to, payload });
-            }
-        });
-    }
-
+    /// Something goes wrong.
     fn apply(&mut self, at: u64, fault: Fault, out: &mut impl FnMut(Output<'_>)) {
         match fault {
             Fault::Burst { factor, length } => {
@@ -301,18 +289,25 @@ impl Exchange {
             }
             Fault::LoseOnBoth { messages } => {
                 self.counters.doomed += u64::from(messages);
-                self.publisher.lose_on_both(at, messages, &mut |line, _, packet| arrives(line, packet, out));
+                self.feed.lose_on_both(at, messages, out);
             }
             Fault::LineDead { line, length } => {
                 self.counters.deaths += 1;
-                self.publisher.kill(line, at.saturating_add(length));
+                self.feed.publisher.kill(line, at.saturating_add(length));
             }
-            Fault::LinkFlap { length } => {
-                self.counters.flaps += 1;
-                self.down_until = self.down_until.max(at.saturating_add(length));
-                for line in [Line::A, Line::B] {
-                    self.publisher.kill(line, self.down_until);
-                }
+            Fault::LinkFlap { length } => self.flap(at, length, out),
+            Fault::Requests { server, fault } => {
+                self.counters.servers += 1;
+                self.recovery.set_requests_fault(server, fault);
+            }
+            Fault::Glimpse(fault) => {
+                self.counters.servers += 1;
+                self.recovery.glimpse.set_fault(fault);
+            }
+            Fault::DropOrders => {
+                self.counters.drops += 1;
+                let Self { gateway, conns, .. } = self;
+                gateway.drop_connections(&mut |output| pass(conns, output, out));
             }
             Fault::SessionRoll => self.roll(at, out),
         }
@@ -326,40 +321,24 @@ impl Exchange {
         self.counters.purged += gone.len() as u64;
         self.gateway.purge(&gone, time);
         self.answer(at, out);
-        let session = next_session(self.publisher.session());
-        self.publisher
-            .roll(at, session, self.roll == Roll::Said, &mut |line, _, packet| arrives(line, packet, out));
+        let session = self.feed.roll(at, self.roll == Roll::Said, out);
+        self.recovery.roll(session);
         self.pacer.pause(at.saturating_add(self.roll_pause));
     }
 }
 
-/// Hands out a copy that arrives on a line.
-fn arrives(line: Line, payload: &[u8], out: &mut impl FnMut(Output<'_>)) {
-    out(Output::Line(line, payload));
-}
-
-/// Says one message of the feed.
-fn say(publisher: &mut Publisher, at: u64, message: &[u8], out: &mut impl FnMut(Output<'_>)) {
-    // No ITCH message is longer than a packet.
-    let _ = publisher.push(at, message, &mut |line, _, packet| arrives(line, packet, out));
-}
-
-fn market_of(config: &Config) -> Result<Market, ConfigError> {
-    Ok(Market::new(crate::market::Config { rate: config.rate, ..config.market })?)
-}
-
-/// The session after this one: the number at the end of its name is counted up, and goes round.
-fn next_session(session: [u8; 10]) -> [u8; 10] {
-    let mut next = session;
-    for digit in next.iter_mut().rev() {
-        match *digit {
-            b'9' => *digit = b'0',
-            b'0'..=b'8' => {
-                *digit += 1;
-                break;
-            }
-            _ => break,
+/// Hands out the gateway's datagrams, unless the link is down.
+fn replies<'a>(
+    down_until: u64,
+    now: u64,
+    counters: &'a mut FaultCounters,
+    out: &'a mut impl FnMut(Output<'_>),
+) -> impl FnMut(SocketAddrV4, &[u8]) + 'a {
+    move |to, payload| {
+        if now < down_until {
+            counters.swallowed_out += 1;
+        } else {
+            out(Output::Reply { to, payload });
         }
     }
-    next
 }

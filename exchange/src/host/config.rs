@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Bursts, Fault};
-use crate::{gateway, market, publisher};
+use super::{Bursts, Fault, REQUEST_SERVERS};
+use crate::{gateway, glimpse, market, publisher, rerequest};
 
 /// How a session ends when the next one begins ([`Fault::SessionRoll`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +26,16 @@ pub struct Config {
     pub market: market::Config,
     /// The feed: the first session, packets, lines.
     pub publisher: publisher::Config,
+    /// The most bytes kept of what was said, for the request servers; the oldest messages go first.
+    pub archive_bytes: usize,
+    /// The request servers: one beside line A, one beside line B.
+    pub requests: [rerequest::Config; REQUEST_SERVERS],
+    /// The snapshot server. Its session is the publisher's, whatever stands here.
+    pub glimpse: glimpse::Config,
     /// The order gateway.
     pub gateway: gateway::Config,
+    /// Ns between heartbeats to clients of the order gateway's test framing; 0 for none.
+    pub reply_heartbeat_ns: u64,
     /// How sessions end that are not the last.
     pub roll: Roll,
     /// Ns between the end of such a session and the first message of the next.
@@ -45,7 +53,11 @@ impl Default for Config {
             bursts: None,
             market,
             publisher: publisher::Config::default(),
+            archive_bytes: 1 << 29,
+            requests: [1, 2].map(|seed| rerequest::Config { seed, ..rerequest::Config::default() }),
+            glimpse: glimpse::Config::default(),
             gateway: gateway::Config::default(),
+            reply_heartbeat_ns: 1_000_000_000,
             roll: Roll::default(),
             roll_pause_ns: 0,
             plan: Vec::new(),
