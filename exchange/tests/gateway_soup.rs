@@ -1,6 +1,6 @@
 //! Orders over SoupBinTCP: logins, what a client is told after it was away, and whose orders go when a connection ends.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
