@@ -301,6 +301,6 @@ fn a_decoder_by_somebody_else_reads_every_message() {
     assert_eq!(decoded.executed_shares, market.counters().shares);
     assert!(decoded.executed_shares > 0 && decoded.crossed_shares > 0);
     assert_eq!(decoded.new_issues, 1);
-    assert_eq!(decoded.rare, b"IJKNOW".map(|kind| count(kind)));
+    assert_eq!(decoded.rare, b"IJKNOW".map(count));
     assert!(decoded.rare.iter().all(|count| *count > 0));
 }
