@@ -14,6 +14,7 @@ pub mod dump;
 pub mod files;
 pub mod frames;
 pub mod gateway;
+pub mod host;
 pub mod itch;
 pub mod lines;
 pub mod market;
