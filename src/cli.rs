@@ -157,7 +157,9 @@ fn dispatch(args: &[OsString]) -> Exit {
         }
         #[cfg(feature = "dpdk")]
         Ok(Form::Exchange { eal, app }) => {
-            match exchange::ExchangeArgs::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(app)) {
+            match exchange::ExchangeArgs::try_parse_from(
+                std::iter::once(OsString::from("wirebook")).chain(app),
+            ) {
                 Ok(args) => exchange::main(&eal, &args),
                 Err(refusal) => say(&refusal),
             }

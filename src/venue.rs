@@ -73,10 +73,10 @@ impl<'a> Setup<'a> {
 pub fn exchange_config(rate: u32, symbols: u16, seed: u64, loss_ppm: u32) -> host::Config {
     let lossy = LineConfig { loss_ppm, loss_burst: 3, ..LineConfig::default() };
     host::Config {
+        rate,
         market: market::Config {
             symbols,
             seed,
-            rate,
             live_orders: u32::from(symbols) * ORDERS,
             ..market::Config::default()
         },
@@ -139,7 +139,8 @@ impl Venue {
     /// What is wrong with the setup, in words.
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
         let exchange = Exchange::new(&setup.exchange).map_err(|why| why.to_string())?;
-        let services = setup.services.as_ref().map(Services::bind).transpose().map_err(|why| why.to_string())?;
+        let services =
+            setup.services.as_ref().map(Services::bind).transpose().map_err(|why| why.to_string())?;
         Ok(Self {
             exchange,
             wire: Wire::new(setup)?,
@@ -247,15 +248,12 @@ impl Venue {
         let mut books = Vec::new();
         // Writing to memory cannot fail.
         let _ = self.exchange.market().dump(&mut books);
-        let mut positions: Vec<_> = self
+        let positions = self
             .exchange
-            .gateway()
-            .accounts()
-            .flat_map(|(_, account)| account.positions())
-            .map(|(symbol, position)| (Symbol(symbol.0), position.shares()))
-            .filter(|(_, shares)| *shares != 0)
+            .positions()
+            .into_iter()
+            .map(|(symbol, shares)| (Symbol(symbol.0), shares))
             .collect();
-        positions.sort_unstable();
         let mut rows: Vec<(String, u64)> = self.exchange.rows();
         if let Some(services) = &self.services {
             let sockets = services.counters().rows();

@@ -81,8 +81,7 @@ pub fn parse_fault(text: &str) -> Result<Fault, PlanError> {
 }
 
 const FAULTS: &str = "lose, burst, line-a, line-b, flap, requests, glimpse, drop-orders or roll";
-const REQUESTS: &str =
-    "ok, silent, slow, wrong-session, wrong-sequence, partial, garbage, unasked or twice";
+const REQUESTS: &str = "ok, silent, slow, wrong-session, wrong-sequence, partial, garbage, unasked or twice";
 const GLIMPSE: &str = "ok, refuse-login, silent, cut-off, slow, endless, bad-length, wrong-session, old-sequence, \
                        garbage or drop-connection";
 
@@ -253,7 +252,11 @@ mod tests {
                     _ => "",
                 };
                 let fault = parse_fault(&format!("{service} {word}{argument}")).expect(word);
-                assert_eq!(format!("{fault:?}").contains("None"), word == "ok" || service == "requests", "{fault:?}");
+                assert_eq!(
+                    format!("{fault:?}").contains("None"),
+                    word == "ok" || service == "requests",
+                    "{fault:?}"
+                );
             }
         }
         let one = format!("{:?}", parse_fault("requests b silent").expect("good"));
@@ -275,7 +278,10 @@ mod tests {
             ("1s lose", "entry 1 '1s lose': expected how many messages, a number from 1, but it ends there"),
             ("1s lose 0", "a number from 1, not '0'"),
             ("1s lose -1", "a number from 1, not '-1'"),
-            ("1s", "expected lose, burst, line-a, line-b, flap, requests, glimpse, drop-orders or roll, but it ends"),
+            (
+                "1s",
+                "expected lose, burst, line-a, line-b, flap, requests, glimpse, drop-orders or roll, but it ends",
+            ),
             ("1s line-a alive", "expected dead, not 'alive'"),
             ("1s roll 5", "expected ';' or the end, not '5'"),
             ("1s requests c silent", "or twice, not 'c'"),

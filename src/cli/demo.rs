@@ -107,15 +107,12 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
 
     let clock = Clock::calibrate(CALIBRATION).map_err(|why| text(&why))?;
     let (worker, mut handles) = assemble(&config, port.mac(), clock).map_err(|why| text(&why))?;
-    let venue = Venue::new(&venue::Setup {
-        config: &config,
-        rate: args.rate,
-        symbols: args.symbols,
-        seed: args.seed,
-        loss_ppm: args.loss,
-        client_mac: port.mac(),
-        stop: eal.stop_flag().clone(),
-    })?;
+    let venue = Venue::new(&venue::Setup::new(
+        &config,
+        venue::exchange_config(args.rate, args.symbols, args.seed, args.loss),
+        port.mac(),
+        eal.stop_flag().clone(),
+    ))?;
 
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
     let (rx, tx) =

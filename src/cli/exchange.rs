@@ -196,7 +196,8 @@ fn run(eal_args: &[OsString], args: &ExchangeArgs) -> Result<(), Failure> {
     let legacy: Legacy =
         legacy.recv().map_err(|_| environment("the exchange ended without leaving its books".to_owned()))?;
     if let Some(path) = &args.dump {
-        std::fs::write(path, &legacy.books).map_err(|why| environment(format!("{}: {why}", path.display())))?;
+        std::fs::write(path, &legacy.books)
+            .map_err(|why| environment(format!("{}: {why}", path.display())))?;
     }
     // A closed pipe is the reader's choice.
     let _ = std::io::stdout().write_all(report(&legacy).as_bytes());
@@ -260,12 +261,17 @@ mod tests {
         let parse = |line: &str| {
             ExchangeArgs::try_parse_from(["x", "--config", "f"].into_iter().chain(line.split_whitespace()))
         };
-        let args = parse("--requests 1,2 --burst-every-ms 100 --burst-ms 10 --independent --loss 7").expect("good");
+        let args =
+            parse("--requests 1,2 --burst-every-ms 100 --burst-ms 10 --independent --loss 7").expect("good");
         assert_eq!(args.requests, [1, 2]);
         let config = exchange_config(&args).expect("good");
-        assert_eq!(config.bursts.map(|bursts| (bursts.every_ns, bursts.length_ns, bursts.factor)), Some((100_000_000, 10_000_000, 10)));
+        assert_eq!(
+            config.bursts.map(|bursts| (bursts.every_ns, bursts.length_ns, bursts.factor)),
+            Some((100_000_000, 10_000_000, 10))
+        );
         assert!(!config.publisher.lines.disjoint && config.publisher.lines.a.loss_ppm == 7);
-        let why = exchange_config(&parse("--burst-every-ms 5 --burst-ms 5").expect("good")).expect_err("overlap");
+        let why =
+            exchange_config(&parse("--burst-every-ms 5 --burst-ms 5").expect("good")).expect_err("overlap");
         assert!(why.contains("--burst-ms"), "{why}");
         let mut args = parse("").expect("good");
         args.plan = "1s dance".to_owned();

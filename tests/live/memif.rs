@@ -14,7 +14,7 @@ use wirebook::eal::cpus::CpuSet;
 use wirebook::nic::dpdk::{RxHandle, TxHandle};
 use wirebook::pmd::{Port, PortConfig};
 use wirebook::stats::clock::{CALIBRATION, Clock};
-use wirebook::venue::{Setup, Venue};
+use wirebook::venue::{Setup, Venue, exchange_config};
 
 use crate::place::{Prefix, alone, config, lcores, missing, no_driver, skip, symbols, trade};
 use crate::programs::{assert_same_books, orders, read, say, wirebook};
@@ -156,15 +156,12 @@ fn venue(directory: &Path) {
     fs::write(file("listening"), "").unwrap();
     port.wait_for_link(PATIENCE).unwrap();
     let clock = Clock::calibrate(CALIBRATION).unwrap();
-    let venue = Venue::new(&Setup {
-        config: &config,
-        rate: 20_000,
-        symbols: SYMBOLS,
-        seed: 11,
-        loss_ppm: 5_000,
-        client_mac: [2, 0, 0, 0, 0, 2],
-        stop: eal.stop_flag().clone(),
-    })
+    let venue = Venue::new(&Setup::new(
+        &config,
+        exchange_config(20_000, SYMBOLS, 11, 5_000),
+        [2, 0, 0, 0, 0, 2],
+        eal.stop_flag().clone(),
+    ))
     .unwrap();
     let closing = venue.closing();
     let (rx, tx) = (port.rx_handle(0).unwrap(), port.tx_handle(0).unwrap());

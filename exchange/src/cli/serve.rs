@@ -86,7 +86,7 @@ pub(super) fn serve(args: &Args) -> Outcome {
     let closed = play(&mut exchange, &mut lines, &mut services, clock, &end, faults.as_ref())?;
     exchange.close(closed, &mut |output| send(&mut services, &mut lines, closed, output));
     let over = closed.saturating_add(linger);
-    while clock.now() < over || !exchange.publisher().is_over() {
+    while clock.now() < over || !exchange.is_over() {
         turn(&mut exchange, &mut lines, &mut services, clock, &mut 0)?;
     }
     report(args, &exchange, &services, closed)
@@ -168,7 +168,9 @@ fn listen() -> Outcome<Receiver<Fault>> {
     thread::Builder::new()
         .name("control".into())
         .spawn(move || {
-            for line in io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty()) {
+            for line in
+                io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty())
+            {
                 match plan::parse_fault(&line) {
                     Ok(fault) if faults.send(fault).is_err() => return,
                     Ok(_) => {}
@@ -188,9 +190,8 @@ fn port(args: &Args, name: &str) -> Outcome<Option<u16>> {
 fn services_config(args: &Args, interface: Ipv4Addr) -> Outcome<sockets::Config> {
     let mut requests = [None; 2];
     if let Some(text) = args.text("requests") {
-        let wrong = || {
-            Failure::Usage(format!("--requests must be a port, or two with a comma, not '{text}'"))
-        };
+        let wrong =
+            || Failure::Usage(format!("--requests must be a port, or two with a comma, not '{text}'"));
         let ports: Vec<u16> =
             text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
         if ports.is_empty() || ports.len() > 2 || ports.contains(&0) {
@@ -218,8 +219,10 @@ fn host_config(args: &Args) -> Outcome<host::Config> {
         return Err(Failure::Usage("--burst-ms must be less than --burst-every-ms".into()));
     }
     let plan = plan::parse(args.text("plan").unwrap_or_default());
+    let market = market_config(args)?;
     Ok(host::Config {
-        market: market_config(args)?,
+        rate: market.rate,
+        market,
         publisher: publisher_config(args)?,
         bursts: (every != 0).then_some(Bursts {
             every_ns: every * 1_000_000,

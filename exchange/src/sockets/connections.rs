@@ -144,8 +144,7 @@ impl Connections {
                 counters.connections += 1;
                 let id = self.next;
                 self.next += 1;
-                let connection =
-                    Connection { stream, unsent: Vec::new(), sent: 0, state: State::Open };
+                let connection = Connection { stream, unsent: Vec::new(), sent: 0, state: State::Open };
                 self.open.insert(id, connection);
                 Some(Some((*service, ConnId(id))))
             }

@@ -25,9 +25,7 @@ impl Lines {
             let socket = UdpSocket::bind((interface, 0)).map_err(SocketError::new(format!(
                 "binding to {interface} (is that an address of this machine?)"
             )))?;
-            socket
-                .set_multicast_ttl_v4(1)
-                .map_err(SocketError::new("limiting multicast to one hop"))?;
+            socket.set_multicast_ttl_v4(1).map_err(SocketError::new("limiting multicast to one hop"))?;
             Ok((socket, group))
         };
         let [a, b] = groups;
