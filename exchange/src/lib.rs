@@ -9,11 +9,13 @@
 //! public documents. An error would have to be made twice, in two ways, to pass unseen between the two. For the same
 //! reason it has no dependencies. [`reference`](mod@reference) holds a third, slow and strict book, built from nothing but the feed.
 
+pub mod archive;
 pub mod book;
 pub mod dump;
 pub mod files;
 pub mod frames;
 pub mod gateway;
+pub mod glimpse;
 pub mod host;
 pub mod itch;
 pub mod lines;
@@ -23,6 +25,8 @@ pub mod ouch;
 pub mod plan;
 pub mod publisher;
 pub mod reference;
+pub mod rerequest;
 pub mod rng;
 pub mod sockets;
+pub mod soup;
 pub mod units;
