@@ -2,8 +2,9 @@
 //!
 //! It exists so that wirebook can be shown, tested and measured without a market: a deterministic ITCH 5.0 day
 //! ([`market`]), packed into MoldUDP64 ([`mold`]) and Ethernet frames ([`frames`]), sent down two lines that lose,
-//! delay and repeat packets as told ([`lines`], [`publisher`]), written to files ([`files`]); and a gateway ([`gateway`]) that takes
-//! OUCH 5.0 orders into the same books, fills them and keeps the clients' positions.
+//! delay and repeat packets as told ([`lines`], [`publisher`]), written to files ([`files`]); servers that give back what was
+//! lost ([`rerequest`], [`glimpse`]); and a gateway ([`gateway`]) that takes OUCH 5.0 orders into the same books, fills
+//! them and keeps the clients' positions. [`host`] holds all of it together.
 //!
 //! **It shares no code with wirebook**: encoders, decoders, checksums and books are its own, written from the
 //! public documents. An error would have to be made twice, in two ways, to pass unseen between the two. For the same
