@@ -8,8 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::pipeline::board::{BookView, Row};
+use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
+
+pub mod recovery;
 
 /// Time between two rounds. The sample ring holds what a loop at full load makes meanwhile.
 const ROUND: Duration = Duration::from_millis(20);
@@ -63,6 +66,8 @@ pub struct Moment {
     pub books: Vec<BookView>,
     /// Latencies by stage, in ns.
     pub stages: Vec<StageRow>,
+    /// How the books stand as a whole, and what was recovered; `None` where nothing can be.
+    pub health: Option<HealthView>,
 }
 
 impl Moment {
@@ -130,5 +135,6 @@ pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
         rows: handles.board.rows(),
         books: handles.board.books(),
         stages: handles.stages.rows().to_vec(),
+        health: handles.recovers.then(|| handles.health.view()),
     }
 }

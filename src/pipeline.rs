@@ -14,14 +14,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::feed::handover::LoopEnd;
 use crate::feed::{Line, Stream};
-use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use crate::nic::tsc::{TimeSource, Tsc};
+use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod health;
 pub mod route;
 pub mod stamp;
 pub mod worker;
@@ -33,10 +36,6 @@ use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;
-
-/// Most that one round of the loop adds to the age of a hole in the feed, ns. A loop that was off its CPU for longer finds
-/// the packets that fill the hole in its ring: what it did not look at in time must not be called lost.
-const LONGEST_ROUND: u64 = 200_000;
 
 /// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
 const EMPTY_POLLS: u32 = 256;
@@ -100,12 +99,22 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The link to the recovery client; `None`: what both lines lost stays lost.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a pipeline recovers with.
+pub struct RecoveryParts {
+    /// The loop's end of the link to the client.
+    pub end: LoopEnd,
+    /// Bytes of live messages that may wait for a snapshot.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
-pub struct Pipeline<R, T, S, O> {
+pub struct Pipeline<R, T, S, O, C = Tsc> {
     rx: Vec<R>,
-    desk: Desk<T, S, O>,
+    desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
     switches: Arc<Switches>,
@@ -120,7 +129,7 @@ pub struct Pipeline<R, T, S, O> {
     feed_clock: FeedClock,
 }
 
-/// The stream's time: the TSC, less the time that the loop was away.
+/// The stream's time: the loop's, less what it was away beyond [`TimeSource::LONGEST_ROUND`].
 struct FeedClock {
     now: u64,
     looked: u64,
@@ -140,11 +149,18 @@ impl FeedClock {
 impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// Puts a worker together on the lcore that will run it. `rx` are polled in turn.
     pub fn new(parts: Parts<S, O>, rx: Vec<R>, tx: T) -> Self {
+        Self::with_time(parts, rx, tx, Tsc)
+    }
+}
+
+impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R, T, S, O, C> {
+    /// The same under another time than the processor's, in ticks of the clock in `parts`: for a simulation.
+    pub fn with_time(parts: Parts<S, O>, rx: Vec<R>, tx: T, time: C) -> Self {
         let clock = parts.desk.clock;
-        let now = tsc::now();
+        let now = time.now();
         Self {
             rx,
-            desk: Desk::new(parts.desk, tx),
+            desk: Desk::new(parts.desk, tx, time),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
@@ -156,7 +172,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             publish_ticks: clock.ticks(PUBLISH),
             next_tick: now,
             next_publish: now,
-            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(LONGEST_ROUND) },
+            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
         }
     }
 
@@ -173,7 +189,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 }
                 empty = 0;
             }
-            let now = tsc::now();
+            let now = self.desk.time.now();
             if now >= self.next_tick {
                 self.tick(now);
                 // SYNC POINT: relaxed; the flag carries no data with it.
@@ -197,14 +213,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 continue;
             }
             busy = true;
-            let received = tsc::now();
+            let received = self.desk.time.now();
             let feed_now = self.feed_clock.at(received);
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
             for at in 0..frames {
                 let frame = burst.frame(at);
                 self.counters.bytes += frame.bytes.len() as u64;
-                self.desk.stamps.frame(received);
+                self.desk.stamps.frame(received, &self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
                     Err(reject) => self.rejects.count(reject),
                     Ok(datagram) => match self.routes.route(&datagram) {
@@ -222,7 +238,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         busy
     }
 
-    /// Housekeeping at TSC `now`: timers always, publishing when its time has come.
+    /// Housekeeping at tick `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
         self.stream.on_tick(self.feed_clock.at(now), &mut self.desk);

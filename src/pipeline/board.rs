@@ -160,7 +160,7 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
 
 impl Board {
     /// Stores `tally` and the watched books of `desk` as they are now.
-    pub(super) fn publish<T, S, O: Session>(&mut self, desk: &Desk<T, S, O>, tally: &Tally) {
+    pub(super) fn publish<T, S, O: Session, C>(&mut self, desk: &Desk<T, S, O, C>, tally: &Tally) {
         self.tally.publish(tally.rows().map(|(_, value)| value));
 
         // SYNC POINT: relaxed; the symbol is the whole message.
