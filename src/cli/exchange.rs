@@ -8,12 +8,13 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use exchange::host::Bursts;
+use exchange::host::{Bursts, Fault};
 use exchange::{plan, sockets};
 
 use super::exit::Exit;
@@ -75,7 +76,7 @@ pub(super) struct ExchangeArgs {
     independent: bool,
     /// Faults at their times, such as "3s lose 500; 6s line-a dead 2s; 8s requests silent".
     #[arg(long, value_name = "PLAN", default_value = "")]
-    plan: String,
+    plan: FaultPlan,
     /// Close the day after this many messages.
     #[arg(long, value_name = "COUNT")]
     messages: Option<u64>,
@@ -100,6 +101,18 @@ pub(super) struct ExchangeArgs {
     /// Write the books as they were last, order by order, to this file.
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
+}
+
+/// What goes wrong at the exchange, and when (ns), as `--plan` says it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultPlan(pub(super) Vec<(u64, Fault)>);
+
+impl FromStr for FaultPlan {
+    type Err = plan::PlanError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        plan::parse(text).map(Self)
+    }
 }
 
 fn mac(text: &str) -> Result<[u8; 6], String> {
@@ -213,7 +226,7 @@ fn run(eal_args: &[OsString], args: &ExchangeArgs) -> Result<(), Failure> {
 fn exchange_config(args: &ExchangeArgs) -> Result<exchange::host::Config, String> {
     let mut config = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
     config.publisher.lines.disjoint = !args.independent;
-    config.plan = plan::parse(&args.plan).map_err(|why| format!("--plan: {why}"))?;
+    config.plan.clone_from(&args.plan.0);
     if args.burst_every_ms != 0 {
         if args.burst_ms >= args.burst_every_ms {
             return Err("--burst-ms must be less than --burst-every-ms".to_owned());
@@ -273,9 +286,9 @@ mod tests {
         let why =
             exchange_config(&parse("--burst-every-ms 5 --burst-ms 5").expect("good")).expect_err("overlap");
         assert!(why.contains("--burst-ms"), "{why}");
-        let mut args = parse("").expect("good");
-        args.plan = "1s dance".to_owned();
-        assert!(exchange_config(&args).expect_err("no fault").contains("--plan: entry 1"));
+        let plan = |text: &str| ExchangeArgs::try_parse_from(["x", "--config", "f", "--plan", text]);
+        assert_eq!(exchange_config(&plan("1s roll").expect("good")).expect("good").plan.len(), 1);
+        assert!(plan("1s dance").expect_err("no fault").to_string().contains("entry 1 '1s dance'"));
         assert!(parse("--client-mac 1:2").is_err() && parse("--requests 1,2,3").is_err());
     }
 }
