@@ -29,7 +29,7 @@ pub mod route;
 pub mod stamp;
 pub mod worker;
 
-use board::{Board, Tally};
+use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
@@ -279,12 +279,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     /// All counters as they are now.
     #[must_use]
     pub fn tally(&self) -> Tally {
+        let skew = self.stream.skew();
         Tally {
             looped: self.counters,
             rejects: self.rejects,
             unwanted: self.unwanted,
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             silence: Line::ALL.map(|line| self.silence(line)),
+            lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
             ..self.desk.tally()
         }

@@ -1,4 +1,5 @@
-//! The whole venue behind one face: market, lines, order gateway, and everything that may go wrong with them.
+//! The whole venue behind one face: market, lines, request servers, snapshots, order gateway, and everything that may
+//! go wrong with them.
 //!
 //! An [`Exchange`] does no I/O and reads no clock. Whoever drives it (a simulation, kernel sockets, a port) hands in
 //! what came and the time, in ns from the venue's beginning, never going back; and carries away what it hands out
@@ -7,32 +8,38 @@
 
 mod config;
 mod fault;
+mod feed;
 mod pacer;
+mod recovery;
 
 pub use config::{Config, ConfigError, Roll};
 pub use fault::{Fault, FaultCounters};
 pub use pacer::Bursts;
+pub use recovery::REQUEST_SERVERS;
 
+pub use crate::soup::ConnId;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use fault::Plan;
+use feed::Feed;
 use pacer::Pacer;
+use recovery::Recovery;
 
+use crate::archive::Archive;
 use crate::gateway::Gateway;
 use crate::lines::Line;
 use crate::market::{Market, Phase};
 use crate::publisher::Publisher;
 use crate::units::Symbol;
+use crate::{glimpse, market, rerequest, soup};
 
 /// The most steps of the market in one [`Exchange::tick`]: an order must not wait for a burst to end.
 const ROUND: u32 = 32;
 
 /// Deletes after the end of system hours.
 const LATE_DELETES: u64 = 8;
-
-/// A TCP connection; numbers are given by whoever drives the venue, each once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
 
 /// What listens on TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +90,12 @@ pub enum Output<'a> {
 pub struct Exchange {
     market: Market,
     gateway: Gateway,
-    publisher: Publisher,
+    feed: Feed,
+    recovery: Recovery,
+    /// TCP connections that stand.
+    conns: BTreeMap<ConnId, Service>,
+    /// TCP connections that came while the link was down, to be closed: as many as the caller holds open.
+    refused: Vec<ConnId>,
     pacer: Pacer,
     plan: Plan,
     roll: Roll,
@@ -102,11 +114,14 @@ impl Exchange {
     /// [`ConfigError`] says what is wrong with the configuration.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let market = market_of(config)?;
+        let market = Market::new(market::Config { rate: config.rate, ..config.market })?;
         Ok(Self {
             market,
             gateway: Gateway::new(config.gateway),
-            publisher: Publisher::new(&config.publisher),
+            feed: Feed::new(&config.publisher, config.archive_bytes),
+            recovery: Recovery::new(config.requests, &config.glimpse, config.publisher.session),
+            conns: BTreeMap::new(),
+            refused: Vec::new(),
             pacer: Pacer::new(config.rate, config.bursts),
             plan: Plan::new(&config.plan),
             roll: config.roll,
@@ -118,18 +133,22 @@ impl Exchange {
     }
 
     /// Does what is due by `now`: faults of the plan, at most a bounded round of what happens in the market, packets
-    /// and heartbeats. True when more is due: call again, with the same time or a later one.
+    /// and heartbeats, answers, snapshots. True when more is due: call again, with the same time or a later one.
     pub fn tick(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) -> bool {
-        let mut round = 0;
-        while let due = self.market_due().min(self.plan.due())
-            && due <= now
-        {
-            if round == ROUND {
-                let clock = self.clock;
-                self.tick_feed(clock, out);
-                return true;
+        let more = self.tick_market(now, out);
+        // While the market is behind, the feed is too; who asks for what it has said is not kept waiting.
+        let at = if more { self.clock } else { self.advance(now) };
+        self.feed.tick(at, out);
+        self.tick_servers(now, out);
+        more
+    }
+
+    fn tick_market(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) -> bool {
+        for _ in 0..ROUND {
+            let due = self.market_due().min(self.plan.due());
+            if due > now {
+                return false;
             }
-            round += 1;
             let at = self.advance(due);
             if self.plan.due() == due
                 && let Some(fault) = self.plan.take()
@@ -141,15 +160,79 @@ impl Exchange {
                 self.pacer.said(said.max(1));
             }
         }
-        let at = self.advance(now);
-        self.tick_feed(at, out);
-        false
+        self.market_due().min(self.plan.due()) <= now
+    }
+
+    fn tick_servers(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        for conn in self.refused.drain(..) {
+            out(Output::Close { conn });
+        }
+        let Self { recovery, feed, counters, conns, .. } = self;
+        recovery.answer(now, feed, now < self.down_until, counters, out);
+        recovery.glimpse.tick(now, &mut |output| pass(conns, output, out));
     }
 
     /// When [`Exchange::tick`] has something to do next, ns; may have passed. `u64::MAX` for never.
     #[must_use]
     pub fn next_due(&self) -> u64 {
-        self.market_due().min(self.plan.due()).min(self.publisher.next_due())
+        if !self.refused.is_empty() {
+            return 0;
+        }
+        let feed = self.market_due().min(self.plan.due()).min(self.feed.publisher.next_due());
+        feed.min(self.recovery.next_due())
+    }
+
+    /// A datagram came in at request server 0 or 1. An answer that takes its time comes from [`Exchange::tick`].
+    pub fn on_request(
+        &mut self,
+        now: u64,
+        server: usize,
+        from: SocketAddrV4,
+        payload: &[u8],
+        out: &mut impl FnMut(Output<'_>),
+    ) {
+        if now < self.down_until {
+            self.counters.swallowed_in += 1;
+            return;
+        }
+        let Self { recovery, feed, counters, .. } = self;
+        recovery.on_request(now, server, from, payload, feed);
+        recovery.answer(now, feed, false, counters, out);
+    }
+
+    /// A client connected. While the link is down, the next [`Exchange::tick`] closes it.
+    pub fn on_connect(&mut self, now: u64, service: Service, conn: ConnId) {
+        if now < self.down_until || service == Service::Orders {
+            self.counters.refused += 1;
+            self.refused.push(conn);
+            return;
+        }
+        self.conns.insert(conn, service);
+        match service {
+            Service::Glimpse => self.recovery.glimpse.on_connect(now, conn),
+            Service::Orders => {}
+        }
+    }
+
+    /// Bytes came on a connection; none are kept that make no packet. Unknown connections are ignored.
+    pub fn on_bytes(&mut self, now: u64, conn: ConnId, bytes: &[u8], out: &mut impl FnMut(Output<'_>)) {
+        let Self { market, feed, recovery, conns, .. } = self;
+        match conns.get(&conn) {
+            Some(Service::Glimpse) => {
+                let pass = &mut |output: soup::Output<'_>| pass(conns, output, out);
+                recovery.on_bytes(now, conn, bytes, market, feed, pass);
+            }
+            Some(Service::Orders) | None => {}
+        }
+    }
+
+    /// A connection was closed by the client or the network.
+    pub fn on_disconnect(&mut self, now: u64, conn: ConnId) {
+        self.refused.retain(|refused| *refused != conn);
+        match self.conns.remove(&conn) {
+            Some(Service::Glimpse) => self.recovery.glimpse.on_disconnect(now, conn),
+            Some(Service::Orders) | None => {}
+        }
     }
 
     /// A datagram came in at the order gateway, in the test framing.
@@ -165,8 +248,8 @@ impl Exchange {
             return;
         }
         let at = self.advance(now);
-        let Self { market, gateway, publisher, .. } = self;
-        gateway.on_datagram(from, payload, market, &mut |message| say(publisher, at, message, out));
+        let Self { market, gateway, feed, .. } = self;
+        gateway.on_datagram(from, payload, market, &mut |message| feed.say(at, message, out));
         self.answer(at, out);
     }
 
@@ -184,9 +267,10 @@ impl Exchange {
         while matches!(self.market.phase(), Phase::Opening(_)) {
             self.step(at, out);
         }
-        let Self { market, publisher, .. } = self;
-        market.close(LATE_DELETES, &mut |message| say(publisher, at, message, out));
-        publisher.close(at, &mut |line, _, packet| arrives(line, packet, out));
+        let Self { market, feed, .. } = self;
+        market.close(LATE_DELETES, &mut |message| feed.say(at, message, out));
+        feed.close(at, out);
+        self.recovery.close(now);
         self.gateway.settle(&mut self.market);
         self.answer(at, out);
     }
@@ -194,7 +278,7 @@ impl Exchange {
     /// Has the day been closed, and its end told as often as everybody is told?
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.publisher.is_over()
+        self.feed.publisher.is_over()
     }
 
     /// The market.
@@ -212,7 +296,25 @@ impl Exchange {
     /// The publisher, for its session and sequence and the lines' counters.
     #[must_use]
     pub fn publisher(&self) -> &Publisher {
-        &self.publisher
+        &self.feed.publisher
+    }
+
+    /// What was said in this session, as far back as it is kept.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.feed.archive
+    }
+
+    /// A request server, 0 or 1.
+    #[must_use]
+    pub fn requests(&self, server: usize) -> Option<&rerequest::Server> {
+        self.recovery.requests.get(server)
+    }
+
+    /// The snapshot server.
+    #[must_use]
+    pub fn glimpse(&self) -> &glimpse::Server {
+        &self.recovery.glimpse
     }
 
     /// What went wrong on command.
@@ -224,7 +326,7 @@ impl Exchange {
     /// What all outside clients together own, by symbol; instruments without a position left out.
     #[must_use]
     pub fn positions(&self) -> Vec<(Symbol, i64)> {
-        let mut positions = std::collections::BTreeMap::new();
+        let mut positions = BTreeMap::new();
         for (symbol, position) in self.gateway.accounts().flat_map(|(_, account)| account.positions()) {
             *positions.entry(symbol).or_insert(0) += position.shares();
         }
@@ -240,13 +342,18 @@ impl Exchange {
         };
         add("market", &self.market.counters().rows());
         add("gateway", &self.gateway.counters().rows());
-        let lines = self.publisher.lines();
+        let lines = self.feed.publisher.lines();
         add("feed", &[("packets", lines.pushed()), ("packets_lost_on_both", lines.lost_on_all())]);
         for (part, line) in [("line_a", Line::A), ("line_b", Line::B)] {
             if let Some(counters) = lines.counters(line) {
                 add(part, &counters.rows());
             }
         }
+        for (part, server) in ["requests_a", "requests_b"].into_iter().zip(&self.recovery.requests) {
+            add(part, &server.counters().rows());
+        }
+        add("glimpse", &self.recovery.glimpse.counters().rows());
+        add("glimpse", &self.recovery.glimpse.soup_counters().rows());
         add("fault", &self.counters.rows());
         all
     }
@@ -264,21 +371,17 @@ impl Exchange {
 
     /// One thing happens in the market. Returns the number of messages that it took.
     fn step(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) -> u64 {
-        let Self { market, publisher, gateway, .. } = self;
+        let Self { market, feed, gateway, .. } = self;
         let mut said = 0;
         market.step(&mut |message| {
             said += 1;
-            say(publisher, at, message, out);
+            feed.say(at, message, out);
         });
         if market.has_fills() {
             gateway.settle(market);
             self.answer(at, out);
         }
         said
-    }
-
-    fn tick_feed(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        self.publisher.tick(at, &mut |line, _, packet| arrives(line, packet, out));
     }
 
     /// Sends what the gateway has to tell.
@@ -301,20 +404,33 @@ impl Exchange {
             }
             Fault::LoseOnBoth { messages } => {
                 self.counters.doomed += u64::from(messages);
-                self.publisher.lose_on_both(at, messages, &mut |line, _, packet| arrives(line, packet, out));
+                self.feed.lose_on_both(at, messages, out);
             }
             Fault::LineDead { line, length } => {
                 self.counters.deaths += 1;
-                self.publisher.kill(line, at.saturating_add(length));
+                self.feed.publisher.kill(line, at.saturating_add(length));
             }
-            Fault::LinkFlap { length } => {
-                self.counters.flaps += 1;
-                self.down_until = self.down_until.max(at.saturating_add(length));
-                for line in [Line::A, Line::B] {
-                    self.publisher.kill(line, self.down_until);
-                }
-            }
+            Fault::LinkFlap { length } => self.flap(at, length, out),
+            Fault::Requests { server, fault } => self.recovery.set_requests_fault(server, fault),
+            Fault::Glimpse(fault) => self.recovery.glimpse.set_fault(fault),
             Fault::SessionRoll => self.roll(at, out),
+        }
+    }
+
+    fn flap(&mut self, at: u64, length: u64, out: &mut impl FnMut(Output<'_>)) {
+        self.counters.flaps += 1;
+        self.down_until = self.down_until.max(at.saturating_add(length));
+        for line in [Line::A, Line::B] {
+            self.feed.publisher.kill(line, self.down_until);
+        }
+        // A stream cannot lose bytes and stand: connections break.
+        for (conn, service) in std::mem::take(&mut self.conns) {
+            match service {
+                Service::Glimpse => self.recovery.glimpse.on_disconnect(at, conn),
+                Service::Orders => {}
+            }
+            self.counters.broken += 1;
+            out(Output::Close { conn });
         }
     }
 
@@ -326,40 +442,19 @@ impl Exchange {
         self.counters.purged += gone.len() as u64;
         self.gateway.purge(&gone, time);
         self.answer(at, out);
-        let session = next_session(self.publisher.session());
-        self.publisher
-            .roll(at, session, self.roll == Roll::Said, &mut |line, _, packet| arrives(line, packet, out));
+        let session = self.feed.roll(at, self.roll == Roll::Said, out);
+        self.recovery.roll(session);
         self.pacer.pause(at.saturating_add(self.roll_pause));
     }
 }
 
-/// Hands out a copy that arrives on a line.
-fn arrives(line: Line, payload: &[u8], out: &mut impl FnMut(Output<'_>)) {
-    out(Output::Line(line, payload));
-}
-
-/// Says one message of the feed.
-fn say(publisher: &mut Publisher, at: u64, message: &[u8], out: &mut impl FnMut(Output<'_>)) {
-    // No ITCH message is longer than a packet.
-    let _ = publisher.push(at, message, &mut |line, _, packet| arrives(line, packet, out));
-}
-
-fn market_of(config: &Config) -> Result<Market, ConfigError> {
-    Ok(Market::new(crate::market::Config { rate: config.rate, ..config.market })?)
-}
-
-/// The session after this one: the number at the end of its name is counted up, and goes round.
-fn next_session(session: [u8; 10]) -> [u8; 10] {
-    let mut next = session;
-    for digit in next.iter_mut().rev() {
-        match *digit {
-            b'9' => *digit = b'0',
-            b'0'..=b'8' => {
-                *digit += 1;
-                break;
-            }
-            _ => break,
+/// Hands out what a TCP service wants done, and forgets the connections that it closes.
+fn pass(conns: &mut BTreeMap<ConnId, Service>, output: soup::Output<'_>, out: &mut impl FnMut(Output<'_>)) {
+    match output {
+        soup::Output::Bytes { conn, bytes } => out(Output::Tcp { conn, bytes }),
+        soup::Output::Close { conn } => {
+            conns.remove(&conn);
+            out(Output::Close { conn });
         }
     }
-    next
 }

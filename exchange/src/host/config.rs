@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Bursts, Fault};
-use crate::{gateway, market, publisher};
+use super::{Bursts, Fault, REQUEST_SERVERS};
+use crate::{gateway, glimpse, market, publisher, rerequest};
 
 /// How a session ends when the next one begins ([`Fault::SessionRoll`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub struct Config {
     pub market: market::Config,
     /// The feed: the first session, packets, lines.
     pub publisher: publisher::Config,
+    /// The most bytes kept of what was said, for the request servers; the oldest messages go first.
+    pub archive_bytes: usize,
+    /// The request servers: one beside line A, one beside line B.
+    pub requests: [rerequest::Config; REQUEST_SERVERS],
+    /// The snapshot server. Its session is the publisher's, whatever stands here.
+    pub glimpse: glimpse::Config,
     /// The order gateway.
     pub gateway: gateway::Config,
     /// How sessions end that are not the last.
@@ -45,6 +51,9 @@ impl Default for Config {
             bursts: None,
             market,
             publisher: publisher::Config::default(),
+            archive_bytes: 1 << 29,
+            requests: [1, 2].map(|seed| rerequest::Config { seed, ..rerequest::Config::default() }),
+            glimpse: glimpse::Config::default(),
             gateway: gateway::Config::default(),
             roll: Roll::default(),
             roll_pause_ns: 0,

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use crate::lines::Line;
 use crate::units::Row;
+use crate::{glimpse, rerequest};
 
 /// Something that goes wrong at a venue from a given time on. What goes wrong at random is in the configurations of
 /// the parts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The rate is so many times as high.
     Burst {
@@ -33,6 +34,15 @@ pub enum Fault {
         /// For how long, ns.
         length: u64,
     },
+    /// Request servers misbehave from now on; `None` in `fault`: they behave again.
+    Requests {
+        /// Which server, 0 or 1; `None` for both.
+        server: Option<usize>,
+        /// How.
+        fault: Option<rerequest::Fault>,
+    },
+    /// The snapshot server misbehaves from now on; `None`: it behaves again.
+    Glimpse(Option<glimpse::Fault>),
     /// The session ends and the next one begins: a new name, sequence 1, new locate codes, empty books. Outside
     /// orders are cancelled.
     SessionRoll,
@@ -75,6 +85,10 @@ pub struct FaultCounters {
     pub swallowed_in: u64,
     /// Datagrams from the venue that the link swallowed, those on the lines apart (they count as `dead` there).
     pub swallowed_out: u64,
+    /// TCP connections that broke when the link went down.
+    pub broken: u64,
+    /// TCP connections refused while it was down.
+    pub refused: u64,
     /// Sessions ended for the next one.
     pub rolls: u64,
     /// Outside orders cancelled by that.
@@ -84,7 +98,7 @@ pub struct FaultCounters {
 impl FaultCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [Row; 8] {
+    pub fn rows(&self) -> [Row; 10] {
         [
             ("bursts", self.bursts),
             ("doomed", self.doomed),
@@ -92,6 +106,8 @@ impl FaultCounters {
             ("flaps", self.flaps),
             ("swallowed_in", self.swallowed_in),
             ("swallowed_out", self.swallowed_out),
+            ("broken", self.broken),
+            ("refused", self.refused),
             ("rolls", self.rolls),
             ("purged", self.purged),
         ]

@@ -7,6 +7,9 @@ use hdrhistogram::Histogram;
 use crate::feed::handover::Need;
 use crate::pipeline::health::{EPISODES, Episode, FeedState, HealthView, Mended};
 
+/// Longest time to recover that is told apart, µs: a day.
+const LONGEST: u64 = 86_400_000_000;
+
 /// Follows one feed.
 #[derive(Debug)]
 pub(super) struct Episodes {
@@ -39,7 +42,7 @@ impl Episodes {
             open: None,
             finished: Vec::with_capacity(EPISODES + 1),
             count: 0,
-            times: Histogram::new(2).ok(),
+            times: Histogram::new_with_max(LONGEST, 2).ok(),
         }
     }
 
