@@ -55,6 +55,7 @@ use crate::wire::moldudp64::Blocks;
 
 mod counters;
 pub mod handover;
+mod holes;
 pub mod itch;
 mod lost;
 pub mod recovery;
@@ -147,6 +148,7 @@ impl StreamConfig {
         Self {
             window_packets: self.window_packets.min(65_536),
             max_payload: self.max_payload.clamp(20, 65_507),
+            recovery_wait: if self.recovery_wait == 0 { 0 } else { self.recovery_wait.max(self.hole_wait) },
             max_jump,
             near_start: self.near_start.min(max_jump),
             skew_slots: self.skew_slots.min(65_536),
@@ -195,6 +197,8 @@ pub enum Verdict {
     AfterEnd,
     /// Its sequence is too far from the expected one to be believed yet.
     Implausible,
-    /// Not a MoldUDP64 packet, or sequence 0.
+    /// Recovered, and would have to wait, but the slots that are left are for the lines.
+    NoRoom,
+    /// Not a MoldUDP64 packet, or sequence 0; or recovered, and without messages.
     Malformed,
 }
