@@ -172,7 +172,7 @@ fn conclude(
     text.push_str(&tables::lines(&rows));
     if let Some(health) = &last.health {
         text.push_str("\nrecovery\n");
-        text.push_str(&tables::recovery(health));
+        text.push_str(&tables::recovery(health, &rows));
     }
     text.push_str("\nlost or refused\n");
     text.push_str(&tables::losses(&rows));

@@ -145,15 +145,33 @@ pub(super) fn lines(rows: &[Row]) -> String {
 /// Finished recoveries shown in a table; more are in the report.
 const EPISODES: usize = 10;
 
-/// How the books stand as a whole, and what was recovered, the latest last.
+/// What became of what was missing: in words, and the counter.
+const OUTCOMES: &[(&str, &str)] = &[
+    ("holes asked for", "recovery_holes_asked"),
+    ("filled by answers", "recovery_holes_filled"),
+    ("closed another way", "recovery_holes_closed"),
+    ("given up", "recovery_holes_abandoned"),
+    ("gaps", "stream_gaps"),
+    ("messages in gaps", "stream_lost_messages"),
+    ("snapshots loaded", "recovery_snapshots_loaded"),
+    ("snapshots tried", "recovery_logins"),
+];
+
+/// How the books stand as a whole, what became of what was missing, and what was recovered, the latest last.
 #[must_use]
-pub(super) fn recovery(view: &HealthView) -> String {
+pub(super) fn recovery(view: &HealthView, rows: &[Row]) -> String {
     let mut text = format!("  {} for {:.1} s", view.state.word(), view.lasts.as_secs_f64());
     if view.missing != 0 {
         let _ = write!(text, ", {} messages missing", grouped(view.missing));
     }
     if view.finished == 0 {
-        text.push_str("; nothing had to be recovered\n");
+        text.push_str("; nothing was recovered\n");
+    }
+    let of = |name: &str| rows.iter().find(|(row, _)| *row == name).map_or(0, |(_, value)| *value);
+    let outcomes: Vec<_> =
+        OUTCOMES.iter().map(|(what, name)| format!("{what} {}", grouped(of(name)))).collect();
+    if view.finished == 0 {
+        let _ = writeln!(text, "  {}", outcomes.join("  "));
         return text;
     }
     let _ = writeln!(
@@ -163,6 +181,7 @@ pub(super) fn recovery(view: &HealthView) -> String {
         view.took_p50,
         view.took_max
     );
+    let _ = writeln!(text, "  {}", outcomes.join("  "));
     let mut table = vec![strings(["by", "at", "messages", "took"])];
     for episode in view.episodes.iter().skip(view.episodes.len().saturating_sub(EPISODES)) {
         table.push(vec![
@@ -365,6 +384,9 @@ mod tests {
         for (family, _) in FAMILIES {
             assert!(names.iter().any(|name| name.starts_with(family)), "{family} names no counter");
         }
+        for (_, outcome) in OUTCOMES {
+            assert!(names.contains(outcome), "{outcome} is counted nowhere");
+        }
         let mut unique = names.clone();
         unique.sort_unstable();
         unique.dedup();
@@ -385,7 +407,10 @@ mod tests {
     #[test]
     fn recoveries_are_told_with_their_times() {
         let mut view = HealthView { state: FeedState::Live, ..HealthView::default() };
-        assert_eq!(recovery(&view), "  live for 0.0 s; nothing had to be recovered\n");
+        let rows = [("recovery_holes_filled", 7), ("stream_gaps", 0)];
+        let nothing = recovery(&view, &rows);
+        assert!(nothing.starts_with("  live for 0.0 s; nothing was recovered\n"), "{nothing}");
+        assert!(nothing.contains("  filled by answers 7  "), "{nothing}");
         let episode = Episode {
             began: Duration::from_millis(2_500),
             took: Duration::from_micros(1_500),
@@ -394,7 +419,7 @@ mod tests {
         };
         view.episodes = vec![episode; 12];
         (view.finished, view.took_max, view.missing) = (12, episode.took, 3);
-        let table = recovery(&view);
+        let table = recovery(&view, &rows);
         assert!(table.contains("3 messages missing") && table.contains("longest 1.5ms"), "{table}");
         assert_eq!(
             table.lines().filter(|line| line.contains("requests  2.5 s       500  1.5ms")).count(),

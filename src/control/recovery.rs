@@ -86,11 +86,19 @@ impl Drop for RecoveryThread {
 /// The operating system gives no poll or no thread.
 pub fn start(config: Option<&config::Recovery>, handles: &mut Handles) -> io::Result<Option<RecoveryThread>> {
     let (Some(config), Some(end)) = (config, handles.recovery.take()) else { return Ok(None) };
-    let mut driver = Driver::new(config, end, handles.health.clone())?;
+    spawn(config, end, handles.health.clone()).map(Some)
+}
+
+/// The same for a link that belongs to no worker.
+///
+/// # Errors
+/// The operating system gives no poll or no thread.
+pub fn spawn(config: &config::Recovery, end: ClientEnd, health: Health) -> io::Result<RecoveryThread> {
+    let mut driver = Driver::new(config, end, health)?;
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let thread = thread::Builder::new().name("recovery".to_owned()).spawn(move || driver.run(&stopped))?;
-    Ok(Some(RecoveryThread { stop, thread: Some(thread) }))
+    Ok(RecoveryThread { stop, thread: Some(thread) })
 }
 
 /// The sockets, as far as the client acts on them.

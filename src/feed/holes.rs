@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::handover::Hole;
 
-/// Holes, disjoint and not adjacent. Each ends where a held packet begins, so there are never more than held packets.
+/// Holes, disjoint. Each ends where something held begins, so there are never more of them than held packets and marks.
 #[derive(Debug)]
 pub(super) struct Holes {
     ranges: VecDeque<Hole>,

@@ -9,7 +9,8 @@
 //! Only what the loop calls overdue is asked for: in pieces of at most [`RequestsConfig::max_messages`], at most
 //! [`RequestsConfig::outstanding`] of them at once, at most [`RequestsConfig::per_second`] requests a second. Pieces alternate between the
 //! servers; one that is not answered in time is asked of the other server, and a server that leaves several in a row
-//! unanswered is only tried now and then. A part of an answer makes the rest be asked for at once. A hole of which
+//! unanswered is only tried now and then. After a part of an answer the rest is asked for with the next
+//! [`Recovery::on_need`]. A hole of which
 //! a piece stays unanswered after all retries, or that is larger than a snapshot is worth, is abandoned: the loop
 //! then calls it a gap and wants a snapshot.
 //!
@@ -30,18 +31,19 @@ use super::handover::{Giver, Need};
 mod counters;
 mod notice;
 mod requests;
+mod servers;
 mod snapshot;
 
 pub use counters::RecoveryCounters;
 pub use notice::{Abandoned, Notice, SnapshotFailure};
 pub use snapshot::SnapshotStatus;
 
-use notice::Notices;
+use notice::Log;
 use requests::Requests;
 use snapshot::Snapshot;
 
 /// What the client may use, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryConfig {
     /// Request servers; `None`: holes are abandoned as soon as they are overdue.
     pub requests: Option<RequestsConfig>,
@@ -50,7 +52,7 @@ pub struct RecoveryConfig {
 }
 
 /// How holes are asked for. A value outside its range is moved to the nearest end of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestsConfig {
     /// Number of servers, `1 ..= 2`. Server 0 is line A's.
     pub servers: usize,
@@ -69,7 +71,7 @@ pub struct RequestsConfig {
 }
 
 /// How a snapshot is fetched.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotConfig {
     /// Padded with spaces on the right.
     pub username: [u8; 6],
@@ -158,8 +160,7 @@ pub struct Recovery {
     need: Need,
     requests: Requests,
     snapshot: Option<Snapshot>,
-    counters: RecoveryCounters,
-    notices: Notices,
+    log: Log,
 }
 
 impl Recovery {
@@ -171,37 +172,35 @@ impl Recovery {
             need: Need::default(),
             requests: Requests::new(config.requests, has_snapshot),
             snapshot: config.snapshot.map(Snapshot::new),
-            counters: RecoveryCounters::default(),
-            notices: Notices::default(),
+            log: Log::default(),
         }
     }
 
     /// Looks at what the loop needs now, and at the clock. To be called every few ms, with the same need too.
     pub fn on_need(&mut self, now: u64, need: &Need, giver: &mut Giver, act: &mut impl FnMut(Action<'_>)) {
-        let Self { requests, snapshot, counters, notices, .. } = self;
         self.need = *need;
-        requests.on_need(now, need, giver, act, counters, notices);
-        if let Some(snapshot) = snapshot {
-            snapshot.on_need(now, need, giver, act, counters, notices);
+        self.requests.on_need(now, need, giver, act, &mut self.log);
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.on_need(now, need, giver, act, &mut self.log);
         }
     }
 
     /// Takes a datagram that request server `server` sent.
     pub fn on_answer(&mut self, now: u64, server: usize, payload: &[u8], giver: &mut Giver) {
-        self.requests.on_answer(now, server, payload, giver, &mut self.counters);
+        self.requests.on_answer(now, server, payload, giver, &mut self.log);
     }
 
     /// The connection to the snapshot server stands.
     pub fn on_connected(&mut self, now: u64, act: &mut impl FnMut(Action<'_>)) {
         if let Some(snapshot) = &mut self.snapshot {
-            snapshot.on_connected(now, act);
+            snapshot.on_connected(now, act, &mut self.log);
         }
     }
 
     /// The connection to the snapshot server was lost, or never came about.
     pub fn on_disconnected(&mut self, now: u64, giver: &mut Giver) {
         if let Some(snapshot) = &mut self.snapshot {
-            snapshot.on_disconnected(now, giver, &mut self.counters, &mut self.notices);
+            snapshot.on_disconnected(now, giver, &mut self.log);
         }
     }
 
@@ -214,16 +213,15 @@ impl Recovery {
         giver: &mut Giver,
         act: &mut impl FnMut(Action<'_>),
     ) -> usize {
-        let Self { need, snapshot, counters, notices, .. } = self;
-        snapshot.as_mut().map_or(bytes.len(), |snapshot| {
-            snapshot.on_bytes(now, bytes, need, giver, act, counters, notices)
-        })
+        let Self { need, snapshot, log, .. } = self;
+        let len = bytes.len();
+        snapshot.as_mut().map_or(len, |snapshot| snapshot.on_bytes(now, bytes, need, giver, act, log))
     }
 
     /// What it counted.
     #[must_use]
     pub const fn counters(&self) -> &RecoveryCounters {
-        &self.counters
+        &self.log.counters
     }
 
     /// What it is doing.
@@ -241,7 +239,6 @@ impl Recovery {
     /// What happened since the last call, oldest first; some may be missing where much happened
     /// ([`RecoveryCounters::notices_dropped`]).
     pub fn notices(&mut self) -> impl Iterator<Item = Notice> + '_ {
-        self.counters.notices_dropped += self.notices.take_dropped();
-        self.notices.drain()
+        self.log.notices.drain()
     }
 }

@@ -15,13 +15,13 @@ use crate::running::Running;
 const SYMBOLS: u32 = 12;
 
 /// Two namespaces and a cable between them: `feed0` is the handler's end, `feed1` the exchange's.
-struct Cable {
-    handler: Namespace,
-    exchange: Namespace,
+pub(crate) struct Cable {
+    pub(crate) handler: Namespace,
+    pub(crate) exchange: Namespace,
 }
 
 impl Cable {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cable = Self { handler: Namespace::new(), exchange: Namespace::new() };
         let ip = |space: &Namespace, line: &str| must(space.run("ip").args(line.split_whitespace()));
         let peer = format!("link add feed0 type veth peer name feed1 netns {}", cable.exchange.pid());

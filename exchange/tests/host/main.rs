@@ -5,6 +5,7 @@
 mod faults;
 mod feed;
 mod receiver;
+mod recovery;
 
 use exchange::host::{Config, Exchange, Output};
 use exchange::{lines, market, publisher};

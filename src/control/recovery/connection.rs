@@ -227,3 +227,169 @@ impl Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream as Std};
+    use std::time::{Duration, Instant};
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    struct Driven {
+        poll: Poll,
+        connection: Connection,
+        inbox: Inbox,
+        got: Vec<u8>,
+        /// Bytes taken of each offer.
+        appetite: usize,
+        failures: Vec<String>,
+        opened: usize,
+    }
+
+    impl Driven {
+        fn new(address: SocketAddr) -> Self {
+            Self {
+                poll: Poll::new().unwrap(),
+                connection: Connection::new(address, Token(7)),
+                inbox: Inbox::new(),
+                got: Vec::new(),
+                appetite: usize::MAX,
+                failures: Vec::new(),
+                opened: 0,
+            }
+        }
+
+        fn connect(&mut self) {
+            self.connection.connect(self.poll.registry());
+        }
+
+        fn round(&mut self) {
+            let mut events = Events::with_capacity(4);
+            self.poll.poll(&mut events, Some(Duration::from_millis(1))).unwrap();
+            for event in &events {
+                self.connection.on_event(event);
+            }
+            self.opened += usize::from(self.connection.take_opened());
+            for _ in 0..16 {
+                if self.inbox.waiting(&self.connection).is_empty() && !self.inbox.fill(&mut self.connection) {
+                    break;
+                }
+                let waiting = self.inbox.waiting(&self.connection);
+                let taken = waiting.len().min(self.appetite);
+                self.got.extend_from_slice(&waiting[..taken]);
+                self.inbox.taken(taken);
+            }
+            if !self.inbox.is_waiting() && !self.connection.has_to_read() {
+                self.failures.extend(self.connection.take_failure(self.poll.registry()));
+            }
+        }
+
+        fn until(&mut self, done: impl Fn(&Self) -> bool) {
+            let began = Instant::now();
+            while !done(self) {
+                assert!(began.elapsed() < Duration::from_secs(5), "{:?}", self.connection);
+                self.round();
+            }
+        }
+
+        fn accepted(&mut self, listener: &TcpListener) -> Std {
+            self.connect();
+            let before = self.opened;
+            let (server, _) = listener.accept().unwrap();
+            self.until(|driven| driven.opened > before);
+            server
+        }
+    }
+
+    fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").unwrap()
+    }
+
+    #[test]
+    fn nobody_listens() {
+        let address = listener().local_addr().unwrap();
+        let mut driven = Driven::new(address);
+        for round in 1..=2 {
+            driven.connect();
+            driven.until(|driven| driven.failures.len() == round);
+        }
+        assert_eq!(driven.opened, 0);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_end_is_taken_before_the_end_is_told() {
+        let listener = listener();
+        let mut driven = Driven::new(listener.local_addr().unwrap());
+        let mut server = driven.accepted(&listener);
+        let sent: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
+        let bytes = sent.clone();
+        let writer = std::thread::spawn(move || server.write_all(&bytes).unwrap());
+        driven.appetite = 1_000;
+        driven.until(|driven| {
+            assert!(driven.failures.is_empty() || driven.got.len() == sent.len());
+            !driven.failures.is_empty()
+        });
+        writer.join().unwrap();
+        assert_eq!(driven.got, sent);
+    }
+
+    #[test]
+    fn nothing_is_read_while_there_is_no_room() {
+        let listener = listener();
+        let mut driven = Driven::new(listener.local_addr().unwrap());
+        let mut server = driven.accepted(&listener);
+        driven.appetite = 0;
+        server.set_nonblocking(true).unwrap();
+        // Until neither the kernel nor the inbox takes more.
+        let (mut sent, mut refused) = (0, 0);
+        while refused < 50 {
+            match server.write(&[7; 65_536]) {
+                Ok(count) => (sent, refused) = (sent + count, 0),
+                Err(_) => refused += 1,
+            }
+            driven.round();
+        }
+        assert!(driven.got.is_empty());
+        drop(server);
+        driven.appetite = usize::MAX;
+        driven.until(|driven| !driven.failures.is_empty());
+        assert_eq!(driven.got.len(), sent);
+    }
+
+    #[test]
+    fn bytes_of_an_earlier_connection_are_not_offered() {
+        let listener = listener();
+        let mut driven = Driven::new(listener.local_addr().unwrap());
+        let mut server = driven.accepted(&listener);
+        driven.appetite = 0;
+        server.write_all(b"old").unwrap();
+        driven.until(|driven| driven.inbox.is_waiting());
+        let mut server = driven.accepted(&listener);
+        driven.appetite = usize::MAX;
+        server.write_all(b"new").unwrap();
+        driven.until(|driven| driven.got == b"new");
+        driven.connection.close(driven.poll.registry());
+        assert_eq!(driven.inbox.waiting(&driven.connection), b"");
+    }
+
+    #[test]
+    fn what_is_to_be_sent_is_bounded_and_leaves_before_a_close() {
+        let listener = listener();
+        let mut driven = Driven::new(listener.local_addr().unwrap());
+        let mut server = driven.accepted(&listener);
+        driven.connection.send(b"login");
+        driven.connection.close(driven.poll.registry());
+        let mut heard = String::new();
+        io::Read::read_to_string(&mut server, &mut heard).unwrap();
+        assert_eq!(heard, "login");
+
+        driven.connect();
+        // Not connected yet as far as it knows: all of it waits.
+        driven.connection.send(&[1; OUTBOX]);
+        assert!(driven.connection.failure.is_none());
+        driven.connection.send(b"x");
+        assert!(driven.connection.failure.is_some());
+    }
+}

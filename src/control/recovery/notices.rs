@@ -52,7 +52,7 @@ impl Log {
         let (took, messages) = (episode.took, episode.messages);
         match episode.mended {
             Mended::NewSession => {
-                tracing::info!(?took, messages, "a new session began before all was recovered")
+                tracing::info!(?took, messages, "a new session began before all was recovered");
             }
             Mended::Filled | Mended::Snapshot => {
                 tracing::info!(?took, messages, by = episode.mended.words(), "recovered");

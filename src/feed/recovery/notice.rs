@@ -214,33 +214,43 @@ impl fmt::Display for SnapshotFailure {
     }
 }
 
+/// What the two sides of the client leave for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub(super) counters: RecoveryCounters,
+    pub(super) notices: Notices,
+}
+
 /// The notices that were not taken yet, oldest first; the newest are dropped where there are too many.
 #[derive(Debug)]
 pub(super) struct Notices {
     kept: VecDeque<Notice>,
-    dropped: u64,
 }
 
 impl Default for Notices {
     fn default() -> Self {
-        Self { kept: VecDeque::with_capacity(KEPT), dropped: 0 }
+        Self { kept: VecDeque::with_capacity(KEPT) }
     }
 }
 
 impl Notices {
-    pub(super) fn add(&mut self, notice: Notice) {
-        if self.kept.len() < KEPT {
+    fn add(&mut self, notice: Notice) -> bool {
+        let room = self.kept.len() < KEPT;
+        if room {
             self.kept.push_back(notice);
-        } else {
-            self.dropped += 1;
         }
-    }
-
-    pub(super) fn take_dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.dropped)
+        room
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Notice> + '_ {
         self.kept.drain(..)
+    }
+}
+
+impl Log {
+    pub(super) fn tell(&mut self, notice: Notice) {
+        if !self.notices.add(notice) {
+            self.counters.notices_dropped += 1;
+        }
     }
 }
