@@ -47,7 +47,7 @@ serve:  --gateway PORT: orders, UDP test framing  --ouch PORT: OUCH over SoupBin
         --wait-ms N before the first message (0)  --linger-ms N after the last (500)
         --plan 'TIME FAULT; TIME FAULT; ...', for example '3s lose 500; 6s requests silent; 6s lose 500; 9s requests ok'
         --control: a fault each line of standard input, at once; its end closes the day
-faults: lose N | burst FACTOR LENGTH | line-a dead LENGTH | line-b dead LENGTH | flap LENGTH | roll
+faults: lose N | burst FACTOR LENGTH | line-a dead LENGTH | line-b dead LENGTH | flap LENGTH | drop-orders | roll
         requests [a|b] ok|silent|slow TIME|wrong-session|wrong-sequence|partial|garbage|unasked|twice
         glimpse ok|refuse-login|silent|cut-off N|slow BYTES|endless|bad-length|wrong-session|old-sequence N|garbage
                 |drop-connection

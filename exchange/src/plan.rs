@@ -11,6 +11,7 @@
 //! | `flap LENGTH` | the link is down: both lines, requests and connections |
 //! | `requests [a\|b] FAULT` | request servers: `ok`, `silent`, `slow TIME`, `wrong-session`, `wrong-sequence`, `partial`, `garbage`, `unasked`, `twice` |
 //! | `glimpse FAULT` | snapshots: `ok`, `refuse-login`, `silent`, `cut-off MESSAGES`, `slow BYTES` a second, `endless`, `bad-length`, `wrong-session`, `old-sequence MESSAGES`, `garbage`, `drop-connection` |
+//! | `drop-orders` | the order gateway drops its connections |
 //! | `roll` | the session ends and another begins |
 //!
 //! ```
@@ -79,7 +80,7 @@ pub fn parse_fault(text: &str) -> Result<Fault, PlanError> {
     fault(Words::new(0, text))
 }
 
-const FAULTS: &str = "lose, burst, line-a, line-b, flap, requests, glimpse or roll";
+const FAULTS: &str = "lose, burst, line-a, line-b, flap, requests, glimpse, drop-orders or roll";
 const REQUESTS: &str = "ok, silent, slow, wrong-session, wrong-sequence, partial, garbage, unasked or twice";
 const GLIMPSE: &str = "ok, refuse-login, silent, cut-off, slow, endless, bad-length, wrong-session, old-sequence, \
                        garbage or drop-connection";
@@ -106,6 +107,7 @@ fn fault(mut words: Words<'_>) -> Result<Fault, PlanError> {
             Fault::Requests { server, fault: requests(&mut words)? }
         }
         Some("glimpse") => Fault::Glimpse(glimpse(&mut words)?),
+        Some("drop-orders") => Fault::DropOrders,
         Some("roll") => Fault::SessionRoll,
         other => return Err(words.wrong(FAULTS, other)),
     };
@@ -225,8 +227,8 @@ mod tests {
 
     #[test]
     fn every_fault_can_be_written() {
-        let text =
-            "1s lose 500; 2.25s burst 10 200ms; 3s line-a dead 2s;4s line-b dead 7us; 5s flap 1s; 6s roll; ;";
+        let text = "1s lose 500; 2.25s burst 10 200ms; 3s line-a dead 2s;4s line-b dead 7us; 5s flap 1s; 6s roll; \
+                    7s drop-orders; ;";
         let plan = parse(text).expect("good");
         let shown: Vec<String> = plan.iter().map(|(at, fault)| format!("{at} {fault:?}")).collect();
         assert_eq!(
@@ -238,6 +240,7 @@ mod tests {
                 "4000000000 LineDead { line: B, length: 7000 }",
                 "5000000000 LinkFlap { length: 1000000000 }",
                 "6000000000 SessionRoll",
+                "7000000000 DropOrders",
             ]
         );
         for list in [REQUESTS, GLIMPSE] {
@@ -275,7 +278,10 @@ mod tests {
             ("1s lose", "entry 1 '1s lose': expected how many messages, a number from 1, but it ends there"),
             ("1s lose 0", "a number from 1, not '0'"),
             ("1s lose -1", "a number from 1, not '-1'"),
-            ("1s", "expected lose, burst, line-a, line-b, flap, requests, glimpse or roll, but it ends"),
+            (
+                "1s",
+                "expected lose, burst, line-a, line-b, flap, requests, glimpse, drop-orders or roll, but it ends",
+            ),
             ("1s line-a alive", "expected dead, not 'alive'"),
             ("1s roll 5", "expected ';' or the end, not '5'"),
             ("1s requests c silent", "or twice, not 'c'"),

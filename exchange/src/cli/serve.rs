@@ -248,8 +248,8 @@ fn report(args: &Args, exchange: &Exchange, services: &Services, closed: u64) ->
         &[("messages", messages), ("ms", closed / 1_000_000), ("messages_per_s", rate as u64)],
     )?;
     let mut text = String::new();
-    for (address, account) in exchange.gateway().accounts() {
-        text.push_str(&format!("client {address}: {} open orders\n", account.open_orders().len()));
+    for (owner, account) in exchange.gateway().clients() {
+        text.push_str(&format!("client {owner}: {} open orders\n", account.open_orders().len()));
         for (symbol, position) in account.positions() {
             text.push_str(&format!("  {symbol} {} shares\n", position.shares()));
         }
