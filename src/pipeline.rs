@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::book::Books;
 use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
+use crate::market::BookState;
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
@@ -264,6 +266,9 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     fn recover(&mut self) {
         let Some(link) = &mut self.link else { return };
         let now = self.feed_clock.at(self.desk.time.now());
+        if self.stream.has_backlog() {
+            self.stream.on_tick(now, &mut self.desk);
+        }
         self.desk.drain();
         let mut room = ITEMS;
         while room > 0 && self.desk.takes_items() {
@@ -374,6 +379,19 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             stream: *self.stream.counters(),
             ..self.desk.tally()
         }
+    }
+
+    /// The books as they are now.
+    #[must_use]
+    pub const fn books(&self) -> &Books {
+        &self.desk.books
+    }
+
+    /// May the book of `locate` be used now? As the strategy and risk see it: while the stream waits for messages that were
+    /// asked for again, a live book is `Recovering`.
+    #[must_use]
+    pub fn book_state(&self, locate: u16) -> BookState {
+        self.desk.book_state(locate)
     }
 
     /// What is left when the loop has ended.
