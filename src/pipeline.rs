@@ -22,12 +22,14 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod frames;
 pub mod route;
 pub mod stamp;
 pub mod worker;
 
 use board::{Board, Tally};
 use desk::{Desk, DeskParts};
+use frames::{Down, FEED_PORT, LoopEnd, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
 
@@ -100,11 +102,16 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The way to and from the control core for ARP and IGMP; `None` where a kernel speaks them.
+    pub frames: Option<LoopEnd>,
 }
 
 /// One worker: its queues, its stream, its desk.
 pub struct Pipeline<R, T, S, O> {
     rx: Vec<R>,
+    /// The feed port's, where orders leave by another.
+    feed_tx: Option<T>,
+    frames: Option<LoopEnd>,
     desk: Desk<T, S, O>,
     stream: Stream,
     routes: Routes,
@@ -144,6 +151,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         let now = tsc::now();
         Self {
             rx,
+            feed_tx: None,
+            frames: parts.frames,
             desk: Desk::new(parts.desk, tx),
             stream: parts.stream,
             routes: parts.routes,
@@ -158,6 +167,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             next_publish: now,
             feed_clock: FeedClock { now, looked: now, longest: clock.ticks(LONGEST_ROUND) },
         }
+    }
+
+    /// Gives it a transmit queue of the feed port, where orders leave by another: for IGMP and ARP there.
+    #[must_use]
+    pub fn with_feed_tx(self, feed_tx: Option<T>) -> Self {
+        Self { feed_tx, ..self }
     }
 
     /// Polls until [`Switches::stop`], then publishes once more.
@@ -189,7 +204,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     #[inline]
     pub fn poll(&mut self) -> bool {
         let mut busy = false;
-        for rx in &mut self.rx {
+        for (port, rx) in self.rx.iter_mut().enumerate() {
             self.counters.polls += 1;
             let burst = rx.poll();
             let frames = burst.len();
@@ -206,7 +221,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 self.counters.bytes += frame.bytes.len() as u64;
                 self.desk.stamps.frame(received);
                 match parse_udp(frame.bytes, frame.flags) {
-                    Err(reject) => self.rejects.count(reject),
+                    Err(reject) => {
+                        self.rejects.count(reject);
+                        if let Some(frames) = &mut self.frames {
+                            frames.offer(port as u8, reject, frame.bytes);
+                        }
+                    }
                     Ok(datagram) => match self.routes.route(&datagram) {
                         Route::Line(line) => {
                             self.stream.on_packet(line, datagram.payload, feed_now, &mut self.desk);
@@ -232,10 +252,34 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         } else {
             self.desk.risk.disarm();
         }
+        self.carry();
         self.desk.on_timer(now);
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
             self.publish();
+        }
+    }
+
+    /// Does some of what the control core asked for.
+    fn carry(&mut self) {
+        let Some(frames) = &mut self.frames else { return };
+        for _ in 0..MOST_AT_ONCE {
+            let sent = match frames.take() {
+                None => break,
+                Some(Down::NextHop(mac)) => {
+                    self.desk.session.set_next_hop(mac);
+                    continue;
+                }
+                Some(Down::Frame(port, frame)) => match &mut self.feed_tx {
+                    Some(tx) if port == FEED_PORT => transmit(frame, tx),
+                    _ => transmit(frame, &mut self.desk.tx),
+                },
+            };
+            if sent {
+                frames.counters.sent += 1;
+            } else {
+                frames.counters.unsent += 1;
+            }
         }
     }
 
@@ -270,6 +314,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             silence: Line::ALL.map(|line| self.silence(line)),
             stream: *self.stream.counters(),
+            carried: self.frames.as_ref().map_or_else(Default::default, |frames| frames.counters),
             ..self.desk.tally()
         }
     }
@@ -288,6 +333,15 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             .collect();
         Finished { books, tally, positions }
     }
+}
+
+/// Copies a frame into a transmit buffer and sends it; false where there is no room.
+fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T) -> bool {
+    let Some(mut slot) = tx.reserve() else { return false };
+    let Some(place) = slot.get_mut(..frame.len()) else { return false };
+    place.copy_from_slice(frame);
+    // No longer than `frames::LONGEST`.
+    tx.send(slot, frame.len() as u16).is_ok()
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ impl Venue {
     /// What is wrong with the setup, in words.
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
         let gateway = setup.config.gateway.as_ref().ok_or("the demo's configuration has no [gateway]")?;
+        let mac = gateway.mac.ok_or("the venue needs gateway.mac: it answers no ARP")?;
         let line_b = setup.config.feed.line_b.as_ref().ok_or("the demo's configuration has no line B")?;
         let market = Market::new(market::Config {
             symbols: setup.symbols,
@@ -104,7 +105,7 @@ impl Venue {
             ..publisher::Config::default()
         });
         let framer = |group: Ipv4Addr, port| {
-            let mut to = Addressing::multicast(gateway.mac, gateway.ip, group, port, None);
+            let mut to = Addressing::multicast(mac, gateway.ip, group, port, None);
             to.src_port = FEED_PORT;
             Framer::new(to)
         };
@@ -116,7 +117,7 @@ impl Venue {
             line_frames: [framer(line_a.group, line_a.port), framer(line_b.group, line_b.port)],
             gateway_address: SocketAddrV4::new(gateway.ip, gateway.port),
             reply: Addressing {
-                src_mac: gateway.mac,
+                src_mac: mac,
                 dst_mac: setup.client_mac,
                 src: gateway.ip,
                 dst: gateway.local_ip,

@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use super::board::{self, BoardReader, Tally, Watch};
 use super::desk::{DeskParts, Universe};
+use super::frames::LoopEnd;
 use super::route::{LineAddress, OrderAddress, Routes};
 use super::stamp::Stamps;
 use super::{Parts, Pipeline, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
+use crate::control::port::PortControl;
 use crate::feed::{Stream, StreamConfig};
 use crate::market::{BookState, Price, Symbol};
 use crate::nic::{RxQueue, TxQueue};
+use crate::order::Session;
 use crate::order::closed::ClosedSession;
 use crate::order::ouch::OuchProfile;
 use crate::order::template::{FrameAddressing, TemplateError};
@@ -25,6 +28,7 @@ use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, stages};
 use crate::strategy::Observer;
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
+use crate::wire::ethernet::Mac;
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
 const SAMPLES: usize = 1 << 16;
@@ -67,6 +71,8 @@ pub struct Handles {
     pub switches: Arc<Switches>,
     /// The clock that it uses.
     pub clock: Clock,
+    /// Speaks ARP and IGMP for its ports, where no kernel does.
+    pub port: Option<PortControl>,
 }
 
 /// What a worker leaves when it has ended.
@@ -164,7 +170,8 @@ pub fn assemble(
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
     let stream = Stream::new(stream_config(config, &clock));
     let routes = routes(config);
-    let handles = Handles { board: reader, stages: histograms, switches: Arc::clone(&switches), clock };
+    let handles =
+        Handles { board: reader, stages: histograms, switches: Arc::clone(&switches), clock, port: None };
 
     let worker = match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
@@ -179,7 +186,7 @@ pub fn assemble(
                 Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
             };
             let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
-            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board }))
+            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board, frames: None }))
         }
         (StrategyKind::None, _) | (_, None) => {
             let session = ClosedSession::default();
@@ -192,23 +199,33 @@ pub fn assemble(
                 clock,
                 stamps,
             };
-            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board }))
+            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, frames: None }))
         }
     };
     Ok((worker, handles))
 }
 
 impl Worker {
+    /// Puts it on ports that no kernel serves: the control core speaks ARP and IGMP for them through `frames`. `stations`
+    /// are the hardware addresses that are ours; `next_hop` is that of the gateway, `None` until it is resolved.
+    pub fn on_ports(&mut self, frames: LoopEnd, stations: [Mac; 2], next_hop: Option<Mac>) {
+        match self {
+            Self::Books(parts) => parts.on_ports(frames, stations, next_hop),
+            Self::Imbalance(parts) => parts.on_ports(frames, stations, next_hop),
+        }
+    }
+
     /// Polls `rx` and sends by `tx` until the stop switch is set; to be called on the lcore that owns the queues.
-    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T) -> Finished {
+    /// `feed_tx` is a transmit queue of the feed port, where orders leave by another.
+    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T, feed_tx: Option<T>) -> Finished {
         match self {
             Self::Books(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
                 pipeline.run();
                 pipeline.finish()
             }
             Self::Imbalance(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
                 pipeline.run();
                 pipeline.finish()
             }
@@ -216,10 +233,20 @@ impl Worker {
     }
 }
 
+impl<S, O: Session> Parts<S, O> {
+    fn on_ports(&mut self, frames: LoopEnd, stations: [Mac; 2], next_hop: Option<Mac>) {
+        self.frames = Some(frames);
+        self.routes = self.routes.with_stations(stations);
+        self.desk.session.set_next_hop(next_hop);
+    }
+}
+
 fn addressing(gateway: &Gateway, port_mac: [u8; 6]) -> FrameAddressing {
     FrameAddressing {
         src_mac: gateway.local_mac.unwrap_or(port_mac),
-        dst_mac: gateway.mac,
+        // Zeros go to nobody: on ports of our own the session is closed until the address is known, and a kernel's
+        // sockets do not look at it.
+        dst_mac: gateway.mac.unwrap_or_default(),
         src_ip: gateway.local_ip,
         dst_ip: gateway.ip,
         src_port: gateway.local_port,
