@@ -157,7 +157,7 @@ impl Membership {
     }
 
     /// Joins all groups: a report at once, repeats later (RFC 3376, 5.1; RFC 2236, 3).
-    pub fn join(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    pub fn join(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) {
         self.phase = Phase::Joined;
         for segment in &mut self.segments {
             segment.change = Some(Change { left: self.robustness, due: now });
@@ -166,7 +166,7 @@ impl Membership {
     }
 
     /// Leaves all groups. [`Membership::tick`] sends the repeats until [`Membership::has_left`].
-    pub fn leave(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    pub fn leave(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) {
         if self.phase != Phase::Joined {
             return;
         }
@@ -191,7 +191,7 @@ impl Membership {
     }
 
     /// Takes a packet up. Answers are sent by [`Membership::tick`].
-    pub fn on_packet(&mut self, now: u64, packet: &IgmpPacket<'_>, out: &mut impl FnMut(Output<'_>)) {
+    pub fn on_packet(&mut self, now: u64, packet: &IgmpPacket<'_>, out: &mut dyn FnMut(Output<'_>)) {
         let counters = &mut self.desk.counters;
         let Some(at) = self.segments.iter().position(|segment| segment.vlan == packet.vlan) else {
             counters.other_vlan += 1;
@@ -218,7 +218,7 @@ impl Membership {
         at: usize,
         dst: Ipv4Addr,
         query: &Query<'_>,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
     ) {
         let Self { segments, desk, random, speak, robustness, phase } = self;
         let Some(segment) = segments.get_mut(at) else { return };
@@ -258,7 +258,7 @@ impl Membership {
     }
 
     /// Sends what is due.
-    pub fn tick(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    pub fn tick(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) {
         let Self { segments, desk, random, speak, phase, .. } = self;
         let joined = *phase == Phase::Joined;
         for segment in segments {
@@ -309,7 +309,7 @@ fn refresh(
     now: u64,
     speak: Speak,
     counters: &mut MembershipCounters,
-    out: &mut impl FnMut(Output<'_>),
+    out: &mut dyn FnMut(Output<'_>),
 ) {
     let version = match speak {
         Speak::V3 => 3,
@@ -332,7 +332,7 @@ fn response_time(query: &Query<'_>) -> u64 {
 
 impl Desk {
     /// Says that all groups of `segment` were joined or left.
-    fn change(&mut self, segment: &Segment, joined: bool, out: &mut impl FnMut(Output<'_>)) {
+    fn change(&mut self, segment: &Segment, joined: bool, out: &mut dyn FnMut(Output<'_>)) {
         if segment.version == 3 {
             let records = segment.groups.iter().map(|group| Record {
                 kind: match (joined, group.sources.is_empty()) {
@@ -359,13 +359,13 @@ impl Desk {
     }
 
     /// Answers a general query in version 3.
-    fn current_state(&mut self, segment: &Segment, out: &mut impl FnMut(Output<'_>)) {
+    fn current_state(&mut self, segment: &Segment, out: &mut dyn FnMut(Output<'_>)) {
         let records: Vec<_> = segment.groups.iter().map(segment::Group::state).collect();
         self.v3_report(segment.vlan, &records, out);
     }
 
     /// Answers a query about one group, and in version 3 perhaps about some of its sources.
-    fn answer(&mut self, segment: &Segment, at: usize, about: &[Ipv4Addr], out: &mut impl FnMut(Output<'_>)) {
+    fn answer(&mut self, segment: &Segment, at: usize, about: &[Ipv4Addr], out: &mut dyn FnMut(Output<'_>)) {
         let Some(group) = segment.groups.get(at) else { return };
         if segment.version != 3 {
             return self.old_report(segment, group.group, out);
@@ -381,13 +381,13 @@ impl Desk {
         }
     }
 
-    fn old_report(&mut self, segment: &Segment, group: Ipv4Addr, out: &mut impl FnMut(Output<'_>)) {
+    fn old_report(&mut self, segment: &Segment, group: Ipv4Addr, out: &mut dyn FnMut(Output<'_>)) {
         let emit = if segment.version == 1 { emit_v1_report } else { emit_v2_report };
         self.message(segment.vlan, group, out, |room| emit(room, group).ok());
         self.counters.reports_sent += 1;
     }
 
-    fn v3_report(&mut self, vlan: Option<u16>, records: &[Record<'_>], out: &mut impl FnMut(Output<'_>)) {
+    fn v3_report(&mut self, vlan: Option<u16>, records: &[Record<'_>], out: &mut dyn FnMut(Output<'_>)) {
         self.message(vlan, ALL_V3_ROUTERS, out, |room| emit_v3_report(room, records).ok());
         self.counters.reports_sent += 1;
     }
@@ -396,7 +396,7 @@ impl Desk {
         &mut self,
         vlan: Option<u16>,
         dst: Ipv4Addr,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
         emit: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) {
         let mut message = [0; LONGEST_MESSAGE];

@@ -114,7 +114,7 @@ impl Neighbour {
     }
 
     /// Announces our addresses and asks for the next hop.
-    pub fn start(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    pub fn start(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) {
         for claim in &mut self.own {
             (claim.announcements, claim.next) = (ANNOUNCEMENTS, now);
         }
@@ -130,7 +130,7 @@ impl Neighbour {
         now: u64,
         packet: &Packet,
         vlan: Option<u16>,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
     ) {
         let known = self.own.iter().map(|claim| claim.own.vlan);
         if !known.chain(self.hop.as_ref().map(|hop| hop.peer.vlan)).any(|known| known == vlan) {
@@ -165,7 +165,7 @@ impl Neighbour {
         now: u64,
         packet: &Packet,
         vlan: Option<u16>,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
     ) -> bool {
         let ours = |claim: &&mut Claim| claim.own.ip == packet.sender_ip && claim.own.vlan == vlan;
         let Some(claim) = self.own.iter_mut().find(ours) else { return false };
@@ -185,7 +185,7 @@ impl Neighbour {
         now: u64,
         packet: &Packet,
         vlan: Option<u16>,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
     ) -> bool {
         let Some(hop) = &mut self.hop else { return false };
         if (hop.peer.ip, hop.peer.vlan) != (packet.sender_ip, vlan) {
@@ -206,7 +206,7 @@ impl Neighbour {
         now: u64,
         packet: &Packet,
         vlan: Option<u16>,
-        out: &mut impl FnMut(Output<'_>),
+        out: &mut dyn FnMut(Output<'_>),
     ) -> bool {
         let ours = |claim: &&Claim| claim.own.ip == packet.target_ip && claim.own.vlan == vlan;
         let Some(own) = self.own.iter().find(ours).map(|claim| claim.own) else { return false };
@@ -228,7 +228,7 @@ impl Neighbour {
     }
 
     /// Sends what is due.
-    pub fn tick(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+    pub fn tick(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) {
         for at in 0..self.own.len() {
             let Some(claim) = self.own.get_mut(at) else { break };
             if claim.announcements > 0 && now >= claim.next {
@@ -270,12 +270,12 @@ impl Neighbour {
         &self.counters
     }
 
-    fn announce(&mut self, own: Own, out: &mut impl FnMut(Output<'_>)) {
+    fn announce(&mut self, own: Own, out: &mut dyn FnMut(Output<'_>)) {
         self.counters.announcements += 1;
         self.send(BROADCAST, own.vlan, &Packet::request(own.mac, own.ip, own.ip), out);
     }
 
-    fn send(&mut self, to: Mac, vlan: Option<u16>, packet: &Packet, out: &mut impl FnMut(Output<'_>)) {
+    fn send(&mut self, to: Mac, vlan: Option<u16>, packet: &Packet, out: &mut dyn FnMut(Output<'_>)) {
         // Not every driver fills up what is too short for Ethernet, and ARP always is.
         self.frame = [0; SHORTEST_FRAME];
         if emit_arp(&mut self.frame, to, vlan, packet).is_ok() {

@@ -69,7 +69,7 @@ impl Hop {
     }
 
     /// Whom to ask now, if anybody.
-    pub(super) fn tick(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) -> Option<Ask> {
+    pub(super) fn tick(&mut self, now: u64, out: &mut dyn FnMut(Output<'_>)) -> Option<Ask> {
         self.next.filter(|next| *next <= now)?;
         if self.mac.is_some() && self.tries >= PATIENCE {
             self.mac = None;
@@ -95,13 +95,7 @@ impl Hop {
     }
 
     /// `mac` says that it is the next hop; `answer`: to us. True where that is believed.
-    pub(super) fn hear(
-        &mut self,
-        now: u64,
-        mac: Mac,
-        answer: bool,
-        out: &mut impl FnMut(Output<'_>),
-    ) -> bool {
+    pub(super) fn hear(&mut self, now: u64, mac: Mac, answer: bool, out: &mut dyn FnMut(Output<'_>)) -> bool {
         let asked_all = self.tries > if self.mac.is_some() { POLLS } else { 0 };
         match self.mac {
             Some(known) if known == mac => {}
@@ -125,7 +119,7 @@ impl Hop {
     }
 
     /// Asks as soon as is allowed (RFC 1122, 2.3.2.1: once a second): whoever spoke may be right.
-    fn doubt(&mut self, now: u64, known: Option<Mac>, mac: Mac, out: &mut impl FnMut(Output<'_>)) {
+    fn doubt(&mut self, now: u64, known: Option<Mac>, mac: Mac, out: &mut dyn FnMut(Output<'_>)) {
         let soon = now.max(self.asked.saturating_add(SECOND));
         self.next = self.next.map(|next| next.min(soon));
         if known.is_some() {
