@@ -18,11 +18,13 @@ use crate::market::{Price, Symbol};
 mod document;
 mod problem;
 mod read;
+mod recovery;
 mod rules;
 mod suggest;
 mod value;
 
 pub use problem::{ConfigErrors, Problem};
+pub use recovery::{Recovery, Requests, Secret, Snapshot, Stated};
 
 use document::Document;
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub lcores: Lcores,
     /// `[feed]`
     pub feed: Feed,
+    /// `[recovery]`; `None` where the file has no such section: what both lines lost stays lost.
+    pub recovery: Option<Recovery>,
     /// `[book]`
     pub book: Book,
     /// `[instruments]`
@@ -118,8 +122,8 @@ pub struct Feed {
     pub line_a: Line,
     /// Line B, which carries the same stream; `None`: nothing fills the holes of line A.
     pub line_b: Option<Line>,
-    /// Packets held while a hole is waited for, `0 ..= 4096`.
-    pub reorder_packets: u16,
+    /// Packets held while a hole is waited for, `0 ..= 65536`.
+    pub reorder_packets: u32,
     /// How long a hole is waited for before it is called a gap.
     pub reorder_wait: Duration,
     /// The packets of one line may overtake each other: a hole is waited for even when both lines have passed it.

@@ -13,8 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::pipeline::board::{BookView, Row};
+use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
+
+pub mod recovery;
 
 /// Time between two rounds. The sample ring holds what a loop at full load makes meanwhile.
 const ROUND: Duration = Duration::from_millis(20);
@@ -68,6 +71,8 @@ pub struct Moment {
     pub books: Vec<BookView>,
     /// Latencies by stage, in ns.
     pub stages: Vec<StageRow>,
+    /// How the books stand as a whole, and what was recovered; `None` where nothing can be.
+    pub health: Option<HealthView>,
 }
 
 impl Moment {
@@ -141,6 +146,7 @@ pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
         rows: handles.board.rows().into_iter().chain(port_rows(handles)).collect(),
         books: handles.board.books(),
         stages: handles.stages.rows().to_vec(),
+        health: handles.recovers.then(|| handles.health.view()),
     }
 }
 

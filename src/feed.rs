@@ -54,8 +54,10 @@ use std::ops::Range;
 use crate::wire::moldudp64::Blocks;
 
 mod counters;
+pub mod handover;
 pub mod itch;
 mod lost;
+pub mod recovery;
 mod skew;
 mod stream;
 mod window;
@@ -95,8 +97,11 @@ pub struct StreamConfig {
     pub window_packets: usize,
     /// Longest UDP payload that can wait, in bytes, `20 ..= 65_507`; a longer one closes the hole before it as a gap.
     pub max_payload: usize,
-    /// How long a hole may stay open, in ticks.
+    /// How long a hole may stay open before it is overdue (with recovery) or a gap (without), in ticks.
     pub hole_wait: u64,
+    /// How long a hole may stay open until it is a gap even if recovery is at work on it, in ticks; at least `hole_wait`.
+    /// 0: there is no recovery.
+    pub recovery_wait: u64,
     /// How long the current session must be silent on both lines until any other is taken, in ticks. Heartbeats come
     /// every second; three of them are a good measure.
     pub quiet: u64,
@@ -125,6 +130,7 @@ impl StreamConfig {
             window_packets: 256,
             max_payload: 8_972,
             hole_wait: hz / 200,
+            recovery_wait: 0,
             quiet: hz.saturating_mul(3),
             max_jump: 100_000_000,
             near_start: 4_096,
@@ -164,6 +170,10 @@ pub trait Sink {
     fn gap(&mut self, missing: Range<u64>);
     /// The session has ended, and everything before its end was handed on or declared a gap.
     fn end_of_session(&mut self);
+    /// The stream waits for a hole that the lines did not fill in time: until [`Self::caught_up`], every book is behind.
+    fn overdue(&mut self) {}
+    /// Nothing overdue is left, be it filled or a gap by now: books are as of the newest message again.
+    fn caught_up(&mut self) {}
 }
 
 /// What became of a packet itself. It may, besides, have set free or given up others.

@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::feed::handover::LoopEnd;
 use crate::feed::{Line, Stream};
-use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use crate::nic::tsc::{TimeSource, Tsc};
+use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
@@ -23,22 +25,19 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 pub mod board;
 pub mod desk;
 pub mod frames;
+pub mod health;
 pub mod route;
 pub mod stamp;
 pub mod worker;
 
-use board::{Board, Tally};
+use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
-use frames::{Down, FEED_PORT, LoopEnd, MOST_AT_ONCE};
+use frames::{Carrier, Down, FEED_PORT, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;
-
-/// Most that one round of the loop adds to the age of a hole in the feed, ns. A loop that was off its CPU for longer finds
-/// the packets that fill the hole in its ring: what it did not look at in time must not be called lost.
-const LONGEST_ROUND: u64 = 200_000;
 
 /// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
 const EMPTY_POLLS: u32 = 256;
@@ -103,16 +102,26 @@ pub struct Parts<S, O> {
     /// Where the control thread reads.
     pub board: Board,
     /// The way to and from the control core for ARP and IGMP; `None` where a kernel speaks them.
-    pub frames: Option<LoopEnd>,
+    pub frames: Option<Carrier>,
+    /// The link to the recovery client; `None`: what both lines lost stays lost.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a pipeline recovers with.
+pub struct RecoveryParts {
+    /// The loop's end of the link to the client.
+    pub end: LoopEnd,
+    /// Bytes of live messages that may wait for a snapshot.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
-pub struct Pipeline<R, T, S, O> {
+pub struct Pipeline<R, T, S, O, C = Tsc> {
     rx: Vec<R>,
     /// The feed port's, where orders leave by another.
     feed_tx: Option<T>,
-    frames: Option<LoopEnd>,
-    desk: Desk<T, S, O>,
+    frames: Option<Carrier>,
+    desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
     switches: Arc<Switches>,
@@ -127,7 +136,7 @@ pub struct Pipeline<R, T, S, O> {
     feed_clock: FeedClock,
 }
 
-/// The stream's time: the TSC, less the time that the loop was away.
+/// The stream's time: the loop's, less what it was away beyond [`TimeSource::LONGEST_ROUND`].
 struct FeedClock {
     now: u64,
     looked: u64,
@@ -147,13 +156,20 @@ impl FeedClock {
 impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// Puts a worker together on the lcore that will run it. `rx` are polled in turn.
     pub fn new(parts: Parts<S, O>, rx: Vec<R>, tx: T) -> Self {
+        Self::with_time(parts, rx, tx, Tsc)
+    }
+}
+
+impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R, T, S, O, C> {
+    /// The same under another time than the processor's, in ticks of the clock in `parts`: for a simulation.
+    pub fn with_time(parts: Parts<S, O>, rx: Vec<R>, tx: T, time: C) -> Self {
         let clock = parts.desk.clock;
-        let now = tsc::now();
+        let now = time.now();
         Self {
             rx,
             feed_tx: None,
             frames: parts.frames,
-            desk: Desk::new(parts.desk, tx),
+            desk: Desk::new(parts.desk, tx, time),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
@@ -165,7 +181,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             publish_ticks: clock.ticks(PUBLISH),
             next_tick: now,
             next_publish: now,
-            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(LONGEST_ROUND) },
+            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
         }
     }
 
@@ -188,7 +204,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 }
                 empty = 0;
             }
-            let now = tsc::now();
+            let now = self.desk.time.now();
             if now >= self.next_tick {
                 self.tick(now);
                 // SYNC POINT: relaxed; the flag carries no data with it.
@@ -212,14 +228,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 continue;
             }
             busy = true;
-            let received = tsc::now();
+            let received = self.desk.time.now();
             let feed_now = self.feed_clock.at(received);
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
             for at in 0..frames {
                 let frame = burst.frame(at);
                 self.counters.bytes += frame.bytes.len() as u64;
-                self.desk.stamps.frame(received);
+                self.desk.stamps.frame(received, &self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
                     Err(reject) => {
                         self.rejects.count(reject);
@@ -242,7 +258,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         busy
     }
 
-    /// Housekeeping at TSC `now`: timers always, publishing when its time has come.
+    /// Housekeeping at tick `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
         self.stream.on_tick(self.feed_clock.at(now), &mut self.desk);
@@ -307,12 +323,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// All counters as they are now.
     #[must_use]
     pub fn tally(&self) -> Tally {
+        let skew = self.stream.skew();
         Tally {
             looped: self.counters,
             rejects: self.rejects,
             unwanted: self.unwanted,
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             silence: Line::ALL.map(|line| self.silence(line)),
+            lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
             carried: self.frames.as_ref().map_or_else(Default::default, |frames| frames.counters),
             ..self.desk.tally()

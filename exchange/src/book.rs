@@ -24,12 +24,33 @@ pub struct Order {
     pub side: Side,
     /// The client's own tag, 0 for the simulated participants.
     pub tag: u64,
+    /// The participant that the feed names with it, if any.
+    pub mpid: Option<[u8; 4]>,
     /// The order ahead in the queue.
     ahead: u32,
     /// The order behind in the queue.
     behind: u32,
     /// Where its instrument lists it.
     listed_at: u32,
+}
+
+/// What a new order brings to the book.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Instrument, counted from 0.
+    pub instrument: u32,
+    /// The reference that the feed will know it by; not 0.
+    pub order_ref: u64,
+    /// Side.
+    pub side: Side,
+    /// Display price.
+    pub price: u32,
+    /// Shares.
+    pub shares: u32,
+    /// The client's own tag, 0 for the simulated participants.
+    pub tag: u64,
+    /// The participant that the feed names with it, if any.
+    pub mpid: Option<[u8; 4]>,
 }
 
 /// All resting orders of the market.
@@ -200,17 +221,8 @@ impl Book {
     }
 
     /// Puts a new order at the back of its level's queue and returns its slot.
-    #[expect(clippy::too_many_arguments, reason = "the parts of an order, in the order the feed says them")]
-    pub fn insert(
-        &mut self,
-        orders: &mut Orders,
-        instrument: u32,
-        order_ref: u64,
-        side: Side,
-        price: u32,
-        shares: u32,
-        tag: u64,
-    ) -> u32 {
+    pub fn insert(&mut self, orders: &mut Orders, entry: &Entry) -> u32 {
+        let Entry { instrument, order_ref, side, price, shares, tag, mpid } = *entry;
         let listed_at = u32::try_from(self.list.len()).unwrap_or(NIL);
         let slot = orders.take_slot(Order {
             order_ref,
@@ -219,6 +231,7 @@ impl Book {
             instrument,
             side,
             tag,
+            mpid,
             ahead: NIL,
             behind: NIL,
             listed_at,
@@ -294,6 +307,10 @@ impl Book {
 mod tests {
     use super::*;
 
+    fn entry(order_ref: u64, side: Side, price: u32, shares: u32) -> Entry {
+        Entry { instrument: 0, order_ref, side, price, shares, tag: 0, mpid: None }
+    }
+
     fn refs(book: &Book, orders: &Orders, side: Side) -> Vec<u64> {
         book.levels(side).flat_map(|level| book.queue(orders, level)).map(|order| order.order_ref).collect()
     }
@@ -309,7 +326,7 @@ mod tests {
             (5, Side::Sell, 105),
             (6, Side::Sell, 105),
         ] {
-            book.insert(&mut orders, 0, order_ref, side, price, 10, 0);
+            book.insert(&mut orders, &entry(order_ref, side, price, 10));
         }
         assert_eq!(refs(&book, &orders, Side::Buy), [2, 1, 3]);
         assert_eq!(refs(&book, &orders, Side::Sell), [5, 6, 4]);
@@ -319,8 +336,9 @@ mod tests {
     #[test]
     fn reduce_keeps_priority_and_removal_mends_the_chain() {
         let (mut book, mut orders) = (Book::default(), Orders::default());
-        let slots: Vec<u32> =
-            (1..=4).map(|order_ref| book.insert(&mut orders, 0, order_ref, Side::Buy, 100, 10, 0)).collect();
+        let slots: Vec<u32> = (1..=4)
+            .map(|order_ref| book.insert(&mut orders, &entry(order_ref, Side::Buy, 100, 10)))
+            .collect();
         assert_eq!(book.reduce(&mut orders, slots[0], 4), 6);
         book.remove(&mut orders, slots[1]);
         assert_eq!(refs(&book, &orders, Side::Buy), [1, 3, 4]);
@@ -341,7 +359,7 @@ mod tests {
             let slots: Vec<u32> = prices
                 .iter()
                 .enumerate()
-                .map(|(index, price)| book.insert(&mut orders, 0, index as u64 + 1, side, *price, 1, 0))
+                .map(|(index, price)| book.insert(&mut orders, &entry(index as u64 + 1, side, *price, 1)))
                 .collect();
             let seen: Vec<u32> = book.levels(side).map(|level| level.price).collect();
             let mut sorted = prices;

@@ -158,6 +158,7 @@ fn publisher_config(args: &Args) -> Outcome<publisher::Config> {
         reorder_depth: depth,
         delay_ns: 0,
         jitter_ns: jitter,
+        ..LineConfig::default()
     };
     let b = LineConfig {
         loss_ppm: ppm("loss-b")?,

@@ -17,6 +17,7 @@
 mod account;
 mod checks;
 mod counters;
+mod purge;
 
 pub use account::{Account, OpenOrder, Position};
 pub use counters::GatewayCounters;

@@ -56,12 +56,21 @@ pub fn system_event(stamp: Stamp, code: u8) -> [u8; 12] {
     Writer::new(b'S', stamp).put([code]).end()
 }
 
-/// `R`: one line of the directory. A common stock of the top tier, round lots of 100.
+/// What `R` says of an instrument. The rest is the same for all: a common stock of the top tier, round lots of 100.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing {
+    /// Ticker.
+    pub stock: Symbol,
+    /// `Y` comes to the market today, `Z` the same but not by an IPO, `N` neither.
+    pub ipo: u8,
+}
+
+/// `R`: one line of the directory.
 #[must_use]
-pub fn directory(stamp: Stamp, stock: Symbol) -> [u8; 39] {
+pub fn directory(stamp: Stamp, listing: &Listing) -> [u8; 39] {
     let mut message = Writer::new(b'R', stamp);
-    message.put(stock.0).put([b'Q', b'N']).put(100u32.to_be_bytes()).put([b'N', b'C']).put(*b"Z ");
-    message.put([b'P', b'N', b'N', b'1', b'N']).put(0u32.to_be_bytes()).put([b'N']).end()
+    message.put(listing.stock.0).put([b'Q', b'N']).put(100u32.to_be_bytes()).put([b'N', b'C']).put(*b"Z ");
+    message.put([b'P', b'N', listing.ipo, b'1', b'N']).put(0u32.to_be_bytes()).put([b'N']).end()
 }
 
 /// `H`: the trading state (`H` halted, `P` paused, `Q` quotation only, `T` trading) and its reason.
@@ -101,10 +110,16 @@ pub fn auction_collar(stamp: Stamp, stock: Symbol, reference: u32, upper: u32, l
     message.put(0u32.to_be_bytes()).end()
 }
 
-/// `h`: this market's own operational halt, `H` halted or `T` lifted.
+/// `h`: an operational halt of one market (`Q` this one, `B` and `X` its sisters), `H` halted or `T` lifted.
 #[must_use]
-pub fn operational_halt(stamp: Stamp, stock: Symbol, action: u8) -> [u8; 21] {
-    Writer::new(b'h', stamp).put(stock.0).put([b'Q', action]).end()
+pub fn operational_halt(stamp: Stamp, stock: Symbol, market: u8, action: u8) -> [u8; 21] {
+    Writer::new(b'h', stamp).put(stock.0).put([market, action]).end()
+}
+
+/// `N`: retail interest, `B` to buy, `S` to sell, `A` both, `N` none.
+#[must_use]
+pub fn retail_interest(stamp: Stamp, stock: Symbol, interest: u8) -> [u8; 20] {
+    Writer::new(b'N', stamp).put(stock.0).put([interest]).end()
 }
 
 /// What `A` and `F` say of a new displayed order.

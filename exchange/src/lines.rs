@@ -1,11 +1,19 @@
 //! Two lines from one stream of packets: what a network does to the copies A and B on their way.
 //!
-//! Each line loses, delays, repeats and reorders packets as its [`LineConfig`] says, from a stream of random numbers
-//! of its own. Copies come out in order of time over both lines. By default losses are *disjoint*: what one line
-//! loses, the other one brings, so that a receiver of both misses nothing; [`Config::both_ppm`] takes packets from both.
+//! Each line loses, delays, repeats, reorders and spoils packets as its [`LineConfig`] says, from streams of random
+//! numbers of its own. Copies come out in order of time over both lines. By default accidents are *disjoint*: what one
+//! line loses or spoils, the other one brings whole, so that a receiver of both misses nothing;
+//! [`Config::both_ppm`] takes packets from both. A line that is dead ([`Lines::kill`]) says nothing, whatever the other
+//! one does.
+
+mod spoil;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use spoil::{Spoil, Spoiler};
 
 use crate::rng::Rng;
 use crate::units::Row;
@@ -36,6 +44,17 @@ pub struct LineConfig {
     pub delay_ns: u64,
     /// Ns that are added at random, 0 to this. Does not reorder.
     pub jitter_ns: u32,
+    /// Payloads cut off at a random place, per million packets.
+    pub truncate_ppm: u32,
+    /// Payloads with one bit flipped, per million packets: what passes where the UDP checksum is 0. A flip in a
+    /// message's body is one that no receiver can see.
+    pub bit_flip_ppm: u32,
+    /// Packets of a foreign session that come in before one, per million packets.
+    pub stray_ppm: u32,
+    /// The line is dead at regular times: from the beginning of one time to that of the next, ns; 0 for never.
+    pub dead_every_ns: u64,
+    /// How long it is dead each time, ns.
+    pub dead_length_ns: u64,
 }
 
 /// What happens to both lines.
@@ -47,7 +66,7 @@ pub struct Config {
     pub a: LineConfig,
     /// Line B, if there is one.
     pub b: Option<LineConfig>,
-    /// A packet that line A loses is never lost by line B.
+    /// A packet that line A loses or spoils is neither lost nor spoilt by line B.
     pub disjoint: bool,
     /// Packets taken from both lines whatever the rest says, per million.
     pub both_ppm: u32,
@@ -77,20 +96,38 @@ pub struct LineCounters {
     pub duplicated: u64,
     /// Packets overtaken by others.
     pub reordered: u64,
+    /// Packets cut off.
+    pub truncated: u64,
+    /// Packets with a bit flipped.
+    pub bit_flipped: u64,
+    /// Packets of foreign sessions; they are in `delivered` too.
+    pub strays: u64,
+    /// Packets not sent because the line was dead.
+    pub dead: u64,
+    /// Packets dropped because too many were on their way.
+    pub overflowed: u64,
 }
 
 impl LineCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [Row; 4] {
+    pub fn rows(&self) -> [Row; 9] {
         [
             ("delivered", self.delivered),
             ("lost", self.lost),
             ("duplicated", self.duplicated),
             ("reordered", self.reordered),
+            ("truncated", self.truncated),
+            ("bit_flipped", self.bit_flipped),
+            ("strays", self.strays),
+            ("dead", self.dead),
+            ("overflowed", self.overflowed),
         ]
     }
 }
+
+/// The most packets on their way or held back, both lines together.
+pub const IN_FLIGHT: usize = 1 << 16;
 
 /// A packet on its way down a line.
 type Flight = (Line, Arc<[u8]>);
@@ -101,6 +138,9 @@ struct State {
     line: Line,
     config: LineConfig,
     rng: Rng,
+    spoiler: Spoiler,
+    /// Dead before this time.
+    dead_until: u64,
     /// Packets that the loss event in progress still takes.
     losing: u32,
     /// The last copy arrived then; a line alone does not reorder.
@@ -136,6 +176,8 @@ impl Lines {
                 line,
                 config: line_config,
                 rng: Rng::stream(config.seed, stream),
+                spoiler: Spoiler::new(config.seed, stream),
+                dead_until: 0,
                 losing: 0,
                 arrived: 0,
                 held: Vec::new(),
@@ -156,40 +198,80 @@ impl Lines {
 
     /// Sends a packet at `time` (ns, never less than before) and hands out every copy that has arrived by then.
     pub fn push(&mut self, time: u64, packet: &[u8], out: &mut impl FnMut(Line, u64, &[u8])) {
+        self.send(time, packet, false, out);
+    }
+
+    /// As [`Lines::push`], but no line brings the packet.
+    pub fn push_lost(&mut self, time: u64, packet: &[u8], out: &mut impl FnMut(Line, u64, &[u8])) {
+        self.send(time, packet, true, out);
+    }
+
+    fn send(&mut self, time: u64, packet: &[u8], doomed: bool, out: &mut impl FnMut(Line, u64, &[u8])) {
         self.arrive(time, out);
         let packet: Arc<[u8]> = packet.into();
         self.pushed += 1;
-        let from_all = self.rng.chance(self.both_ppm, 1_000_000);
-        let mut lost_before = false;
+        let from_all = self.rng.chance(self.both_ppm, 1_000_000) || doomed;
+        let mut harmed_before = false;
         let mut lost_on_all = true;
         for line in &mut self.lines {
             // Drawn always, so that the accidents of a line do not depend on those of the other.
             let loses = line.loses();
-            let lost = from_all || (loses && !(self.disjoint && lost_before));
-            lost_before |= lost;
-            lost_on_all &= lost;
             let overtaken = line.rng.chance(line.config.reorder_ppm, 1_000_000);
             let depth = 1 + u64::from(line.rng.below(line.config.reorder_depth.max(1)));
             let twice = line.rng.chance(line.config.duplicate_ppm, 1_000_000);
             let arrives = line.arrival(time);
-            if lost {
+            let spoil = line.spoiler.draw(&line.config, packet.len());
+            let stray = line.spoiler.stray(&line.config, &packet);
+
+            let spared = self.disjoint && harmed_before;
+            let dead = line.is_dead(time);
+            let lost = from_all || (loses && !spared);
+            let spoil = spoil.filter(|_| !spared);
+            harmed_before |= lost || spoil.is_some();
+            lost_on_all &= lost || dead;
+            let room = self.flying.len() + line.held.len() < IN_FLIGHT;
+
+            let mut fly = |line: Line, packet: Arc<[u8]>| {
+                self.flying.insert((arrives, self.serial), (line, packet));
+                self.serial += 1;
+            };
+            if let Some(stray) = stray.filter(|_| !dead && room) {
+                line.counters.strays += 1;
+                fly(line.line, stray);
+            }
+            if dead {
+                line.counters.dead += 1;
+            } else if lost {
                 line.counters.lost += 1;
-            } else if overtaken {
-                line.counters.reordered += 1;
-                line.held.push((self.pushed + depth, Arc::clone(&packet)));
+            } else if !room {
+                line.counters.overflowed += 1;
             } else {
-                line.counters.duplicated += u64::from(twice);
-                for _ in 0..1 + u8::from(twice) {
-                    self.flying.insert((arrives, self.serial), (line.line, Arc::clone(&packet)));
-                    self.serial += 1;
+                let packet = match spoil {
+                    None => Arc::clone(&packet),
+                    Some(spoil) => {
+                        match spoil {
+                            Spoil::Cut(_) => line.counters.truncated += 1,
+                            Spoil::Flip(_) => line.counters.bit_flipped += 1,
+                        }
+                        spoil.of(&packet)
+                    }
+                };
+                if overtaken {
+                    line.counters.reordered += 1;
+                    line.held.push((self.pushed + depth, packet));
+                } else {
+                    line.counters.duplicated += u64::from(twice);
+                    if twice {
+                        fly(line.line, Arc::clone(&packet));
+                    }
+                    fly(line.line, packet);
                 }
             }
-            let (pushed, due) = (self.pushed, &mut self.serial);
+            let pushed = self.pushed;
             line.held.retain(|(after, packet)| {
                 let stays = *after > pushed;
                 if !stays {
-                    self.flying.insert((arrives, *due), (line.line, Arc::clone(packet)));
-                    *due += 1;
+                    fly(line.line, Arc::clone(packet));
                 }
                 stays
             });
@@ -199,16 +281,34 @@ impl Lines {
         self.arrive(time, out);
     }
 
-    /// Sends a packet that no line loses, behind everything that was overtaken: the end of a session.
+    /// Sends a packet that no line loses unless it is dead, behind everything that was overtaken: the end of a
+    /// session.
     pub fn push_safely(&mut self, time: u64, packet: &[u8], out: &mut impl FnMut(Line, u64, &[u8])) {
         self.release(time);
         let packet: Arc<[u8]> = packet.into();
         for line in &mut self.lines {
             let arrives = line.arrival(time);
+            if line.is_dead(time) {
+                line.counters.dead += 1;
+                continue;
+            }
             self.flying.insert((arrives, self.serial), (line.line, Arc::clone(&packet)));
             self.serial += 1;
         }
         self.arrive(time, out);
+    }
+
+    /// A line says nothing before `until`, ns. What is on its way already arrives.
+    pub fn kill(&mut self, line: Line, until: u64) {
+        for state in self.lines.iter_mut().filter(|state| state.line == line) {
+            state.dead_until = state.dead_until.max(until);
+        }
+    }
+
+    /// When the next copy arrives; `None` when none is on its way.
+    #[must_use]
+    pub fn next_arrival(&self) -> Option<u64> {
+        self.flying.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Hands out every copy that is still on its way.
@@ -253,7 +353,7 @@ impl Lines {
         self.pushed
     }
 
-    /// Packets that no line brought.
+    /// Packets that no line brought, not counting those dropped because too many were on their way.
     #[must_use]
     pub fn lost_on_all(&self) -> u64 {
         self.lost_on_all
@@ -261,6 +361,12 @@ impl Lines {
 }
 
 impl State {
+    fn is_dead(&self, time: u64) -> bool {
+        let LineConfig { dead_every_ns: every, dead_length_ns: length, .. } = self.config;
+        let regularly = time.checked_rem(every).is_some_and(|into| time >= every && into < length);
+        regularly || time < self.dead_until
+    }
+
     fn loses(&mut self) -> bool {
         let event = self.rng.chance(self.config.loss_ppm, 1_000_000);
         let length = 1 + self.rng.below(self.config.loss_burst.max(1));
@@ -279,105 +385,5 @@ impl State {
         let at = sent.saturating_add(self.config.delay_ns).saturating_add(jitter);
         self.arrived = self.arrived.max(at);
         self.arrived
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    type Copies = Vec<(Line, u64, u32)>;
-
-    fn run(config: &Config, packets: u32) -> (Lines, Copies) {
-        let mut lines = Lines::new(config);
-        let mut copies = Copies::new();
-        let mut out = |line, at, packet: &[u8]| {
-            copies.push((line, at, u32::from_be_bytes(packet.try_into().expect("4 bytes"))));
-        };
-        for number in 0..packets {
-            lines.push(u64::from(number) * 1_000, &number.to_be_bytes(), &mut out);
-        }
-        lines.push_safely(u64::from(packets) * 1_000, &packets.to_be_bytes(), &mut out);
-        lines.finish(&mut out);
-        (lines, copies)
-    }
-
-    fn seen(copies: &Copies, line: Line) -> Vec<u32> {
-        copies.iter().filter(|copy| copy.0 == line).map(|copy| copy.2).collect()
-    }
-
-    fn lossy() -> LineConfig {
-        LineConfig {
-            loss_ppm: 50_000,
-            loss_burst: 4,
-            delay_ns: 500,
-            jitter_ns: 5_000,
-            ..LineConfig::default()
-        }
-    }
-
-    #[test]
-    fn perfect_lines_bring_everything_twice_in_order() {
-        let (lines, copies) = run(&Config::default(), 1_000);
-        let all: Vec<u32> = (0..=1_000).collect();
-        assert_eq!(seen(&copies, Line::A), all);
-        assert_eq!(seen(&copies, Line::B), all);
-        assert!(copies.is_sorted_by_key(|copy| copy.1));
-        assert_eq!(lines.lost_on_all(), 0);
-    }
-
-    #[test]
-    fn disjoint_losses_are_filled_by_the_other_line() {
-        let config = Config { a: lossy(), b: Some(lossy()), ..Config::default() };
-        let (lines, copies) = run(&config, 20_000);
-        let (a, b) = (seen(&copies, Line::A), seen(&copies, Line::B));
-        assert!(a.len() < 19_000 && b.len() < 19_000 && a != b);
-        let either: BTreeSet<u32> = a.iter().chain(&b).copied().collect();
-        assert_eq!(either.len(), 20_001);
-        assert_eq!(lines.lost_on_all(), 0);
-        assert!(a.is_sorted() && b.is_sorted() && copies.is_sorted_by_key(|copy| copy.1));
-    }
-
-    #[test]
-    fn holes_on_both_lines_are_counted() {
-        let both = Config { a: lossy(), b: Some(lossy()), both_ppm: 1_000, ..Config::default() };
-        for config in [both, Config { disjoint: false, both_ppm: 0, ..both }] {
-            let (lines, copies) = run(&config, 20_000);
-            let either: BTreeSet<u32> = copies.iter().map(|copy| copy.2).collect();
-            assert!(lines.lost_on_all() > 0);
-            assert_eq!(either.len() as u64, 20_001 - lines.lost_on_all());
-        }
-    }
-
-    #[test]
-    fn reordering_keeps_every_packet_within_its_depth() {
-        let a = LineConfig { reorder_ppm: 100_000, reorder_depth: 8, ..LineConfig::default() };
-        let (lines, copies) = run(&Config { a, b: None, ..Config::default() }, 20_000);
-        let a = seen(&copies, Line::A);
-        assert!(!a.is_sorted() && a.iter().copied().collect::<BTreeSet<_>>().len() == 20_001);
-        for (place, number) in a.iter().enumerate() {
-            // Overtaken by at most eight, and moved forward by at most as many as are held at once.
-            assert!((i64::from(*number) - place as i64).abs() <= 8, "{number} at {place}");
-        }
-        assert!(lines.counters(Line::A).is_some_and(|counters| counters.reordered > 1_000));
-        assert!(lines.counters(Line::B).is_none());
-    }
-
-    #[test]
-    fn duplicates_come_one_after_the_other() {
-        let a = LineConfig { duplicate_ppm: 200_000, ..LineConfig::default() };
-        let (lines, copies) = run(&Config { a, b: None, ..Config::default() }, 5_000);
-        let counters = *lines.counters(Line::A).expect("line A");
-        assert_eq!(copies.len() as u64, 5_001 + counters.duplicated);
-        assert_eq!(counters.delivered, copies.len() as u64);
-        assert!((800..1_200).contains(&counters.duplicated));
-    }
-
-    #[test]
-    fn same_seed_same_accidents() {
-        let config = Config { a: lossy(), b: Some(lossy()), disjoint: false, ..Config::default() };
-        assert_eq!(run(&config, 3_000).1, run(&config, 3_000).1);
-        assert_ne!(run(&config, 3_000).1, run(&Config { seed: 2, ..config }, 3_000).1);
     }
 }

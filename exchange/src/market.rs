@@ -19,9 +19,10 @@ mod config;
 mod flow;
 mod matching;
 mod session;
+mod snapshot;
 
 pub use config::{Config, ConfigError, Mix};
-pub use matching::{Entered, Fill, OutsideOrder, Refused};
+pub use matching::{Entered, Fill, FillKind, OutsideOrder, Refused};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +30,7 @@ use std::io::{self, Write};
 
 use crate::book::{Book, Orders};
 use crate::dump::{self, Resting};
-use crate::itch::Stamp;
+use crate::itch::{Listing, Stamp};
 use crate::rng::{Geometric, Rng, Weighted};
 use crate::units::{CENT, DAY_NS, DOLLAR, Row, Side, Symbol};
 
@@ -59,21 +60,23 @@ pub enum Phase {
     Closed,
 }
 
-/// What an instrument may do just now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trading {
-    /// Orders trade.
-    Open,
-    /// Halted, paused or in quotation only: orders come and go, none trade.
-    Closed,
-}
-
 /// One instrument.
 #[derive(Clone, Debug)]
 pub(crate) struct Instrument {
     symbol: Symbol,
     book: Book,
-    trading: Trading,
+    /// The directory of the day named it.
+    named: bool,
+    /// The last trading state said: `H` halted, `P` paused, `Q` quotation only, `T` trading. None counts as halted.
+    state: Option<u8>,
+    /// Why.
+    reason: [u8; 4],
+    /// Halted by this market's own trouble, whatever the state.
+    operational_halt: bool,
+    /// The last short-sale restriction said.
+    reg_sho: Option<u8>,
+    /// Retail interest: `B`, `S`, `A` both, `N` none.
+    interest: u8,
     /// What the participants think that it is worth; walks at random.
     reference: u32,
     /// The walk stays between these.
@@ -121,8 +124,12 @@ impl MarketCounters {
 #[derive(Clone, Debug)]
 pub struct Market {
     config: Config,
+    /// Days before this one.
+    day: u64,
     rng: Rng,
     time: u64,
+    /// The code of the last system event said.
+    last_event: Option<u8>,
     instruments: Vec<Instrument>,
     by_symbol: BTreeMap<Symbol, u32>,
     orders: Orders,
@@ -157,6 +164,11 @@ impl Market {
     /// [`ConfigError`] when the configuration contradicts itself.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
+        Ok(Self::on_day(config, 0))
+    }
+
+    /// The market of a good configuration before the first message of a day.
+    fn on_day(config: Config, day: u64) -> Self {
         let mut rng = Rng::stream(config.seed, 1);
         let count = usize::from(config.symbols);
         // Rank gives activity; a shuffle keeps it from following the locate code.
@@ -165,7 +177,7 @@ impl Market {
             weights.swap(last, rng.index(last + 1));
         }
         let total: f64 = weights.iter().sum();
-        let instruments: Vec<Instrument> = weights
+        let mut instruments: Vec<Instrument> = weights
             .iter()
             .zip(0u32..)
             .map(|(weight, index)| {
@@ -174,10 +186,21 @@ impl Market {
                 Instrument::new(Symbol::simulated(index), target.max(4), &mut rng)
             })
             .collect();
+        // What an instrument is like stays; what happens to it, and its locate code, is another thing every day.
+        if day > 0 {
+            rng = Rng::stream(config.seed, 1 + (day << 32));
+            for last in (1..count).rev() {
+                let other = rng.index(last + 1);
+                instruments.swap(last, other);
+                weights.swap(last, other);
+            }
+        }
         let by_symbol = instruments.iter().map(|instrument| instrument.symbol).zip(0..).collect();
-        Ok(Self {
+        Self {
+            day,
             rng,
             time: config.start,
+            last_event: None,
             instruments,
             by_symbol,
             orders: Orders::default(),
@@ -198,7 +221,7 @@ impl Market {
                 deep: Geometric::new(30),
             },
             config,
-        })
+        }
     }
 
     /// Lets one thing happen and says it. At least one message, except after the end or in the rare case that
@@ -294,11 +317,7 @@ impl Market {
     /// May orders in this instrument trade now?
     #[must_use]
     pub fn is_trading(&self, instrument: u32) -> bool {
-        self.phase == Phase::Open
-            && self
-                .instruments
-                .get(instrument as usize)
-                .is_some_and(|instrument| instrument.trading == Trading::Open)
+        self.phase == Phase::Open && self.instruments.get(instrument as usize).is_some_and(Instrument::trades)
     }
 
     /// Every resting order, by locate, bids before offers, best price first, in queue order.
@@ -368,11 +387,26 @@ impl Instrument {
         Self {
             symbol,
             book: Book::default(),
-            trading: Trading::Open,
+            named: false,
+            state: None,
+            reason: *b"    ",
+            operational_halt: false,
+            reg_sho: None,
+            interest: b'N',
             reference,
             bounds: ((reference / 2).max(DOLLAR), reference * 2),
             target,
         }
+    }
+
+    /// May its orders trade?
+    const fn trades(&self) -> bool {
+        matches!(self.state, Some(b'T')) && !self.operational_halt
+    }
+
+    /// Its line of the directory.
+    const fn listing(&self) -> Listing {
+        Listing { stock: self.symbol, ipo: b'N' }
     }
 }
 

@@ -107,6 +107,19 @@ impl Packetizer {
         self.begin();
     }
 
+    /// Begins another session at sequence 1. What was gathered and not sent is dropped.
+    pub fn roll(&mut self, session: [u8; 10]) {
+        self.session = session;
+        self.next = 1;
+        self.begin();
+    }
+
+    /// Session of the packets.
+    #[must_use]
+    pub fn session(&self) -> [u8; 10] {
+        self.session
+    }
+
     /// Sequence of the next message.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {

@@ -74,6 +74,23 @@ struct Sides {
     symbol: Option<Symbol>,
     state: u8,
     operational_halt: bool,
+    reg_sho: u8,
+    interest: u8,
+}
+
+/// What the feed said of an instrument, apart from its orders. A byte of 0 was not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Ticker.
+    pub symbol: Option<Symbol>,
+    /// Trading state: `H`, `P`, `Q`, `T`.
+    pub state: u8,
+    /// Is this market's own halt on?
+    pub operational_halt: bool,
+    /// Short-sale restriction: `0`, `1`, `2`.
+    pub reg_sho: u8,
+    /// Retail interest: `B`, `S`, `A`; none (`N`) reads as not said.
+    pub interest: u8,
 }
 
 /// Books of all instruments.
@@ -85,6 +102,8 @@ pub struct Books {
     messages: u64,
     time: u64,
     ended: bool,
+    /// What comes is a snapshot: its system event says where the day stands, and ends nothing.
+    loading: bool,
 }
 
 /// The big-endian unsigned integer of `len` bytes at `offset`; 0 beyond the end.
@@ -126,6 +145,11 @@ impl Books {
         Self::default()
     }
 
+    /// What comes next is a snapshot, until `loading` is false again.
+    pub fn set_loading(&mut self, loading: bool) {
+        self.loading = loading;
+    }
+
     /// Applies one message.
     ///
     /// # Errors
@@ -151,7 +175,7 @@ impl Books {
         let shares = uint(message, 19, 4) as u32;
         let order_ref = uint(message, 11, 8);
         match kind {
-            b'S' => self.ended = uint(message, 11, 1) == u64::from(b'C'),
+            b'S' => self.ended = uint(message, 11, 1) == u64::from(b'C') && !self.loading,
             b'R' => {
                 let symbol = symbol_at(message, 11);
                 self.instruments.entry(locate).or_default().symbol = Some(symbol);
@@ -159,7 +183,17 @@ impl Books {
             b'H' => self.named(locate, symbol_at(message, 11))?.state = uint(message, 19, 1) as u8,
             b'h' => {
                 let halted = uint(message, 20, 1) == u64::from(b'H');
-                self.named(locate, symbol_at(message, 11))?.operational_halt = halted;
+                let ours = uint(message, 19, 1) == u64::from(b'Q');
+                let sides = self.named(locate, symbol_at(message, 11))?;
+                if ours {
+                    sides.operational_halt = halted;
+                }
+            }
+            b'Y' => self.named(locate, symbol_at(message, 11))?.reg_sho = uint(message, 19, 1) as u8,
+            b'N' => {
+                let interest = uint(message, 19, 1) as u8;
+                let sides = self.named(locate, symbol_at(message, 11))?;
+                sides.interest = if interest == b'N' { 0 } else { interest };
             }
             b'A' | b'F' => {
                 let side = match uint(message, 19, 1) as u8 {
@@ -276,6 +310,14 @@ impl Books {
     #[must_use]
     pub fn instruments(&self) -> usize {
         self.instruments.len()
+    }
+
+    /// What the feed said of each instrument, by locate.
+    pub fn said(&self) -> impl Iterator<Item = (u16, Said)> {
+        self.instruments.iter().map(|(locate, sides)| {
+            let Sides { symbol, state, operational_halt, reg_sho, interest, .. } = *sides;
+            (*locate, Said { symbol, state, operational_halt, reg_sho, interest })
+        })
     }
 
     /// Did the feed say that it is over?

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::market::{Price, Symbol};
 
+mod recovery;
+
 /// Largest order in shares that OUCH 5.0 takes.
 const MOST_SHARES: u32 = 999_999;
 /// A thousand million dollars, in 1/10,000 dollar.
@@ -37,6 +39,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     let port = port(document);
     let lcores = Lcores { worker: document.optional_int("lcores.worker", 0..=1023, 1) };
     let feed = feed(document);
+    let recovery = recovery::recovery(document);
     let book = Book {
         max_locates: document.int("book.max_locates", 1..=65_536, 16_384),
         max_orders: document.int("book.max_orders", 1..=100_000_000, 8_000_000),
@@ -59,7 +62,20 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         level: level(document, "log.level", Level::Info),
         dpdk: level(document, "log.dpdk", Level::Warn),
     };
-    Config { port, lcores, feed, book, instruments, strategy, risk, gateway, latency, telemetry, log }
+    Config {
+        port,
+        lcores,
+        feed,
+        recovery,
+        book,
+        instruments,
+        strategy,
+        risk,
+        gateway,
+        latency,
+        telemetry,
+        log,
+    }
 }
 
 fn port(document: &mut Document<'_>) -> Port {
@@ -106,7 +122,7 @@ fn feed(document: &mut Document<'_>) -> Feed {
     Feed {
         line_a,
         line_b,
-        reorder_packets: document.int("feed.reorder_packets", 0..=4_096, 256),
+        reorder_packets: document.int("feed.reorder_packets", 0..=65_536, 256),
         reorder_wait: Duration::from_micros(document.int("feed.reorder_wait_us", 0..=1_000_000, 5_000)),
         lines_reorder: document.flag("feed.lines_reorder", true),
         heartbeat_timeout: Duration::from_millis(document.int(

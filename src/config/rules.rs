@@ -12,6 +12,7 @@ const IP_UDP: u16 = 28;
 /// Notes every contradiction in `document`.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     feed(config, document);
+    recovery(config, document);
     vlans(config, document);
     port(config, document);
     strategy(config, document);
@@ -44,6 +45,49 @@ fn feed(config: &Config, document: &mut Document<'_>) {
             &["feed.line.b.group", "feed.line.a.group", "feed.line.a.port", "feed.line.b.port"],
             format!("lines A and B are both {}:{}", line_b.group, line_b.port),
             "give line B its own group or port, or remove [feed.line.b]",
+        );
+    }
+}
+
+fn recovery(config: &Config, document: &mut Document<'_>) {
+    let Some(recovery) = &config.recovery else { return };
+    if recovery.requests.is_none() && recovery.snapshot.is_none() {
+        document.contradiction(
+            &["recovery"],
+            "[recovery] has neither [recovery.requests] nor [recovery.snapshot]".to_owned(),
+            "add one of the two, or both, or remove [recovery]",
+        );
+    }
+    if recovery.requests.is_some() {
+        if recovery.hole_wait <= config.feed.reorder_wait {
+            document.contradiction(
+                &["recovery.hole_wait_ms", "feed.reorder_wait_us"],
+                format!(
+                    "recovery.hole_wait_ms {} leaves no time to ask after feed.reorder_wait_us {}",
+                    recovery.hole_wait.as_millis(),
+                    config.feed.reorder_wait.as_micros()
+                ),
+                "raise recovery.hole_wait_ms or lower feed.reorder_wait_us",
+            );
+        }
+        if config.feed.reorder_packets == 0 {
+            document.contradiction(
+                &["feed.reorder_packets", "recovery.requests"],
+                "feed.reorder_packets = 0 holds nothing while [recovery.requests] asks for a hole".to_owned(),
+                "set feed.reorder_packets to 4096 or more, or remove [recovery.requests]",
+            );
+        }
+    }
+    let Some(snapshot) = &recovery.snapshot else { return };
+    if snapshot.back_off > snapshot.back_off_max {
+        document.contradiction(
+            &["recovery.snapshot.back_off_ms", "recovery.snapshot.back_off_max_ms"],
+            format!(
+                "recovery.snapshot.back_off_ms {} is above back_off_max_ms {}",
+                snapshot.back_off.as_millis(),
+                snapshot.back_off_max.as_millis()
+            ),
+            "lower back_off_ms or raise back_off_max_ms",
         );
     }
 }

@@ -48,9 +48,9 @@ struct NextHop {
 /// Puts `worker` on ports that have the hardware addresses `macs`, first that of the feed port, then that of the port
 /// that orders leave by; the same twice where that is one port.
 pub fn attach(config: &Config, macs: [Mac; 2], worker: &mut Worker, handles: &mut Handles) {
-    let (loop_end, end) = frames::link();
+    let (carrier, end) = frames::link();
     let order_mac = config.gateway.and_then(|gateway| gateway.local_mac).unwrap_or(macs[1]);
-    worker.on_ports(loop_end, [macs[0], order_mac], config.gateway.and_then(|gateway| gateway.mac));
+    worker.on_ports(carrier, [macs[0], order_mac], config.gateway.and_then(|gateway| gateway.mac));
     handles.port = Some(PortControl::new(config, macs, end));
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::counters::{LineCounters, StreamCounters};
+use super::handover::{HOLES, Hole};
 use super::lost::Lost;
 use super::skew::{Skew, SkewMeter};
 use super::window::{Held, Hold, Window};
@@ -56,6 +57,8 @@ pub struct Stream {
     limit: Option<u64>,
     /// When the open hole becomes a gap; means nothing while the window is empty.
     deadline: u64,
+    /// The open hole is overdue, and the sink knows.
+    overdue: bool,
     window: Window,
     lines: [LineState; 2],
     skew: SkewMeter,
@@ -83,6 +86,7 @@ impl Stream {
             expected: 0,
             limit: None,
             deadline: u64::MAX,
+            overdue: false,
             window: Window::new(config.window_packets, config.max_payload),
             lines: [LineState::default(); 2],
             skew: SkewMeter::new(config.skew_slots),
@@ -373,6 +377,31 @@ impl Stream {
     #[must_use]
     pub fn hole(&self) -> Option<Range<u64>> {
         self.window.front().map(|front| self.expected..front.first)
+    }
+
+    /// True while the stream waits for a hole that is overdue, or hands on what was behind it.
+    #[must_use]
+    pub const fn is_overdue(&self) -> bool {
+        self.overdue
+    }
+
+    /// Writes the holes into `into`, the one that is overdue first, then further ones, rising; the rest of `into` is
+    /// emptied. Returns how many there are; 0 while nothing is overdue.
+    pub fn holes(&self, into: &mut [Hole; HOLES]) -> usize {
+        *into = [Hole::default(); HOLES];
+        if let (true, Some(hole), [first, ..]) = (self.overdue, self.hole(), into) {
+            *first = Hole { first: hole.start, end: hole.end };
+            return 1;
+        }
+        0
+    }
+
+    /// Gives up what is overdue and lies before `end`: nothing of it can be had by requests.
+    pub fn abandon<S: Sink>(&mut self, end: u64, now_tsc: u64, sink: &mut S) {
+        while self.overdue && self.expected < end && !self.window.is_empty() {
+            self.give_up(end, sink);
+            self.check_hole(now_tsc, sink);
+        }
     }
 
     /// What this session has lost (and, after a late join, never had), oldest first, as far as remembered.

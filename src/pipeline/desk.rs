@@ -11,7 +11,8 @@ use crate::book::Books;
 use crate::feed::itch::Damage;
 use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, Price, Symbol};
-use crate::nic::{TxQueue, tsc};
+use crate::nic::TxQueue;
+use crate::nic::tsc::{TimeSource, Tsc};
 use crate::order::{OrderEvent, Session};
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
@@ -71,7 +72,7 @@ pub enum Universe {
 }
 
 /// Books, strategy, risk and order session of one worker.
-pub struct Desk<T, S, O> {
+pub struct Desk<T, S, O, C = Tsc> {
     pub(super) books: Books,
     pub(super) strategy: S,
     pub(super) risk: Risk,
@@ -82,6 +83,7 @@ pub struct Desk<T, S, O> {
     acts_on: Box<[bool]>,
     intents: Intents,
     pub(super) clock: Clock,
+    pub(super) time: C,
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
     decode_errors: feed::itch::ErrorCounters,
@@ -106,9 +108,9 @@ pub struct DeskParts<S, O> {
     pub stamps: Stamps,
 }
 
-impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
-    /// Puts the parts together; orders leave by `tx`.
-    pub fn new(parts: DeskParts<S, O>, tx: T) -> Self {
+impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
+    /// Puts the parts together; orders leave by `tx`, `time` is what everything here goes by.
+    pub fn new(parts: DeskParts<S, O>, tx: T, time: C) -> Self {
         let locates = parts.books.limits().locates as usize;
         Self {
             books: parts.books,
@@ -120,6 +122,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             acts_on: vec![false; locates].into_boxed_slice(),
             intents: Intents::new(),
             clock: parts.clock,
+            time,
             stamps: parts.stamps,
             counters: DeskCounters::default(),
             decode_errors: feed::itch::ErrorCounters::default(),
@@ -165,7 +168,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     #[inline]
     fn on_event(&mut self, event: &Event) {
         let change = self.books.apply(event);
-        self.stamps.booked();
+        self.stamps.booked(&self.time);
         if let Some(price) = printed(&event.kind) {
             self.risk.set_reference(event.locate, price);
         }
@@ -182,7 +185,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
         if moved && self.acts_on.get(usize::from(event.locate)).copied().unwrap_or(false) {
             self.decide(event.locate, event.timestamp);
         }
-        self.stamps.end();
+        self.stamps.end(&self.time);
     }
 
     fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
@@ -214,9 +217,9 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
 
     #[inline]
     fn decide(&mut self, locate: u16, timestamp: u64) {
-        let view = self.view(locate, timestamp, tsc::now());
+        let view = self.view(locate, timestamp, self.time.now());
         self.strategy.on_top(&view, &mut self.intents);
-        self.stamps.decided();
+        self.stamps.decided(&self.time);
         self.place_all(Some(&view));
     }
 
@@ -225,7 +228,8 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     fn place_all(&mut self, decided_on: Option<&MarketView>) {
         for at in 0..self.intents.len() {
             if let Some(intent) = self.intents.get(at) {
-                let view = decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, tsc::now()));
+                let view =
+                    decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, self.time.now()));
                 self.place(&intent, &view);
             }
         }
@@ -237,12 +241,12 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     fn place(&mut self, intent: &Intent, view: &MarketView) {
         self.counters.intents += 1;
         let cleared = self.risk.check(*intent, view, view.now_ns);
-        self.stamps.checked();
+        self.stamps.checked(&self.time);
         match cleared {
             Err(_counted_by_risk) => self.strategy.on_unsent(intent),
             Ok(order) => {
                 if self.session.send(&order, &mut self.tx).is_ok() {
-                    self.stamps.sent();
+                    self.stamps.sent(&self.time);
                     self.counters.orders_sent += 1;
                     self.strategy.on_sent(intent, order.user_ref_num());
                 } else {
@@ -282,7 +286,7 @@ const fn printed(kind: &EventKind) -> Option<Price> {
     }
 }
 
-impl<T: TxQueue, S: Strategy, O: Session> Sink for Desk<T, S, O> {
+impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, C> {
     fn session(&mut self, _session: [u8; 10], first_sequence: u64) {
         self.books.clear();
         self.acts_on.fill(false);
@@ -301,7 +305,7 @@ impl<T: TxQueue, S: Strategy, O: Session> Sink for Desk<T, S, O> {
             self.stamps.begin();
             match feed::itch::decode(block) {
                 Ok(event) => {
-                    self.stamps.decoded();
+                    self.stamps.decoded(&self.time);
                     self.on_event(&event);
                 }
                 Err(error) => self.on_undecodable(block, error),

@@ -75,13 +75,13 @@ impl CarryCounters {
 
 /// Makes both ends.
 #[must_use]
-pub fn link() -> (LoopEnd, ControlEnd) {
+pub fn link() -> (Carrier, ControlEnd) {
     let (arp, arp_up) = RingBuffer::new(RING);
     let (igmp, igmp_up) = RingBuffer::new(RING);
     let (down, from_control) = RingBuffer::new(RING);
     let scratch = || vec![0; LONGEST].into_boxed_slice();
     (
-        LoopEnd { arp, igmp, from_control, scratch: scratch(), counters: CarryCounters::default() },
+        Carrier { arp, igmp, from_control, scratch: scratch(), counters: CarryCounters::default() },
         ControlEnd {
             up: FromLoop { rings: [arp_up, igmp_up], scratch: scratch() },
             down: ToLoop { ring: down, full: 0 },
@@ -91,7 +91,7 @@ pub fn link() -> (LoopEnd, ControlEnd) {
 
 /// The loop's end.
 #[derive(Debug)]
-pub struct LoopEnd {
+pub struct Carrier {
     arp: Producer<u8>,
     igmp: Producer<u8>,
     from_control: Consumer<u8>,
@@ -99,7 +99,7 @@ pub struct LoopEnd {
     pub(super) counters: CarryCounters,
 }
 
-impl LoopEnd {
+impl Carrier {
     /// Hands up a frame that came by `port`, where `reject` says that it is one for the control core.
     #[cold]
     pub fn offer(&mut self, port: PortIndex, reject: Reject, frame: &[u8]) {

@@ -139,6 +139,7 @@ pub(crate) const CONFIG: StreamConfig = StreamConfig {
     window_packets: 8,
     max_payload: 1_500,
     hole_wait: 100,
+    recovery_wait: 0,
     quiet: 10_000,
     max_jump: 100_000,
     near_start: 50,

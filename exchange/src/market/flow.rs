@@ -1,6 +1,7 @@
 //! The simulated participants: what they do, how often, and at which prices.
 
-use super::{Market, Trading, locate};
+use super::{Market, locate};
+use crate::book::Entry;
 use crate::itch::{self, NewOrder};
 use crate::units::{CENT, DOLLAR, MAX_PRICE, Side};
 
@@ -40,7 +41,7 @@ impl Market {
             self.add(instrument, out);
         } else if is(mix.replaces) {
             self.replace_order(instrument, out);
-        } else if is(mix.takes) && self.instruments[instrument as usize].trading == Trading::Open {
+        } else if is(mix.takes) && self.instruments[instrument as usize].trades() {
             self.trade(instrument, room, out);
         } else if is(mix.cancels) {
             self.cancel_part(instrument, out);
@@ -121,14 +122,15 @@ impl Market {
             Some(mpid) => self.say(itch::add_attributed(stamp, order, mpid), out),
             None => self.say(itch::add(stamp, order), out),
         }
-        (self.insert(instrument, order, tag), stamp.time)
+        (self.insert(instrument, order, tag, mpid), stamp.time)
     }
 
     /// Puts an order into the book and counts it.
-    pub(super) fn insert(&mut self, instrument: u32, order: &NewOrder, tag: u64) -> u32 {
+    fn insert(&mut self, instrument: u32, order: &NewOrder, tag: u64, mpid: Option<[u8; 4]>) -> u32 {
         let NewOrder { order_ref, side, shares, price, .. } = *order;
         let book = &mut self.instruments[instrument as usize].book;
-        let slot = book.insert(&mut self.orders, instrument, order_ref, side, price, shares, tag);
+        let entry = Entry { instrument, order_ref, side, price, shares, tag, mpid };
+        let slot = book.insert(&mut self.orders, &entry);
         self.counters.orders += 1;
         self.counters.peak_orders = self.counters.peak_orders.max(self.orders.len() as u64);
         slot
@@ -246,7 +248,8 @@ impl Market {
         self.say_replaced(slot, &order, 0, out);
     }
 
-    /// Exchanges one resting order for another and says so. Returns the new slot and the time it was said at.
+    /// Exchanges one resting order for another, which keeps the name of the participant, and says so. Returns the
+    /// new slot and the time it was said at.
     pub(super) fn say_replaced(
         &mut self,
         slot: u32,
@@ -258,7 +261,7 @@ impl Market {
         let stamp = self.stamp(locate(old.instrument));
         self.say(itch::replaced(stamp, old.order_ref, order.order_ref, order.shares, order.price), out);
         self.instruments[old.instrument as usize].book.remove(&mut self.orders, slot);
-        (self.insert(old.instrument, order, tag), stamp.time)
+        (self.insert(old.instrument, order, tag, old.mpid), stamp.time)
     }
 
     /// A participant's order that trades at once and of which nothing stays.

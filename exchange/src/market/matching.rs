@@ -1,6 +1,6 @@
 //! Matching, and orders that come from outside.
 
-use super::{Market, Phase, Trading, locate};
+use super::{Market, Phase, locate};
 use crate::itch::{self, NewOrder};
 use crate::units::{CENT, DOLLAR, MAX_PRICE, Side};
 
@@ -58,9 +58,21 @@ pub enum Refused {
     NotLive,
 }
 
-/// One execution, from the point of view of a client's order.
+/// What a [`Fill`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillKind {
+    /// The order traded.
+    Executed,
+    /// An execution that was told before does not count any more: same tag, shares, price and match number; the time
+    /// is that of the breaking. The order itself is not affected: the shares do not come back to it.
+    Broken,
+}
+
+/// One execution, from the point of view of a client's order, or the end of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
+    /// Executed or broken.
+    pub kind: FillKind,
     /// The client's tag.
     pub tag: u64,
     /// Ns since midnight.
@@ -134,7 +146,8 @@ impl Market {
             for (tag, rested) in [(aggressor.tag, false), (resting.tag, true)] {
                 if tag != 0 {
                     let (time, price) = (stamp.time, resting.price);
-                    self.fills.push(Fill { tag, time, shares: traded, price, match_number, rested });
+                    let kind = FillKind::Executed;
+                    self.fills.push(Fill { kind, tag, time, shares: traded, price, match_number, rested });
                 }
             }
             left -= traded;
@@ -168,7 +181,7 @@ impl Market {
             Err(Refused::Price)
         } else if self.phase != Phase::Open {
             Err(Refused::Closed)
-        } else if instrument.trading != Trading::Open {
+        } else if !instrument.trades() {
             Err(Refused::Halted)
         } else if self.orders.len() >= self.config.max_orders as usize {
             Err(Refused::Full)
@@ -231,7 +244,8 @@ impl Market {
     }
 
     /// Exchanges a client's resting order for another one in the same instrument and of the same side: a new
-    /// reference, the back of the queue. One that would trade is deleted and comes in anew.
+    /// reference, the back of the queue. One that would trade, or that is to be named otherwise in the feed, is deleted
+    /// and comes in anew.
     ///
     /// # Errors
     /// [`Refused::NotLive`] when there is no such order, else as [`Market::admit`]; the old order stands then.
@@ -256,7 +270,7 @@ impl Market {
         let trades =
             book.best_price(old.side.opposite()).is_some_and(|best| old.side.crosses(order.price, best));
         let new_ref = self.new_ref();
-        if trades || !order.rests || order.mpid.is_some() {
+        if trades || !order.rests || order.mpid != old.mpid {
             let time = self.delete_order(slot, out);
             return Ok(Entered { time, ..self.bring(&order, new_ref, out) });
         }

@@ -1,6 +1,6 @@
 //! The frame of the day: opening, halts, close.
 
-use super::{Market, Phase, Trading, locate};
+use super::{Market, Phase, locate};
 use crate::itch;
 use crate::units::{CENT, Side};
 
@@ -77,13 +77,47 @@ impl Market {
 
     fn directory_line(&mut self, instrument: u32, part: u64, out: &mut impl FnMut(&[u8])) {
         let symbol = self.instruments[instrument as usize].symbol;
-        let stamp = self.stamp(locate(instrument));
         match part {
-            0 => self.say(itch::directory(stamp, symbol), out),
-            1 => self.say(itch::trading_action(stamp, symbol, b'T', *b"    "), out),
-            2 => self.say(itch::reg_sho(stamp, symbol, b'0'), out),
-            _ => self.say(itch::participant_position(stamp, *b"WUTF", symbol, true), out),
+            0 => {
+                let stamp = self.stamp(locate(instrument));
+                let instrument = &mut self.instruments[instrument as usize];
+                instrument.named = true;
+                let listing = instrument.listing();
+                self.say(itch::directory(stamp, &listing), out);
+            }
+            1 => self.set_state(instrument, b'T', *b"    ", out),
+            2 => self.set_reg_sho(instrument, b'0', out),
+            _ => {
+                let stamp = self.stamp(locate(instrument));
+                self.say(itch::participant_position(stamp, *b"WUTF", symbol, true), out);
+            }
         }
+    }
+
+    /// Puts an instrument into a trading state and says so.
+    fn set_state(&mut self, instrument: u32, state: u8, reason: [u8; 4], out: &mut impl FnMut(&[u8])) {
+        let stamp = self.stamp(locate(instrument));
+        let instrument = &mut self.instruments[instrument as usize];
+        (instrument.state, instrument.reason) = (Some(state), reason);
+        let symbol = instrument.symbol;
+        self.say(itch::trading_action(stamp, symbol, state, reason), out);
+    }
+
+    /// Begins or lifts this market's own halt of an instrument and says so.
+    fn set_operational_halt(&mut self, instrument: u32, halted: bool, out: &mut impl FnMut(&[u8])) {
+        let stamp = self.stamp(locate(instrument));
+        let instrument = &mut self.instruments[instrument as usize];
+        instrument.operational_halt = halted;
+        let symbol = instrument.symbol;
+        self.say(itch::operational_halt(stamp, symbol, b'Q', if halted { b'H' } else { b'T' }), out);
+    }
+
+    fn set_reg_sho(&mut self, instrument: u32, action: u8, out: &mut impl FnMut(&[u8])) {
+        let stamp = self.stamp(locate(instrument));
+        let instrument = &mut self.instruments[instrument as usize];
+        instrument.reg_sho = Some(action);
+        let symbol = instrument.symbol;
+        self.say(itch::reg_sho(stamp, symbol, action), out);
     }
 
     /// Ends the day: `M`, `E`, at most `late` deletes, `C`.
@@ -109,6 +143,7 @@ impl Market {
 
     fn system_event(&mut self, code: u8, out: &mut impl FnMut(&[u8])) {
         let stamp = self.stamp(0);
+        self.last_event = Some(code);
         self.say(itch::system_event(stamp, code), out);
     }
 
@@ -161,7 +196,6 @@ impl Market {
                     _ => HaltKind::Operational,
                 };
                 let instrument = self.activity.draw(&mut self.rng) as u32;
-                self.instruments[instrument as usize].trading = Trading::Closed;
                 self.counters.halts += 1;
                 Halt { instrument, kind, stage: 0, due: now }
             }
@@ -170,7 +204,6 @@ impl Market {
         let wait = self.say_stage(halt, out);
         self.halt = wait.map(|wait| Halt { stage: halt.stage + 1, due: now + u64::from(wait), ..halt });
         if self.halt.is_none() {
-            self.instruments[halt.instrument as usize].trading = Trading::Open;
             self.next_halt = now + u64::from(self.config.halt_every);
         }
         true
@@ -182,9 +215,7 @@ impl Market {
         let symbol = self.instruments[instrument as usize].symbol;
         let length = self.config.halt_length;
         if let HaltKind::Operational = kind {
-            let action = if stage == 0 { b'H' } else { b'T' };
-            let stamp = self.stamp(locate(instrument));
-            self.say(itch::operational_halt(stamp, symbol, action), out);
+            self.set_operational_halt(instrument, stage == 0, out);
             return (stage == 0).then_some(length);
         }
         let (stop, reason, resume) = match kind {
@@ -201,13 +232,11 @@ impl Market {
                 Some(0)
             }
             (HaltKind::News, 0) | (HaltKind::Volatility, 1) => {
-                let stamp = self.stamp(locate(instrument));
-                self.say(itch::trading_action(stamp, symbol, stop, reason), out);
+                self.set_state(instrument, stop, reason, out);
                 Some(length)
             }
             (HaltKind::News, 1) | (HaltKind::Volatility, 2) => {
-                let stamp = self.stamp(locate(instrument));
-                self.say(itch::trading_action(stamp, symbol, b'Q', resume), out);
+                self.set_state(instrument, b'Q', resume, out);
                 Some(length / 4)
             }
             (HaltKind::News, 2) | (HaltKind::Volatility, 3) => {
@@ -219,8 +248,7 @@ impl Market {
                 Some(0)
             }
             _ => {
-                let stamp = self.stamp(locate(instrument));
-                self.say(itch::trading_action(stamp, symbol, b'T', resume), out);
+                self.set_state(instrument, b'T', resume, out);
                 None
             }
         }

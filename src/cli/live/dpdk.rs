@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use super::{Progress, conclude, plan};
+use super::{Progress, conclude, plan, recover};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
 use crate::config::{Config, Igmp, PortRef};
@@ -66,8 +66,11 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let board = Arc::new(handles.board.clone());
     let latency = telemetry::Latency::default();
     if config.telemetry.commands {
-        telemetry::register(&eal, &board, &latency, &handles.switches)?;
+        telemetry::register(&eal, &board, &latency, &handles)?;
     }
+
+    // This thread is the main lcore, so the recovery thread shares its CPU and not the loop's.
+    let recovery = recover(config, &mut handles).map_err(|why| Failure(Exit::Environment, why))?;
 
     let (rx, tx, feed_tx) = ports.queues()?;
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
@@ -92,6 +95,8 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         },
     );
     eal.wait()?;
+    // Only now: what it shows last is how the loop stood at its end.
+    drop(recovery);
     let finished = finished
         .recv()
         .map_err(|_| Failure(Exit::Environment, "the worker ended without leaving its books".to_owned()))?;

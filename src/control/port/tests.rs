@@ -1,7 +1,7 @@
 //! The driver between two rings: what the loop hands up, and what it is told to do.
 
 use super::*;
-use crate::pipeline::frames::{Down, LoopEnd};
+use crate::pipeline::frames::{Carrier, Down};
 use crate::wire::ethernet::{BROADCAST, multicast_mac};
 use crate::wire::frame::{emit_arp, emit_igmp};
 use crate::wire::igmp::{ALL_SYSTEMS, Message, emit_v2_query};
@@ -20,15 +20,15 @@ const TWO_PORTS: &str = "[port]\nname = \"0\"\norders = \"1\"\nip = \"10.9.0.2\"
 const TRADE: &str = "[instruments]\nall = true\n[strategy]\nkind = \"imbalance\"\n\
                      [gateway]\nlocal_ip = \"10.0.0.2\"\nlocal_port = 31000\nip = \"10.0.0.1\"\nport = 31001\n";
 
-fn control(text: &str) -> (PortControl, LoopEnd) {
+fn control(text: &str) -> (PortControl, Carrier) {
     let config = Config::parse(text, "test").unwrap();
-    let (loop_end, end) = frames::link();
+    let (carrier, end) = frames::link();
     let same = config.port.feed == config.port.orders;
-    (PortControl::new(&config, [FEED, if same { FEED } else { ORDERS }], end), loop_end)
+    (PortControl::new(&config, [FEED, if same { FEED } else { ORDERS }], end), carrier)
 }
 
 /// What the loop is told: frames by port, and next hops.
-fn told(looped: &mut LoopEnd) -> (Vec<(PortIndex, Vec<u8>)>, Vec<Option<Mac>>) {
+fn told(looped: &mut Carrier) -> (Vec<(PortIndex, Vec<u8>)>, Vec<Option<Mac>>) {
     let (mut frames, mut hops) = (Vec::new(), Vec::new());
     while let Some(down) = looped.take() {
         match down {
