@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::feed::handover::LoopEnd;
+use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
@@ -25,6 +25,7 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 pub mod board;
 pub mod desk;
 pub mod health;
+pub mod repair;
 pub mod route;
 pub mod stamp;
 pub mod worker;
@@ -42,6 +43,13 @@ const EMPTY_POLLS: u32 = 256;
 
 /// Time between two publications of counters and book tops, ns.
 const PUBLISH: u64 = 50_000_000;
+
+/// What is taken from the recovery client in one round of the loop: so many messages of snapshots, or a packet for
+/// [`PACKET`] of them.
+const ITEMS: u32 = 64;
+
+/// What a packet counts against [`ITEMS`].
+const PACKET: u32 = 8;
 
 /// What the control thread may tell a running loop.
 #[derive(Debug, Default)]
@@ -99,15 +107,16 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
-    /// The link to the recovery client; `None`: what both lines lost stays lost.
+    /// Where lost messages come back from; `None`: they do not.
     pub recovery: Option<RecoveryParts>,
 }
 
-/// What a pipeline recovers with.
+/// What a loop needs to get back what it lost.
 pub struct RecoveryParts {
-    /// The loop's end of the link to the client.
+    /// The links to the recovery client.
     pub end: LoopEnd,
-    /// Bytes of live messages that may wait for a snapshot.
+    /// Memory for messages that wait for a snapshot, in bytes; 0: there is no snapshot server, and a book that went stale
+    /// stays so.
     pub buffer_bytes: usize,
 }
 
@@ -119,6 +128,9 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     routes: Routes,
     switches: Arc<Switches>,
     board: Board,
+    link: Option<LoopEnd>,
+    /// As it was last published.
+    need: Need,
     rejects: RejectCounters,
     unwanted: RouteCounters,
     counters: LoopCounters,
@@ -158,13 +170,17 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     pub fn with_time(parts: Parts<S, O>, rx: Vec<R>, tx: T, time: C) -> Self {
         let clock = parts.desk.clock;
         let now = time.now();
+        let (link, log_bytes) =
+            parts.recovery.map_or((None, 0), |parts| (Some(parts.end), parts.buffer_bytes));
         Self {
             rx,
-            desk: Desk::new(parts.desk, tx, time),
+            desk: Desk::new(parts.desk, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
             board: parts.board,
+            link,
+            need: Need::default(),
             rejects: RejectCounters::default(),
             unwanted: RouteCounters::default(),
             counters: LoopCounters::default(),
@@ -198,6 +214,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 }
             }
         }
+        self.desk.withdraw_all();
         self.publish();
     }
 
@@ -235,7 +252,72 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             drop(burst);
             rx.refill();
         }
+        if self.desk.is_recovering() {
+            self.recover();
+        }
         busy
+    }
+
+    /// One portion of the work on what was lost: takes what the client got back, and brings books up to date.
+    #[cold]
+    #[inline(never)]
+    fn recover(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let now = self.feed_clock.at(self.desk.time.now());
+        self.desk.drain();
+        let mut room = ITEMS;
+        while room > 0 && self.desk.takes_items() {
+            let Some(item) = link.taker.take() else { break };
+            let cost = match item {
+                Item::Packet { epoch, payload } if epoch == self.desk.epoch => {
+                    self.stream.on_recovered(payload, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Abandon { epoch, end } if epoch == self.desk.epoch => {
+                    self.stream.abandon(end, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Packet { .. } | Item::Abandon { .. } => {
+                    self.desk.repair.counters.outdated += 1;
+                    1
+                }
+                Item::SnapshotBegin { epoch, number } => {
+                    self.desk.begin_snapshot(epoch, number);
+                    1
+                }
+                Item::SnapshotMessage { message } => {
+                    self.desk.load(message);
+                    1
+                }
+                Item::SnapshotEnd { next } => {
+                    self.desk.end_snapshot(next);
+                    1
+                }
+                Item::SnapshotFailed => {
+                    self.desk.snapshot_failed();
+                    1
+                }
+            };
+            room = room.saturating_sub(cost);
+        }
+        self.desk.splice();
+    }
+
+    /// Tells the client what is missing, where that is something else than before.
+    fn say_need(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        // Nothing is missing: how far the stream is does not matter to anybody.
+        let mut need = Need { epoch: self.desk.epoch, session: self.desk.feed_session, ..Need::default() };
+        if self.desk.is_recovering() {
+            let mut holes = [Hole::default(); HOLES];
+            self.stream.holes(&mut holes);
+            let (snapshot, oldest) = self.desk.repair.wish();
+            need = Need { expected: self.desk.next, holes, snapshot, oldest, ..need };
+        }
+        if need != self.need {
+            self.need = need;
+            link.need.publish(&need);
+        }
     }
 
     /// Housekeeping at tick `now`: timers always, publishing when its time has come.
@@ -249,6 +331,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             self.desk.risk.disarm();
         }
         self.desk.on_timer(now);
+        self.recover();
+        self.say_need();
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
             self.publish();

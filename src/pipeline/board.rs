@@ -10,15 +10,19 @@ use std::time::{Duration, Instant};
 
 use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
+use super::repair::RepairCounters;
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
+use crate::nic::TxQueue;
+use crate::nic::tsc::TimeSource;
 use crate::order::blotter::BlotterCounters;
 use crate::order::{Session, SessionCounters};
-use crate::risk::{Risk, RiskCounters};
+use crate::risk::RiskCounters;
 use crate::stats::clock::Clock;
 use crate::stats::publish::{self, Publisher, Reader};
+use crate::strategy::Strategy;
 use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.
@@ -104,6 +108,8 @@ pub struct Tally {
     pub blotter: BlotterCounters,
     /// The order session.
     pub session: SessionCounters,
+    /// Repairs of books.
+    pub repair: RepairCounters,
 }
 
 impl Tally {
@@ -120,6 +126,7 @@ impl Tally {
             .chain(self.decode.rows())
             .chain(self.books.rows())
             .chain(self.desk.rows())
+            .chain(self.repair.rows())
             .chain(self.risk.rows())
             .chain(self.blotter.rows())
             .chain(self.session.rows())
@@ -177,6 +184,12 @@ struct Census {
 
 impl Census {
     const NAMES: [&'static str; 3] = ["books_stale", "books_recovering", "books_live"];
+
+    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, no book is of use.
+    const fn rows(&self, overdue: bool) -> [u64; 3] {
+        let [stale, recovering, live] = self.counted;
+        if overdue { [stale, recovering + live, 0] } else { self.counted }
+    }
 
     fn go_on(&mut self, books: &Books) {
         let end = books.limits().locates;
@@ -241,9 +254,14 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
 
 impl Board {
     /// Stores `tally` and the watched books of `desk` as they are now.
-    pub(super) fn publish<T, S, O: Session, C>(&mut self, desk: &Desk<T, S, O, C>, tally: &Tally) {
+    pub(super) fn publish<T: TxQueue, S: Strategy, O: Session, C: TimeSource>(
+        &mut self,
+        desk: &Desk<T, S, O, C>,
+        tally: &Tally,
+    ) {
         self.census.go_on(&desk.books);
-        self.tally.publish(tally.rows().map(|(_, value)| value).chain(self.census.counted));
+        let counted = self.census.rows(desk.overdue);
+        self.tally.publish(tally.rows().map(|(_, value)| value).chain(counted));
 
         // SYNC POINT: relaxed; the symbol is the whole message.
         let asked = self.asked.load(Ordering::Relaxed);
@@ -252,7 +270,7 @@ impl Board {
             self.resolve(&desk.books, Symbol(asked.to_ne_bytes()));
         }
         let Self { books: publisher, locates, .. } = self;
-        publisher.publish(locates.iter().flat_map(|locate| words_of(&desk.books, &desk.risk, *locate)));
+        publisher.publish(locates.iter().flat_map(|locate| words_of(desk, *locate)));
     }
 
     fn resolve(&mut self, books: &Books, asked: Symbol) {
@@ -270,7 +288,11 @@ impl Board {
 }
 
 /// One book as numbers; all 0 where there is none.
-fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS] {
+fn words_of<T: TxQueue, S: Strategy, O: Session, C: TimeSource>(
+    desk: &Desk<T, S, O, C>,
+    locate: Option<u16>,
+) -> [u64; BOOK_WORDS] {
+    let books = &desk.books;
     let mut words = [0; BOOK_WORDS];
     if let Some(locate) = locate
         && let Some(symbol) = books.symbol(locate)
@@ -278,9 +300,9 @@ fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS
         let head = [
             u64::from(locate),
             u64::from_ne_bytes(symbol.0),
-            books.state(locate) as u64,
+            desk.book_state(locate) as u64,
             books.trading_state(locate) as u64,
-            risk.blotter().holding(locate).position.cast_unsigned(),
+            desk.risk.blotter().holding(locate).position.cast_unsigned(),
         ];
         let mut cells = words.iter_mut();
         for (cell, value) in cells.by_ref().take(head.len()).zip(head) {
