@@ -189,6 +189,12 @@ struct Census {
 impl Census {
     const NAMES: [&'static str; 3] = ["books_stale", "books_recovering", "books_live"];
 
+    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, no book is of use.
+    const fn rows(&self, overdue: bool) -> [u64; 3] {
+        let [stale, recovering, live] = self.counted;
+        if overdue { [stale, recovering + live, 0] } else { self.counted }
+    }
+
     fn go_on(&mut self, books: &Books) {
         let end = books.limits().locates;
         let stop = self.next.saturating_add(COUNTED_AT_ONCE).min(end);
@@ -258,7 +264,8 @@ impl Board {
         tally: &Tally,
     ) {
         self.census.go_on(&desk.books);
-        self.tally.publish(tally.rows().map(|(_, value)| value).chain(self.census.counted));
+        let counted = self.census.rows(desk.overdue);
+        self.tally.publish(tally.rows().map(|(_, value)| value).chain(counted));
 
         // SYNC POINT: relaxed; the symbol is the whole message.
         let asked = self.asked.load(Ordering::Relaxed);

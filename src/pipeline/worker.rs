@@ -190,7 +190,11 @@ pub fn assemble(
     let (loop_end, client_end) =
         config.recovery.as_ref().map(|recovery| handover::link(recovery.handover_bytes)).unzip();
     let recovery = config.recovery.as_ref().zip(loop_end);
-    let recovery = recovery.map(|(config, end)| RecoveryParts { end, buffer_bytes: config.buffer_bytes });
+    let recovery = recovery.map(|(config, end)| RecoveryParts {
+        end,
+        // Nothing is put aside where no snapshot will come.
+        buffer_bytes: if config.snapshot.is_some() { config.buffer_bytes } else { 0 },
+    });
     let routes = routes(config);
     let handles = Handles {
         board: reader,
