@@ -90,7 +90,8 @@ impl<S: Strategy> Rig<S> {
             routes,
             switches,
             board,
-            frames: None, recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
+            frames: None,
+            recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
         };
         let (End { rx: far, tx: line }, End { rx, tx }) =
             pair(LinkConfig { ring: 256, buffers: 600, slot_len: 2_048 });
