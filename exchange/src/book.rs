@@ -214,6 +214,14 @@ impl Book {
         })
     }
 
+    /// Slots of the orders of `side`, best price first, front first.
+    pub fn slots<'a>(&'a self, orders: &'a Orders, side: Side) -> impl Iterator<Item = u32> + 'a {
+        self.levels(side).flat_map(move |level| {
+            let next = move |slot: &u32| Some(orders.get(*slot).behind).filter(|behind| *behind != NIL);
+            std::iter::successors(Some(level.front), next)
+        })
+    }
+
     /// Slots of all resting orders, younger ones mostly towards the end.
     #[must_use]
     pub fn list(&self) -> &[u32] {

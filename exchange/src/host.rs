@@ -7,10 +7,12 @@
 //! on how often [`Exchange::tick`] is called: messages and faults happen when they are due, not when somebody looks.
 
 mod config;
+mod connections;
 mod fault;
 mod feed;
 mod pacer;
 mod recovery;
+mod report;
 
 pub use config::{Config, ConfigError, Roll};
 pub use fault::{Fault, FaultCounters};
@@ -22,18 +24,15 @@ pub use crate::soup::ConnId;
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
+use connections::pass;
 use fault::Plan;
 use feed::Feed;
 use pacer::Pacer;
 use recovery::Recovery;
 
-use crate::archive::Archive;
 use crate::gateway::Gateway;
 use crate::lines::Line;
-use crate::market::{Market, Phase};
-use crate::publisher::Publisher;
-use crate::units::Symbol;
-use crate::{glimpse, market, rerequest, soup};
+use crate::market::{self, Market, Phase};
 
 /// The most steps of the market in one [`Exchange::tick`]: an order must not wait for a burst to end.
 const ROUND: u32 = 32;
@@ -90,6 +89,9 @@ pub enum Output<'a> {
 pub struct Exchange {
     market: Market,
     gateway: Gateway,
+    /// Ns between heartbeats to clients of the test framing, 0 for none; and when the next one is due.
+    beat: u64,
+    next_beat: u64,
     feed: Feed,
     recovery: Recovery,
     /// TCP connections that stand.
@@ -117,7 +119,9 @@ impl Exchange {
         let market = Market::new(market::Config { rate: config.rate, ..config.market })?;
         Ok(Self {
             market,
-            gateway: Gateway::new(config.gateway),
+            gateway: Gateway::new(config.gateway.clone()),
+            beat: config.reply_heartbeat_ns,
+            next_beat: config.reply_heartbeat_ns,
             feed: Feed::new(&config.publisher, config.archive_bytes),
             recovery: Recovery::new(config.requests, &config.glimpse, config.publisher.session),
             conns: BTreeMap::new(),
@@ -139,7 +143,7 @@ impl Exchange {
         // While the market is behind, the feed is too; who asks for what it has said is not kept waiting.
         let at = if more { self.clock } else { self.advance(now) };
         self.feed.tick(at, out);
-        self.tick_servers(now, out);
+        self.tick_servers(now, at, out);
         more
     }
 
@@ -163,15 +167,6 @@ impl Exchange {
         self.market_due().min(self.plan.due()) <= now
     }
 
-    fn tick_servers(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
-        for conn in self.refused.drain(..) {
-            out(Output::Close { conn });
-        }
-        let Self { recovery, feed, counters, conns, .. } = self;
-        recovery.answer(now, feed, now < self.down_until, counters, out);
-        recovery.glimpse.tick(now, &mut |output| pass(conns, output, out));
-    }
-
     /// When [`Exchange::tick`] has something to do next, ns; may have passed. `u64::MAX` for never.
     #[must_use]
     pub fn next_due(&self) -> u64 {
@@ -179,7 +174,8 @@ impl Exchange {
             return 0;
         }
         let feed = self.market_due().min(self.plan.due()).min(self.feed.publisher.next_due());
-        feed.min(self.recovery.next_due())
+        let beat = if self.beat > 0 { self.next_beat } else { u64::MAX };
+        feed.min(self.recovery.next_due()).min(self.gateway.next_due()).min(beat)
     }
 
     /// A datagram came in at request server 0 or 1. An answer that takes its time comes from [`Exchange::tick`].
@@ -198,41 +194,6 @@ impl Exchange {
         let Self { recovery, feed, counters, .. } = self;
         recovery.on_request(now, server, from, payload, feed);
         recovery.answer(now, feed, false, counters, out);
-    }
-
-    /// A client connected. While the link is down, the next [`Exchange::tick`] closes it.
-    pub fn on_connect(&mut self, now: u64, service: Service, conn: ConnId) {
-        if now < self.down_until || service == Service::Orders {
-            self.counters.refused += 1;
-            self.refused.push(conn);
-            return;
-        }
-        self.conns.insert(conn, service);
-        match service {
-            Service::Glimpse => self.recovery.glimpse.on_connect(now, conn),
-            Service::Orders => {}
-        }
-    }
-
-    /// Bytes came on a connection; none are kept that make no packet. Unknown connections are ignored.
-    pub fn on_bytes(&mut self, now: u64, conn: ConnId, bytes: &[u8], out: &mut impl FnMut(Output<'_>)) {
-        let Self { market, feed, recovery, conns, .. } = self;
-        match conns.get(&conn) {
-            Some(Service::Glimpse) => {
-                let pass = &mut |output: soup::Output<'_>| pass(conns, output, out);
-                recovery.on_bytes(now, conn, bytes, market, feed, pass);
-            }
-            Some(Service::Orders) | None => {}
-        }
-    }
-
-    /// A connection was closed by the client or the network.
-    pub fn on_disconnect(&mut self, now: u64, conn: ConnId) {
-        self.refused.retain(|refused| *refused != conn);
-        match self.conns.remove(&conn) {
-            Some(Service::Glimpse) => self.recovery.glimpse.on_disconnect(now, conn),
-            Some(Service::Orders) | None => {}
-        }
     }
 
     /// A datagram came in at the order gateway, in the test framing.
@@ -275,87 +236,17 @@ impl Exchange {
         self.answer(at, out);
     }
 
+    /// Ends the order sessions: every client is told, and connections end. For when nothing more will be answered; once.
+    pub fn end_orders(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        let time = self.market.time();
+        self.gateway.settle(&mut self.market);
+        self.gateway.end(time, &mut replies(self.down_until, now, &mut self.counters, out));
+    }
+
     /// Has the day been closed, and its end told as often as everybody is told?
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.feed.publisher.is_over()
-    }
-
-    /// The market.
-    #[must_use]
-    pub fn market(&self) -> &Market {
-        &self.market
-    }
-
-    /// The order gateway.
-    #[must_use]
-    pub fn gateway(&self) -> &Gateway {
-        &self.gateway
-    }
-
-    /// The publisher, for its session and sequence and the lines' counters.
-    #[must_use]
-    pub fn publisher(&self) -> &Publisher {
-        &self.feed.publisher
-    }
-
-    /// What was said in this session, as far back as it is kept.
-    #[must_use]
-    pub fn archive(&self) -> &Archive {
-        &self.feed.archive
-    }
-
-    /// A request server, 0 or 1.
-    #[must_use]
-    pub fn requests(&self, server: usize) -> Option<&rerequest::Server> {
-        self.recovery.requests.get(server)
-    }
-
-    /// The snapshot server.
-    #[must_use]
-    pub fn glimpse(&self) -> &glimpse::Server {
-        &self.recovery.glimpse
-    }
-
-    /// What went wrong on command.
-    #[must_use]
-    pub fn faults(&self) -> &FaultCounters {
-        &self.counters
-    }
-
-    /// What all outside clients together own, by symbol; instruments without a position left out.
-    #[must_use]
-    pub fn positions(&self) -> Vec<(Symbol, i64)> {
-        let mut positions = BTreeMap::new();
-        for (symbol, position) in self.gateway.accounts().flat_map(|(_, account)| account.positions()) {
-            *positions.entry(symbol).or_insert(0) += position.shares();
-        }
-        positions.into_iter().filter(|(_, shares)| *shares != 0).collect()
-    }
-
-    /// Counters of all parts, each name with its part in front: `market_messages`, `line_a_lost`, …
-    #[must_use]
-    pub fn rows(&self) -> Vec<(String, u64)> {
-        let mut all = Vec::new();
-        let mut add = |part: &str, rows: &[(&'static str, u64)]| {
-            all.extend(rows.iter().map(|(name, value)| (format!("{part}_{name}"), *value)));
-        };
-        add("market", &self.market.counters().rows());
-        add("gateway", &self.gateway.counters().rows());
-        let lines = self.feed.publisher.lines();
-        add("feed", &[("packets", lines.pushed()), ("packets_lost_on_both", lines.lost_on_all())]);
-        for (part, line) in [("line_a", Line::A), ("line_b", Line::B)] {
-            if let Some(counters) = lines.counters(line) {
-                add(part, &counters.rows());
-            }
-        }
-        for (part, server) in ["requests_a", "requests_b"].into_iter().zip(&self.recovery.requests) {
-            add(part, &server.counters().rows());
-        }
-        add("glimpse", &self.recovery.glimpse.counters().rows());
-        add("glimpse", &self.recovery.glimpse.soup_counters().rows());
-        add("fault", &self.counters.rows());
-        all
     }
 
     /// When the market has something to say; never once it is closed.
@@ -384,18 +275,12 @@ impl Exchange {
         said
     }
 
-    /// Sends what the gateway has to tell.
-    fn answer(&mut self, at: u64, out: &mut impl FnMut(Output<'_>)) {
-        let Self { gateway, counters, down_until, .. } = self;
-        gateway.send(&mut |to, payload| {
-            if at < *down_until {
-                counters.swallowed_out += 1;
-            } else {
-                out(Output::Reply { to, payload });
-            }
-        });
+    /// Sends what the gateway has to tell in the test framing.
+    fn answer(&mut self, now: u64, out: &mut impl FnMut(Output<'_>)) {
+        self.gateway.send(&mut replies(self.down_until, now, &mut self.counters, out));
     }
 
+    /// Something goes wrong.
     fn apply(&mut self, at: u64, fault: Fault, out: &mut impl FnMut(Output<'_>)) {
         match fault {
             Fault::Burst { factor, length } => {
@@ -411,26 +296,20 @@ impl Exchange {
                 self.feed.publisher.kill(line, at.saturating_add(length));
             }
             Fault::LinkFlap { length } => self.flap(at, length, out),
-            Fault::Requests { server, fault } => self.recovery.set_requests_fault(server, fault),
-            Fault::Glimpse(fault) => self.recovery.glimpse.set_fault(fault),
-            Fault::SessionRoll => self.roll(at, out),
-        }
-    }
-
-    fn flap(&mut self, at: u64, length: u64, out: &mut impl FnMut(Output<'_>)) {
-        self.counters.flaps += 1;
-        self.down_until = self.down_until.max(at.saturating_add(length));
-        for line in [Line::A, Line::B] {
-            self.feed.publisher.kill(line, self.down_until);
-        }
-        // A stream cannot lose bytes and stand: connections break.
-        for (conn, service) in std::mem::take(&mut self.conns) {
-            match service {
-                Service::Glimpse => self.recovery.glimpse.on_disconnect(at, conn),
-                Service::Orders => {}
+            Fault::Requests { server, fault } => {
+                self.counters.servers += 1;
+                self.recovery.set_requests_fault(server, fault);
             }
-            self.counters.broken += 1;
-            out(Output::Close { conn });
+            Fault::Glimpse(fault) => {
+                self.counters.servers += 1;
+                self.recovery.glimpse.set_fault(fault);
+            }
+            Fault::DropOrders => {
+                self.counters.drops += 1;
+                let Self { gateway, conns, .. } = self;
+                gateway.drop_connections(&mut |output| pass(conns, output, out));
+            }
+            Fault::SessionRoll => self.roll(at, out),
         }
     }
 
@@ -448,13 +327,18 @@ impl Exchange {
     }
 }
 
-/// Hands out what a TCP service wants done, and forgets the connections that it closes.
-fn pass(conns: &mut BTreeMap<ConnId, Service>, output: soup::Output<'_>, out: &mut impl FnMut(Output<'_>)) {
-    match output {
-        soup::Output::Bytes { conn, bytes } => out(Output::Tcp { conn, bytes }),
-        soup::Output::Close { conn } => {
-            conns.remove(&conn);
-            out(Output::Close { conn });
+/// Hands out the gateway's datagrams, unless the link is down.
+fn replies<'a>(
+    down_until: u64,
+    now: u64,
+    counters: &'a mut FaultCounters,
+    out: &'a mut impl FnMut(Output<'_>),
+) -> impl FnMut(SocketAddrV4, &[u8]) + 'a {
+    move |to, payload| {
+        if now < down_until {
+            counters.swallowed_out += 1;
+        } else {
+            out(Output::Reply { to, payload });
         }
     }
 }

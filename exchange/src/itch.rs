@@ -85,11 +85,10 @@ pub fn reg_sho(stamp: Stamp, stock: Symbol, action: u8) -> [u8; 20] {
     Writer::new(b'Y', stamp).put(stock.0).put([action]).end()
 }
 
-/// `L`: a market maker's registration in one stock.
+/// `L`: a primary market maker's registration in one stock, `A` active, `E` excused, `W` withdrawn, …
 #[must_use]
-pub fn participant_position(stamp: Stamp, mpid: [u8; 4], stock: Symbol, primary: bool) -> [u8; 26] {
-    let primary = if primary { b'Y' } else { b'N' };
-    Writer::new(b'L', stamp).put(mpid).put(stock.0).put([primary, b'N', b'A']).end()
+pub fn participant_position(stamp: Stamp, mpid: [u8; 4], stock: Symbol, state: u8) -> [u8; 26] {
+    Writer::new(b'L', stamp).put(mpid).put(stock.0).put([b'Y', b'N', state]).end()
 }
 
 /// `V`: the three market-wide decline levels, with **eight** implied decimals.
@@ -102,12 +101,65 @@ pub fn decline_levels(stamp: Stamp, levels: [u64; 3]) -> [u8; 35] {
     message.end()
 }
 
-/// `J`: the collar of a volatility auction.
+/// `W`: a market-wide decline level was breached, `1` to `3`.
 #[must_use]
-pub fn auction_collar(stamp: Stamp, stock: Symbol, reference: u32, upper: u32, lower: u32) -> [u8; 35] {
+pub fn breaker(stamp: Stamp, level: u8) -> [u8; 12] {
+    Writer::new(b'W', stamp).put([level]).end()
+}
+
+/// `K`: when a new issue is expected to be released for quotation (seconds since midnight) and its price; `None` when
+/// that is put off.
+#[must_use]
+pub fn ipo_release(stamp: Stamp, stock: Symbol, expected: Option<(u32, u32)>) -> [u8; 28] {
+    let (time, price) = expected.unwrap_or_default();
+    let mut message = Writer::new(b'K', stamp);
+    message.put(stock.0).put(time.to_be_bytes());
+    message.put([if expected.is_some() { b'A' } else { b'C' }]).put(price.to_be_bytes()).end()
+}
+
+/// `J`: the collar (upper, lower) of a volatility auction, and how often it was extended.
+#[must_use]
+pub fn auction_collar(
+    stamp: Stamp,
+    stock: Symbol,
+    reference: u32,
+    (upper, lower): (u32, u32),
+    extension: u32,
+) -> [u8; 35] {
     let mut message = Writer::new(b'J', stamp);
     message.put(stock.0).put(reference.to_be_bytes()).put(upper.to_be_bytes()).put(lower.to_be_bytes());
-    message.put(0u32.to_be_bytes()).end()
+    message.put(extension.to_be_bytes()).end()
+}
+
+/// What `O` says of a direct listing with a capital raise.
+#[derive(Clone, Copy, Debug)]
+pub struct Offering {
+    /// Ticker.
+    pub stock: Symbol,
+    /// May it open at the prices below?
+    pub eligible: bool,
+    /// Lowest price that it may open at.
+    pub least: u32,
+    /// Highest price that it may open at.
+    pub most: u32,
+    /// Where it would open now; 0 when it would not.
+    pub near: u32,
+    /// When that was found, ns since midnight; 0 when it was not.
+    pub near_time: u64,
+    /// Lower end of the auction's collar.
+    pub lower: u32,
+    /// Upper end of it.
+    pub upper: u32,
+}
+
+/// `O`: a direct listing with a capital raise.
+#[must_use]
+pub fn direct_listing(stamp: Stamp, offering: &Offering) -> [u8; 48] {
+    let Offering { stock, eligible, least, most, near, near_time, lower, upper } = *offering;
+    let mut message = Writer::new(b'O', stamp);
+    message.put(stock.0).put([if eligible { b'Y' } else { b'N' }]).put(least.to_be_bytes());
+    message.put(most.to_be_bytes()).put(near.to_be_bytes()).put(near_time.to_be_bytes());
+    message.put(lower.to_be_bytes()).put(upper.to_be_bytes()).end()
 }
 
 /// `h`: an operational halt of one market (`Q` this one, `B` and `X` its sisters), `H` halted or `T` lifted.
@@ -209,7 +261,7 @@ pub fn trade(stamp: Stamp, shares: u32, stock: Symbol, price: u32, match_number:
     message.put(price.to_be_bytes()).put(match_number.to_be_bytes()).end()
 }
 
-/// `Q`: a cross, `O` opening, `C` closing, `H` after a halt. The shares may be none.
+/// `Q`: a cross, `O` opening, `C` closing, `H` after a halt and of a new issue. The shares may be none.
 #[must_use]
 pub fn cross(stamp: Stamp, shares: u64, stock: Symbol, price: u32, match_number: u64, kind: u8) -> [u8; 40] {
     let mut message = Writer::new(b'Q', stamp);
@@ -223,21 +275,35 @@ pub fn broken_trade(stamp: Stamp, match_number: u64) -> [u8; 19] {
     Writer::new(b'B', stamp).put(match_number.to_be_bytes()).end()
 }
 
+/// What `I` says before a cross.
+#[derive(Clone, Copy, Debug)]
+pub struct Imbalance {
+    /// Ticker.
+    pub stock: Symbol,
+    /// Shares that would trade.
+    pub paired: u64,
+    /// Shares that would not.
+    pub imbalance: u64,
+    /// Their side, `B` or `S`; `N` none, `O` too few orders, `P` paused.
+    pub direction: u8,
+    /// Where orders for the cross alone would trade; 0 nowhere.
+    pub far: u32,
+    /// Where they and the displayed orders would; 0 nowhere.
+    pub near: u32,
+    /// The reference price.
+    pub reference: u32,
+    /// The cross: `O` opening, `C` closing, `H` after a halt and of a new issue, `A` extended close.
+    pub cross: u8,
+    /// How far the near price is from the reference: `L` below one per cent, `1` …, a space when there is none.
+    pub variation: u8,
+}
+
 /// `I`: net order imbalance before a cross.
 #[must_use]
-pub fn imbalance(
-    stamp: Stamp,
-    stock: Symbol,
-    paired: u64,
-    imbalance: u64,
-    direction: u8,
-    price: u32,
-    cross_kind: u8,
-) -> [u8; 50] {
+pub fn imbalance(stamp: Stamp, what: &Imbalance) -> [u8; 50] {
+    let Imbalance { stock, paired, imbalance, direction, far, near, reference, cross, variation } = *what;
     let mut message = Writer::new(b'I', stamp);
     message.put(paired.to_be_bytes()).put(imbalance.to_be_bytes()).put([direction]).put(stock.0);
-    for _ in 0..3 {
-        message.put(price.to_be_bytes());
-    }
-    message.put([cross_kind, b'L']).end()
+    message.put(far.to_be_bytes()).put(near.to_be_bytes()).put(reference.to_be_bytes());
+    message.put([cross, variation]).end()
 }

@@ -5,8 +5,13 @@
 //! the same [`Config`] and the same outside orders at the same steps give the same bytes.
 //!
 //! The day: system event `O`; for each instrument `R`, `H`, `Y`, `L`; `V`; `S`; orders before the opening; `I` and
-//! `Q` for each instrument's opening cross; `Q`; continuous trading, with halts; `M`, `E`, some late deletes, `C`.
-//! Not simulated: IPOs (`K`, `O`), market-wide breakers (`W`), retail interest (`N`).
+//! the opening cross for each instrument; `Q`; continuous trading, with halts, new listings, broken trades and the
+//! market-wide breaker; `I` before, and the closing crosses after, `M`; orders without trades after hours; `E`, some
+//! late deletes, `C`. Each of the 23 message types occurs in a day of 200,000 messages with the default configuration.
+//!
+//! A cross is a real one: interest that is never displayed and displayed orders meet at one price. Not modelled: odd
+//! tick sizes, reserve and pegged orders (hidden liquidity shows only as `P`), routing, cross orders of outside clients,
+//! a second release of the breaker, corporate actions.
 //!
 //! What makes the flow like a real one: activity falls with an instrument's rank as 1/(rank + 20) and comes in
 //! bursts; most new orders join the best price or stand a few ticks behind it; most deletes hit young orders;
@@ -15,11 +20,15 @@
 //! Outside orders ([`Market::enter`], [`Market::replace`], [`Market::cancel`]) trade against the books and rest in
 //! them; the participants then trade with them. What happened to them is read from [`Market::take_fills`].
 
+mod agenda;
+mod auction;
 mod config;
 mod flow;
+mod instrument;
 mod matching;
 mod session;
 mod snapshot;
+mod trades;
 
 pub use config::{Config, ConfigError, Mix};
 pub use matching::{Entered, Fill, FillKind, OutsideOrder, Refused};
@@ -30,9 +39,18 @@ use std::io::{self, Write};
 
 use crate::book::{Book, Orders};
 use crate::dump::{self, Resting};
-use crate::itch::{Listing, Stamp};
+use crate::itch::Stamp;
 use crate::rng::{Geometric, Rng, Weighted};
-use crate::units::{CENT, DAY_NS, DOLLAR, Row, Side, Symbol};
+use crate::units::{DAY_NS, Row, Side, Symbol};
+use agenda::Agenda;
+use instrument::{Debut, Instrument};
+use session::Closing;
+use trades::Trades;
+
+/// Order references are above this one.
+const FIRST_REF: u64 = 1_000;
+/// Those of the second source are above this one: the first is not expected to get there in a day.
+const SECOND_REF: u64 = 1 << 31;
 
 /// Fewer messages asked for than a day has at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,37 +70,14 @@ impl std::error::Error for TooShort {}
 /// Where in the day the market stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Before the opening; holds the number of messages said so far.
+    /// Before the opening; holds the number of steps taken so far.
     Opening(u64),
     /// Continuous trading.
     Open,
+    /// The closing crosses, and what follows until the end.
+    Closing,
     /// After the last message. Steps do nothing any more.
     Closed,
-}
-
-/// One instrument.
-#[derive(Clone, Debug)]
-pub(crate) struct Instrument {
-    symbol: Symbol,
-    book: Book,
-    /// The directory of the day named it.
-    named: bool,
-    /// The last trading state said: `H` halted, `P` paused, `Q` quotation only, `T` trading. None counts as halted.
-    state: Option<u8>,
-    /// Why.
-    reason: [u8; 4],
-    /// Halted by this market's own trouble, whatever the state.
-    operational_halt: bool,
-    /// The last short-sale restriction said.
-    reg_sho: Option<u8>,
-    /// Retail interest: `B`, `S`, `A` both, `N` none.
-    interest: u8,
-    /// What the participants think that it is worth; walks at random.
-    reference: u32,
-    /// The walk stays between these.
-    bounds: (u32, u32),
-    /// Orders that the participants like to have here.
-    target: u32,
 }
 
 /// What was said and done.
@@ -98,6 +93,12 @@ pub struct MarketCounters {
     pub shares: u64,
     /// Halts begun.
     pub halts: u64,
+    /// Times that the market-wide breaker tripped.
+    pub breakers: u64,
+    /// Crosses, with or without shares.
+    pub crosses: u64,
+    /// Trades declared void.
+    pub broken: u64,
     /// Orders of outside clients taken in.
     pub outside_orders: u64,
     /// The most orders that rested at once.
@@ -107,13 +108,16 @@ pub struct MarketCounters {
 impl MarketCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [Row; 7] {
+    pub fn rows(&self) -> [Row; 10] {
         [
             ("messages", self.messages),
             ("orders", self.orders),
             ("executions", self.executions),
             ("shares", self.shares),
             ("halts", self.halts),
+            ("breakers", self.breakers),
+            ("crosses", self.crosses),
+            ("broken_trades", self.broken),
             ("outside_orders", self.outside_orders),
             ("peak_orders", self.peak_orders),
         ]
@@ -137,12 +141,14 @@ pub struct Market {
     /// Instruments of the last four actions: activity comes in bursts.
     recent: [u32; 4],
     phase: Phase,
-    next_ref: u64,
+    closing: Closing,
+    agenda: Agenda,
+    /// The last reference of each source of them.
+    last_refs: [u64; 2],
+    /// So many in a thousand references come from the second source.
+    second_source: u32,
     next_match: u64,
-    /// The last hidden trade, which may yet be broken; 0 for none.
-    last_trade: u64,
-    halt: Option<session::Halt>,
-    next_halt: u64,
+    trades: Trades,
     fills: Vec<Fill>,
     counters: MarketCounters,
     draws: Draws,
@@ -195,6 +201,7 @@ impl Market {
                 weights.swap(last, other);
             }
         }
+        choose_debuts(&config, day, &mut instruments);
         let by_symbol = instruments.iter().map(|instrument| instrument.symbol).zip(0..).collect();
         Self {
             day,
@@ -207,11 +214,12 @@ impl Market {
             activity: Weighted::new(&weights),
             recent: [0; 4],
             phase: Phase::Opening(0),
-            next_ref: 1_000,
+            closing: Closing::Outlook(0),
+            agenda: Agenda::new(),
+            last_refs: [FIRST_REF, SECOND_REF],
+            second_source: second_source(config.rising_refs_percent),
             next_match: 1,
-            last_trade: 0,
-            halt: None,
-            next_halt: u64::from(config.halt_every),
+            trades: Trades::new(),
             fills: Vec::new(),
             counters: MarketCounters::default(),
             draws: Draws {
@@ -236,6 +244,7 @@ impl Market {
             match self.phase {
                 Phase::Opening(said) => self.open_one(said, out),
                 Phase::Open => self.act(room, out),
+                Phase::Closing => self.close_one(out),
                 Phase::Closed => {}
             }
         }
@@ -257,17 +266,19 @@ impl Market {
     /// # Errors
     /// As [`Market::run_day`].
     pub fn step_of_day(&mut self, messages: u64, out: &mut impl FnMut(&[u8])) -> Result<bool, TooShort> {
-        let least = self.opening_length() + session::CLOSING_LENGTH;
+        let least = self.shortest_day();
         if self.phase == Phase::Opening(0) && messages < least {
             return Err(TooShort { least });
         }
         let left = messages.saturating_sub(self.counters.messages);
         let late = session::LATE_DELETES.min(self.orders.len() as u64);
-        let room = left.saturating_sub(session::CLOSING_LENGTH + late);
-        if self.phase == Phase::Open && room == 0 {
-            self.close(left.saturating_sub(session::CLOSING_LENGTH), out);
-        } else {
-            self.step_within(room.max(1), out);
+        let room = left.saturating_sub(self.closing_length() + late);
+        match self.phase {
+            Phase::Open if room == 0 => self.begin_close(),
+            Phase::Closing => self.close_within(left, out),
+            _ => {
+                self.step_within(room.max(1), out);
+            }
         }
         Ok(self.phase == Phase::Closed)
     }
@@ -317,7 +328,12 @@ impl Market {
     /// May orders in this instrument trade now?
     #[must_use]
     pub fn is_trading(&self, instrument: u32) -> bool {
-        self.phase == Phase::Open && self.instruments.get(instrument as usize).is_some_and(Instrument::trades)
+        self.phase == Phase::Open && self.may_match(instrument)
+    }
+
+    /// Do neither its own state nor the market-wide breaker keep an instrument from trading?
+    fn may_match(&self, instrument: u32) -> bool {
+        !self.agenda.holds_all() && self.instruments.get(instrument as usize).is_some_and(Instrument::trades)
     }
 
     /// Every resting order, by locate, bids before offers, best price first, in queue order.
@@ -367,8 +383,10 @@ impl Market {
 
     #[inline]
     fn new_ref(&mut self) -> u64 {
-        self.next_ref += 1 + u64::from(self.draws.ref_gap.draw(&mut self.rng));
-        self.next_ref
+        let second = self.second_source > 0 && self.rng.chance(self.second_source, 1_000);
+        let last = &mut self.last_refs[usize::from(second)];
+        *last += 1 + u64::from(self.draws.ref_gap.draw(&mut self.rng));
+        *last
     }
 
     #[inline]
@@ -378,40 +396,35 @@ impl Market {
     }
 }
 
-impl Instrument {
-    fn new(symbol: Symbol, target: u32, rng: &mut Rng) -> Self {
-        // 2 to 400 dollars, more often low than high.
-        let doublings = rng.below(8);
-        let dollars = 2u32 << doublings.min(6);
-        let reference = (dollars * DOLLAR + rng.below(dollars * DOLLAR)) / CENT * CENT;
-        Self {
-            symbol,
-            book: Book::default(),
-            named: false,
-            state: None,
-            reason: *b"    ",
-            operational_halt: false,
-            reg_sho: None,
-            interest: b'N',
-            reference,
-            bounds: ((reference / 2).max(DOLLAR), reference * 2),
-            target,
-        }
-    }
-
-    /// May its orders trade?
-    const fn trades(&self) -> bool {
-        matches!(self.state, Some(b'T')) && !self.operational_halt
-    }
-
-    /// Its line of the directory.
-    const fn listing(&self) -> Listing {
-        Listing { stock: self.symbol, ipo: b'N' }
-    }
-}
-
 /// The locate code of an instrument by its index.
 #[inline]
 const fn locate(instrument: u32) -> u16 {
     (instrument + 1) as u16
+}
+
+/// How many in a thousand references have to come from the second, higher source for `rising` per cent of all to be
+/// higher than the one before: with a share of `q`, one of the first follows one of the second in `q (1 - q)` cases.
+fn second_source(rising: u8) -> u32 {
+    let falls = (100 - u32::from(rising)) * 10_000;
+    (0..=500).find(|share| share * (1_000 - share) >= falls).unwrap_or(500)
+}
+
+/// Chooses the instruments that come to the market on this day.
+fn choose_debuts(config: &Config, day: u64, instruments: &mut [Instrument]) {
+    let mut rng = Rng::stream(config.seed, 2 + (day << 32));
+    let mut room = instruments.len() / 16;
+    let kinds =
+        [(config.offerings, Debut::Offering), (config.listings, Debut::Listing), (config.late, Debut::Late)];
+    for (count, debut) in kinds {
+        let count = room.min(usize::from(count));
+        room -= count;
+        let mut left = count;
+        while left > 0 {
+            let at = rng.index(instruments.len());
+            if let Some(chosen) = instruments.get_mut(at).filter(|chosen| chosen.debut == Debut::Known) {
+                chosen.debut = debut;
+                left -= 1;
+            }
+        }
+    }
 }

@@ -323,6 +323,16 @@ impl Outbound {
             .put(&[0, 0])
     }
 
+    /// `B`: an execution that was told does not count any more. The reason is the exchange's own (`S`, supervisory).
+    #[must_use]
+    pub fn broken(time: u64, user_ref: u32, match_number: u64, cl_ord_id: &[u8; 14]) -> Self {
+        Self::new(b'B', time)
+            .put(&user_ref.to_be_bytes())
+            .put(&match_number.to_be_bytes())
+            .put(b"S")
+            .put(cl_ord_id)
+    }
+
     /// `J`: not taken in.
     #[must_use]
     pub fn rejected(time: u64, user_ref: u32, reason: Reject, cl_ord_id: &[u8; 14]) -> Self {
@@ -396,6 +406,11 @@ mod tests {
         assert_eq!(Outbound::executed(TIME, 9, 100, 10_000, true, 5).bytes(), executed);
         let rejected = message(&[b"J", time, b"\0\0\0\x09", b"\0\x1D", b"CLIENT-ORDER-1"]);
         assert_eq!(Outbound::rejected(TIME, 9, Reject::Price, b"CLIENT-ORDER-1").bytes(), rejected);
+        let broken = message(&[b"B", time, b"\0\0\0\x09", &[0; 7], b"\x05S", b"CLIENT-ORDER-1"]);
+        assert_eq!(
+            (Outbound::broken(TIME, 9, 5, b"CLIENT-ORDER-1").bytes(), broken.len()),
+            (&broken[..], 36)
+        );
         assert_eq!(Outbound::system_event(TIME, b'S').bytes(), message(&[b"S", time, b"S"]));
         assert_eq!(Outbound::next_user_ref(TIME, 9).bytes(), message(&[b"Q", time, b"\0\0\0\x09"]));
     }

@@ -4,7 +4,7 @@
 //! every order in a map and every queue in a plain list, reads each field at its documented offset, and takes
 //! nothing on trust: a message that a right feed could not contain is a [`Fault`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -39,8 +39,12 @@ pub enum What {
     Side,
     /// An execution of an order that is not first in its queue at the best price.
     Priority,
-    /// An execution in an instrument that may not trade.
+    /// An execution in an instrument that may not trade, or outside market hours, and not as part of a cross.
     NotTrading,
+    /// A cross whose executions and `Q` do not belong together: other prices, fewer shares, something in between.
+    Cross,
+    /// A match number used before, or a broken trade that there was not, or that is broken already.
+    Match,
     /// The best bid at or above the best offer.
     Crossed,
     /// A time before the one of the message before.
@@ -76,6 +80,10 @@ struct Sides {
     operational_halt: bool,
     reg_sho: u8,
     interest: u8,
+    /// Shares printed: executions that count, trades against hidden orders, crosses. Broken ones stay.
+    volume: u64,
+    /// The price of a cross that is being told, and the shares executed in it so far.
+    crossing: Option<(u32, u64)>,
 }
 
 /// What the feed said of an instrument, apart from its orders. A byte of 0 was not said.
@@ -104,6 +112,16 @@ pub struct Books {
     ended: bool,
     /// What comes is a snapshot: its system event says where the day stands, and ends nothing.
     loading: bool,
+    /// Market hours have begun, and not ended.
+    hours: bool,
+    /// Match numbers of trades that stand.
+    trades: BTreeSet<u64>,
+    /// The highest match number so far.
+    last_match: u64,
+    /// The first one heard after a snapshot; trades before it are not known, and may be broken all the same.
+    first_match: Option<u64>,
+    /// Began with a snapshot.
+    joined: bool,
 }
 
 /// The big-endian unsigned integer of `len` bytes at `offset`; 0 beyond the end.
@@ -148,6 +166,7 @@ impl Books {
     /// What comes next is a snapshot, until `loading` is false again.
     pub fn set_loading(&mut self, loading: bool) {
         self.loading = loading;
+        self.joined = true;
     }
 
     /// Applies one message.
@@ -174,8 +193,13 @@ impl Books {
         self.time = time;
         let shares = uint(message, 19, 4) as u32;
         let order_ref = uint(message, 11, 8);
+        if !matches!(kind, b'C' | b'Q')
+            && self.instruments.get(&locate).is_some_and(|one| one.crossing.is_some())
+        {
+            return Err(What::Cross);
+        }
         match kind {
-            b'S' => self.ended = uint(message, 11, 1) == u64::from(b'C') && !self.loading,
+            b'S' => self.event(uint(message, 11, 1) as u8),
             b'R' => {
                 let symbol = symbol_at(message, 11);
                 self.instruments.entry(locate).or_default().symbol = Some(symbol);
@@ -205,9 +229,52 @@ impl Books {
                 let (shares, price) = (uint(message, 20, 4) as u32, uint(message, 32, 4) as u32);
                 self.add(order_ref, Known { locate, side, price, shares })?;
             }
-            b'E' | b'C' => {
-                self.executable(locate, order_ref)?;
+            b'E' => {
+                self.executable(locate, order_ref, None)?;
                 self.take(locate, order_ref, shares)?;
+                self.print(locate, u64::from(shares));
+                self.matched(uint(message, 23, 8), true)?;
+            }
+            b'C' => {
+                let (price, printable) = (uint(message, 32, 4) as u32, uint(message, 31, 1) as u8);
+                let part = (printable == b'N').then_some((price, u64::from(shares)));
+                self.executable(locate, order_ref, part)?;
+                self.take(locate, order_ref, shares)?;
+                if part.is_none() {
+                    self.print(locate, u64::from(shares));
+                }
+                self.matched(uint(message, 23, 8), part.is_none())?;
+            }
+            b'P' => {
+                let hours = self.hours;
+                let sides = self.named(locate, symbol_at(message, 24))?;
+                if !sides.trades() || !hours {
+                    return Err(What::NotTrading);
+                }
+                sides.volume += uint(message, 20, 4);
+                self.matched(uint(message, 36, 8), true)?;
+            }
+            b'Q' => {
+                let sides = self.named(locate, symbol_at(message, 19))?;
+                let (price, all) = (uint(message, 27, 4) as u32, uint(message, 11, 8));
+                if sides.operational_halt || !matches!(sides.state, b'T' | b'Q') {
+                    return Err(What::NotTrading);
+                }
+                if sides.crossing.take().is_some_and(|(at, shares)| at != price || shares > all) {
+                    return Err(What::Cross);
+                }
+                sides.volume += all;
+                self.matched(uint(message, 31, 8), true)?;
+            }
+            b'B' => self.broken(order_ref)?,
+            b'I' => {
+                self.named(locate, symbol_at(message, 28))?;
+            }
+            b'L' => {
+                self.named(locate, symbol_at(message, 15))?;
+            }
+            b'J' | b'O' => {
+                self.named(locate, symbol_at(message, 11))?;
             }
             b'X' => self.take(locate, order_ref, shares)?,
             b'D' => {
@@ -244,16 +311,61 @@ impl Books {
         if crossed { Err(What::Crossed) } else { Ok(()) }
     }
 
-    fn executable(&self, locate: u16, order_ref: u64) -> Result<(), What> {
+    fn event(&mut self, code: u8) {
+        self.ended = code == b'C' && !self.loading;
+        self.hours = code == b'Q';
+    }
+
+    /// A trade that the feed numbers. One that is not printed is no trade of its own, and cannot be broken.
+    fn matched(&mut self, number: u64, printed: bool) -> Result<(), What> {
+        if number <= self.last_match {
+            return Err(What::Match);
+        }
+        self.last_match = number;
+        self.first_match.get_or_insert(number);
+        if printed {
+            self.trades.insert(number);
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, locate: u16, shares: u64) {
+        if let Some(sides) = self.instruments.get_mut(&locate) {
+            sides.volume += shares;
+        }
+    }
+
+    fn broken(&mut self, number: u64) -> Result<(), What> {
+        let before = self.joined && self.first_match.is_none_or(|first| number < first);
+        if self.trades.remove(&number) || before { Ok(()) } else { Err(What::Match) }
+    }
+
+    /// May this order be executed now? `part` is the price and the shares of an execution that is not printed: it may
+    /// belong to a cross, and has to where nothing else is executed.
+    fn executable(&mut self, locate: u16, order_ref: u64, part: Option<(u32, u64)>) -> Result<(), What> {
         let order = self.orders.get(&order_ref).ok_or(What::UnknownOrder)?;
-        let sides = self.instruments.get(&locate).ok_or(What::Instrument)?;
+        let sides = self.instruments.get_mut(&locate).ok_or(What::Instrument)?;
         let first = sides.best(order.side).and_then(|(_, queue)| queue.first());
         if first != Some(&order_ref) {
-            Err(What::Priority)
-        } else if sides.state != b'T' || sides.operational_halt {
-            Err(What::NotTrading)
-        } else {
-            Ok(())
+            return Err(What::Priority);
+        }
+        let trading = self.hours && sides.trades();
+        match (part, sides.crossing) {
+            (_, None) if trading => Ok(()),
+            (None, _) => Err(What::NotTrading),
+            (Some((price, _)), Some((at, _))) if price != at => Err(What::Cross),
+            (Some((price, shares)), before) => {
+                if sides.operational_halt || !matches!(sides.state, b'T' | b'Q') {
+                    return Err(What::NotTrading);
+                }
+                // Nobody trades at a worse price than asked for.
+                if order.side.crosses(order.price, price) {
+                    sides.crossing = Some((price, before.map_or(0, |(_, sum)| sum) + shares));
+                    Ok(())
+                } else {
+                    Err(What::Cross)
+                }
+            }
         }
     }
 
@@ -320,6 +432,13 @@ impl Books {
         })
     }
 
+    /// Shares printed in an instrument since the first message: executions that count, trades against hidden orders,
+    /// and crosses. Trades that were broken later stay counted.
+    #[must_use]
+    pub fn volume(&self, locate: u16) -> u64 {
+        self.instruments.get(&locate).map_or(0, |sides| sides.volume)
+    }
+
     /// Did the feed say that it is over?
     #[must_use]
     pub fn ended(&self) -> bool {
@@ -354,6 +473,10 @@ impl Sides {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         }
+    }
+
+    const fn trades(&self) -> bool {
+        self.state == b'T' && !self.operational_halt
     }
 
     fn best(&self, side: Side) -> Option<(&u32, &Vec<u64>)> {

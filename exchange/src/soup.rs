@@ -20,6 +20,7 @@ mod packet;
 mod tests;
 
 pub use counters::SoupCounters;
+pub(crate) use packet::trim;
 pub use packet::{Credentials, Login, Rejection};
 
 use crate::archive::Archive;
@@ -225,21 +226,6 @@ impl Server {
         self.packet.first_chunk::<2>().map(|len| 2 + usize::from(u16::from_be_bytes(*len)))
     }
 
-    /// May the login have the session and the sequence it asks for, when messages from `store` are to be had? The
-    /// sequence that it is to be accepted with, or the reason to reject it.
-    ///
-    /// A sequence of 0 is for new messages only. One so old that it is not kept any more becomes the oldest kept.
-    ///
-    /// # Errors
-    /// [`Rejection::Session`] for another session or a sequence that is not reached yet.
-    pub fn place(&self, login: &Login, store: &Archive) -> Result<u64, Rejection> {
-        if !login.asks_for(&self.config.session) || login.sequence > store.next() {
-            return Err(Rejection::Session);
-        }
-        let sequence = if login.sequence == 0 { store.next() } else { login.sequence };
-        Ok(sequence.max(store.first()))
-    }
-
     /// Accepts the login; `sequence` is that of the next message it gets.
     pub fn accept(&mut self, now: u64, sequence: u64, out: &mut Vec<u8>) {
         let session = self.config.session;
@@ -300,8 +286,9 @@ impl Server {
 
     /// Takes account of bytes that leave.
     pub(crate) fn pace(&mut self, now: u64, bytes: usize) {
-        if self.config.bytes_per_s > 0 {
-            let takes = (bytes as u64).saturating_mul(1_000_000_000) / self.config.bytes_per_s;
+        // Without a pace nothing takes time.
+        if let Some(takes) = (bytes as u64).saturating_mul(1_000_000_000).checked_div(self.config.bytes_per_s)
+        {
             self.busy_until = self.busy_until.max(now.saturating_sub(CATCH_UP)).saturating_add(takes);
         }
     }

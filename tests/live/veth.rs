@@ -107,7 +107,7 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     let exchange = must(
         cable
             .exchange
-            .enter(exchange().args(["send", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
+            .enter(exchange().args(["serve", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
             .args(["--messages", "200000", "--rate", "25000", "--coalesce-us", "1000", "--symbols"])
             .arg(SYMBOLS.to_string())
             .args(["--loss-a", "5000", "--loss-b", "5000", "--disjoint", "--linger-ms", "2000", "--dump"])

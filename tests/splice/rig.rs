@@ -94,6 +94,7 @@ impl<S: Strategy> Rig<S> {
             routes,
             switches,
             board,
+            frames: None,
             recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
         };
         let (End { rx: far, tx: line }, End { rx, tx }) =

@@ -30,7 +30,7 @@ impl Source {
                 let config = market_config(args)?;
                 let market = Market::new(config).map_err(|error| Failure::Usage(error.to_string()))?;
                 // Said now, not after files were created.
-                let least = market.opening_length() + 3;
+                let least = market.shortest_day();
                 if messages < least {
                     let symbols = config.symbols;
                     let what = format!("--messages must be at least {least} with {symbols} symbols");
@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-fn market_config(args: &Args) -> Outcome<market::Config> {
+pub(super) fn market_config(args: &Args) -> Outcome<market::Config> {
     let default = market::Config::default();
     Ok(market::Config {
         symbols: args.number("symbols", default.symbols, 1..=u16::MAX)?,

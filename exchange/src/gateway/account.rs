@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Reject;
 use crate::book::NIL;
 use crate::market::{Entered, Fill, Market};
-use crate::ouch::Enter;
+use crate::ouch::{Enter, Reject};
 use crate::units::{Side, Symbol};
+
+/// Executions that an account remembers, in case they are broken.
+const REMEMBERED: usize = 1 << 16;
 
 /// One client's account. Shares and money are exact integers.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,24 @@ pub struct Account {
     last_user_ref: u32,
     open: BTreeMap<u32, OpenOrder>,
     positions: BTreeMap<Symbol, Position>,
+    /// The latest executions, by match number (which rises) and order: both sides may be this client's.
+    executions: BTreeMap<(u64, u32), Execution>,
+}
+
+/// What has to be known of an execution to undo it.
+#[derive(Clone, Copy, Debug)]
+struct Execution {
+    symbol: Symbol,
+    side: Side,
+    shares: u32,
+    price: u32,
+    cl_ord_id: [u8; 14],
+}
+
+impl Execution {
+    fn money(&self) -> i128 {
+        i128::from(self.shares) * i128::from(self.price)
+    }
 }
 
 /// What a client owns of one instrument through its executions.
@@ -25,7 +45,7 @@ pub struct Position {
     pub sold: u64,
     /// Money from sales less money for purchases, 1/10,000 dollars.
     pub cash: i128,
-    /// Executions.
+    /// Executions, those left out that were broken.
     pub executions: u64,
 }
 
@@ -34,6 +54,34 @@ impl Position {
     #[must_use]
     pub fn shares(&self) -> i64 {
         self.bought.cast_signed() - self.sold.cast_signed()
+    }
+
+    fn execute(&mut self, execution: &Execution) {
+        self.executions += 1;
+        match execution.side {
+            Side::Buy => {
+                self.bought += u64::from(execution.shares);
+                self.cash -= execution.money();
+            }
+            Side::Sell => {
+                self.sold += u64::from(execution.shares);
+                self.cash += execution.money();
+            }
+        }
+    }
+
+    fn undo(&mut self, execution: &Execution) {
+        self.executions -= 1;
+        match execution.side {
+            Side::Buy => {
+                self.bought -= u64::from(execution.shares);
+                self.cash += execution.money();
+            }
+            Side::Sell => {
+                self.sold -= u64::from(execution.shares);
+                self.cash -= execution.money();
+            }
+        }
     }
 }
 
@@ -113,22 +161,29 @@ impl Account {
     pub(super) fn execute(&mut self, user_ref: u32, fill: &Fill) {
         let Some(order) = self.open.get_mut(&user_ref) else { return };
         order.executed += fill.shares;
-        let position = self.positions.entry(order.entered.symbol).or_default();
-        let money = i128::from(fill.shares) * i128::from(fill.price);
-        position.executions += 1;
-        match order.side {
-            Side::Buy => {
-                position.bought += u64::from(fill.shares);
-                position.cash -= money;
-            }
-            Side::Sell => {
-                position.sold += u64::from(fill.shares);
-                position.cash += money;
-            }
-        }
+        let execution = Execution {
+            symbol: order.entered.symbol,
+            side: order.side,
+            shares: fill.shares,
+            price: fill.price,
+            cl_ord_id: order.entered.cl_ord_id,
+        };
         if order.left() == 0 {
             self.open.remove(&user_ref);
         }
+        self.positions.entry(execution.symbol).or_default().execute(&execution);
+        if self.executions.len() >= REMEMBERED {
+            self.executions.pop_first();
+        }
+        self.executions.insert((fill.match_number, user_ref), execution);
+    }
+
+    /// Undoes an execution, but not what it did to its order. The client's own text of that order; `None` when the
+    /// execution is not remembered any more, or was broken before.
+    pub(super) fn break_trade(&mut self, user_ref: u32, match_number: u64) -> Option<[u8; 14]> {
+        let execution = self.executions.remove(&(match_number, user_ref))?;
+        self.positions.entry(execution.symbol).or_default().undo(&execution);
+        Some(execution.cl_ord_id)
     }
 
     /// An open order by its number.

@@ -9,11 +9,11 @@ pub struct GatewayCounters {
     pub datagrams: u64,
     /// Heartbeats of clients.
     pub heartbeats: u64,
-    /// Datagrams cut short because of a packet or a message that could not be read.
+    /// Datagrams cut short, and packets of connections dropped, because of what could not be read.
     pub malformed: u64,
     /// Messages of a kind that is known but not acted on.
     pub unsupported: u64,
-    /// Datagrams of clients beyond the limit.
+    /// Datagrams and logins of clients beyond the limit.
     pub refused_clients: u64,
     /// Messages whose number does not rise.
     pub repeated: u64,
@@ -29,12 +29,20 @@ pub struct GatewayCounters {
     pub rejected: u64,
     /// Executions told.
     pub executed: u64,
+    /// Executions told to be broken.
+    pub broken: u64,
+    /// Executions broken that the account does not remember any more.
+    pub forgotten: u64,
+    /// Replies not kept until they were sent (test framing).
+    pub lost_replies: u64,
+    /// Connections closed because their user logged in again.
+    pub taken_over: u64,
 }
 
 impl GatewayCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [Row; 12] {
+    pub fn rows(&self) -> [Row; 16] {
         [
             ("datagrams", self.datagrams),
             ("heartbeats", self.heartbeats),
@@ -48,6 +56,10 @@ impl GatewayCounters {
             ("canceled", self.canceled),
             ("rejected", self.rejected),
             ("executed", self.executed),
+            ("broken", self.broken),
+            ("forgotten", self.forgotten),
+            ("lost_replies", self.lost_replies),
+            ("taken_over", self.taken_over),
         ]
     }
 }

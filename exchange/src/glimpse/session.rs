@@ -170,7 +170,7 @@ impl Snapshot {
     /// All contents are sent: End of Snapshot follows.
     fn finish(&mut self, now: u64, soup: &mut soup::Server, shared: &mut Shared) {
         if self.messages.next() == self.contents + 1 {
-            if shared.fault == Some(Fault::Endless) {
+            if shared.fault == Some(Fault::Endless) && self.contents > 0 {
                 shared.counters.faulty += 1;
                 soup.seek(1);
                 return;

@@ -34,6 +34,8 @@ pub struct Config {
     pub glimpse: glimpse::Config,
     /// The order gateway.
     pub gateway: gateway::Config,
+    /// Ns between heartbeats to clients of the order gateway's test framing; 0 for none.
+    pub reply_heartbeat_ns: u64,
     /// How sessions end that are not the last.
     pub roll: Roll,
     /// Ns between the end of such a session and the first message of the next.
@@ -55,6 +57,7 @@ impl Default for Config {
             requests: [1, 2].map(|seed| rerequest::Config { seed, ..rerequest::Config::default() }),
             glimpse: glimpse::Config::default(),
             gateway: gateway::Config::default(),
+            reply_heartbeat_ns: 1_000_000_000,
             roll: Roll::default(),
             roll_pause_ns: 0,
             plan: Vec::new(),

@@ -43,6 +43,8 @@ pub enum Fault {
     },
     /// The snapshot server misbehaves from now on; `None`: it behaves again.
     Glimpse(Option<glimpse::Fault>),
+    /// The order gateway drops its TCP connections.
+    DropOrders,
     /// The session ends and the next one begins: a new name, sequence 1, new locate codes, empty books. Outside
     /// orders are cancelled.
     SessionRoll,
@@ -85,6 +87,10 @@ pub struct FaultCounters {
     pub swallowed_in: u64,
     /// Datagrams from the venue that the link swallowed, those on the lines apart (they count as `dead` there).
     pub swallowed_out: u64,
+    /// Times that a request server or the snapshot server was told to misbehave, or to behave again.
+    pub servers: u64,
+    /// Times that the order gateway dropped its connections.
+    pub drops: u64,
     /// TCP connections that broke when the link went down.
     pub broken: u64,
     /// TCP connections refused while it was down.
@@ -98,7 +104,7 @@ pub struct FaultCounters {
 impl FaultCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [Row; 10] {
+    pub fn rows(&self) -> [Row; 12] {
         [
             ("bursts", self.bursts),
             ("doomed", self.doomed),
@@ -106,6 +112,8 @@ impl FaultCounters {
             ("flaps", self.flaps),
             ("swallowed_in", self.swallowed_in),
             ("swallowed_out", self.swallowed_out),
+            ("servers", self.servers),
+            ("drops", self.drops),
             ("broken", self.broken),
             ("refused", self.refused),
             ("rolls", self.rolls),

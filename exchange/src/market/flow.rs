@@ -1,5 +1,8 @@
 //! The simulated participants: what they do, how often, and at which prices.
 
+use super::agenda::STEP_ROOM;
+use super::matching::{Aggressor, Incoming};
+use super::trades::Trade;
 use super::{Market, locate};
 use crate::book::Entry;
 use crate::itch::{self, NewOrder};
@@ -19,11 +22,15 @@ const MPIDS: [[u8; 4]; 4] = [*b"ALFA", *b"BRVO", *b"CHLI", *b"DLTA"];
 impl Market {
     /// One action of continuous trading, with at most `room` messages.
     pub(super) fn act(&mut self, room: u64, out: &mut impl FnMut(&[u8])) {
-        if self.halt_step(out) {
+        if room >= STEP_ROOM && self.on_agenda(out) {
             return;
         }
         let instrument = self.pick_instrument();
+        if !self.instruments[instrument as usize].quotes() {
+            return;
+        }
         self.walk(instrument);
+        let trading = self.is_trading(instrument);
         let mix = self.config.mix;
         let mut draw = self.rng.below(10_000);
         let mut is = |part: u32| {
@@ -31,17 +38,19 @@ impl Market {
             draw = draw.wrapping_sub(part);
             hit
         };
-        if is(mix.imbalances) {
-            self.say_imbalance(instrument, b'O', out);
-        } else if is(mix.hidden_trades) {
+        if is(mix.imbalances) && self.say_outlook(instrument, out) {
+            return;
+        }
+        if is(mix.hidden_trades) && trading {
             self.hidden_trade(instrument, out);
-        } else if is(mix.broken_trades) && self.last_trade != 0 {
-            self.break_trade(out);
+        } else if is(mix.broken_trades) && self.break_trade(out) {
+        } else if is(mix.notices) {
+            self.notice(instrument, out);
         } else if self.instruments[instrument as usize].book.list().len() < 4 {
             self.add(instrument, out);
         } else if is(mix.replaces) {
             self.replace_order(instrument, out);
-        } else if is(mix.takes) && self.instruments[instrument as usize].trades() {
+        } else if is(mix.takes) && trading {
             self.trade(instrument, room, out);
         } else if is(mix.cancels) {
             self.cancel_part(instrument, out);
@@ -49,6 +58,66 @@ impl Market {
             self.add(instrument, out);
         } else {
             self.delete(instrument, out);
+        }
+    }
+
+    /// One action after the close: orders come and go, none trade. One message at most.
+    pub(super) fn act_after_hours(&mut self, out: &mut impl FnMut(&[u8])) {
+        let instrument = self.pick_instrument();
+        if !self.instruments[instrument as usize].quotes() {
+            return;
+        }
+        match self.rng.below(100) {
+            0..2 => {
+                self.gather(instrument, 1);
+                self.say_imbalance(instrument, b'A', out);
+            }
+            2..10 => self.replace_order(instrument, out),
+            10..12 => self.cancel_part(instrument, out),
+            12..50 => self.add(instrument, out),
+            _ => self.delete(instrument, out),
+        }
+    }
+
+    /// How the next cross would end: the close while it trades, that of the release while it only quotes. False when
+    /// there is none to come.
+    fn say_outlook(&mut self, instrument: u32, out: &mut impl FnMut(&[u8])) -> bool {
+        let cross = match self.instruments[instrument as usize].state {
+            Some(b'Q') => b'H',
+            _ if self.is_trading(instrument) => b'C',
+            _ => return false,
+        };
+        self.gather(instrument, 1);
+        self.say_imbalance(instrument, cross, out);
+        true
+    }
+
+    /// Something that concerns no order: the short-sale restriction, a market maker, retail interest, or the halt of a
+    /// sister market, where this market's orders do not trade.
+    fn notice(&mut self, instrument: u32, out: &mut impl FnMut(&[u8])) {
+        match self.rng.below(4) {
+            0 => {
+                let action = [b'1', b'2', b'0'][self.rng.index(3)];
+                self.set_reg_sho(instrument, action, out);
+            }
+            1 => {
+                let (mpid, state) = (MPIDS[self.rng.index(MPIDS.len())], b"AEWSD"[self.rng.index(5)]);
+                self.say_maker(instrument, mpid, state, out);
+            }
+            2 => {
+                let interest = b"BSAN"[self.rng.index(4)];
+                let stamp = self.stamp(locate(instrument));
+                let instrument = &mut self.instruments[instrument as usize];
+                instrument.retail = interest;
+                let symbol = instrument.symbol;
+                self.say(itch::retail_interest(stamp, symbol, interest), out);
+            }
+            _ => {
+                let (market, action) = (b"BX"[self.rng.index(2)], b"HT"[self.rng.index(2)]);
+                let stamp = self.stamp(locate(instrument));
+                let symbol = self.instruments[instrument as usize].symbol;
+                self.say(itch::operational_halt(stamp, symbol, market, action), out);
+            }
         }
     }
 
@@ -281,38 +350,37 @@ impl Market {
         };
         let book = &self.instruments[instrument as usize].book;
         let Some(front) = book.front(side.opposite()) else { return };
-        let front = self.orders.get(front).shares;
+        let (front, touch) = (self.orders.get(front).shares, self.orders.get(front).price);
         let shares = match self.rng.below(100) {
             0..65 => front,
             65..90 if front > 1 => 1 + self.rng.below(front - 1),
             _ => front + 100 * (1 + self.rng.below(10)),
         };
         let repriced = self.rng.chance(1, REPRICED);
-        let limit = if side == Side::Buy { u32::MAX } else { 0 };
-        let hits = room.min(SWEEP);
-        self.take(
-            instrument,
-            side,
-            limit,
-            shares,
-            super::matching::Aggressor { tag: 0, hits, repriced },
-            out,
-        );
+        // Some name the price that they see, and stay there if it is not enough; the others take what they find.
+        let rests = !repriced && self.rng.chance(1, 4) && self.orders.len() < self.config.max_orders as usize;
+        let limit = match side {
+            _ if rests => touch,
+            Side::Buy => MAX_PRICE,
+            Side::Sell => 0,
+        };
+        // Its own message, should it rest, needs room as well.
+        let hits = if rests { room.saturating_sub(1) } else { room }.min(SWEEP);
+        if hits == 0 {
+            return;
+        }
+        let order_ref = if rests { self.new_ref() } else { 0 };
+        let incoming = Incoming { order_ref, instrument, side, shares, limit, rests, mpid: None };
+        self.submit(&incoming, Aggressor { tag: 0, hits, repriced }, out);
     }
 
     fn hidden_trade(&mut self, instrument: u32, out: &mut impl FnMut(&[u8])) {
         let shares = self.shares();
         let match_number = self.new_match();
         let stamp = self.stamp(locate(instrument));
-        let instrument = &self.instruments[instrument as usize];
-        let (symbol, price) = (instrument.symbol, instrument.reference);
+        let traded = &self.instruments[instrument as usize];
+        let (symbol, price) = (traded.symbol, traded.reference);
         self.say(itch::trade(stamp, shares, symbol, price, match_number), out);
-        self.last_trade = match_number;
-    }
-
-    fn break_trade(&mut self, out: &mut impl FnMut(&[u8])) {
-        let stamp = self.stamp(0);
-        self.say(itch::broken_trade(stamp, self.last_trade), out);
-        self.last_trade = 0;
+        self.trades.note(Trade::anonymous(match_number, instrument));
     }
 }

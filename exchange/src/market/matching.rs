@@ -1,5 +1,6 @@
 //! Matching, and orders that come from outside.
 
+use super::trades::Trade;
 use super::{Market, Phase, locate};
 use crate::itch::{self, NewOrder};
 use crate::units::{CENT, DOLLAR, MAX_PRICE, Side};
@@ -98,18 +99,72 @@ pub(super) struct Aggressor {
     pub(super) repriced: bool,
 }
 
+/// An order on its way in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming {
+    /// The reference that the feed knows it by, should it rest.
+    pub(super) order_ref: u64,
+    /// Index of the instrument.
+    pub(super) instrument: u32,
+    /// Side.
+    pub(super) side: Side,
+    /// Shares.
+    pub(super) shares: u32,
+    /// The worst price that it trades at, and the one that it rests at.
+    pub(super) limit: u32,
+    /// May it rest?
+    pub(super) rests: bool,
+    /// The participant that the feed names with it.
+    pub(super) mpid: Option<[u8; 4]>,
+}
+
+/// How a resting order is executed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Execution {
+    /// At which price; `None` is the displayed one.
+    pub(super) price: Option<u32>,
+    /// Does it count into the volume? At the displayed price it always does.
+    pub(super) printable: bool,
+    /// The tag of who came in; 0 for a participant, and for a cross.
+    pub(super) taker: u64,
+}
+
 impl Market {
+    /// Executes so many of a resting order's shares, at most all of them, says so, and writes down what clients are to
+    /// be told.
+    pub(super) fn execute(&mut self, slot: u32, shares: u32, how: Execution, out: &mut impl FnMut(&[u8])) {
+        let resting = *self.orders.get(slot);
+        let instrument = resting.instrument;
+        let match_number = self.new_match();
+        let stamp = self.stamp(locate(instrument));
+        match how.price {
+            Some(price) => {
+                let Execution { printable, .. } = how;
+                let order_ref = resting.order_ref;
+                let said =
+                    itch::executed_with_price(stamp, order_ref, shares, match_number, printable, price);
+                self.say(said, out);
+            }
+            None => self.say(itch::executed(stamp, resting.order_ref, shares, match_number), out),
+        }
+        self.instruments[instrument as usize].book.reduce(&mut self.orders, slot, shares);
+        self.counters.executions += 1;
+        self.counters.shares += u64::from(shares);
+        let fills = [(how.taker, false), (resting.tag, true)].map(|(tag, rested)| {
+            let price = how.price.unwrap_or(resting.price);
+            let kind = FillKind::Executed;
+            (tag != 0).then_some(Fill { kind, tag, time: stamp.time, shares, price, match_number, rested })
+        });
+        self.fills.extend(fills.into_iter().flatten());
+        if how.price.is_none() || how.printable {
+            self.trades.note(Trade::new(match_number, instrument, fills));
+        }
+    }
+
     /// Trades an incoming order of `side` with the other side of the book, best price first, front first, while
     /// `limit` allows. Returns the shares left.
-    pub(super) fn take(
-        &mut self,
-        instrument: u32,
-        side: Side,
-        limit: u32,
-        shares: u32,
-        aggressor: Aggressor,
-        out: &mut impl FnMut(&[u8]),
-    ) -> u32 {
+    fn take(&mut self, order: &Incoming, aggressor: Aggressor, out: &mut impl FnMut(&[u8])) -> u32 {
+        let Incoming { instrument, side, shares, limit, .. } = *order;
         let (mut left, mut hits) = (shares, aggressor.hits);
         while left > 0 && hits > 0 {
             let book = &self.instruments[instrument as usize].book;
@@ -119,41 +174,39 @@ impl Market {
                 break;
             }
             let traded = left.min(resting.shares);
-            let match_number = self.new_match();
-            let stamp = self.stamp(locate(instrument));
             // Only between participants: a client's fill is always at the price that the feed shows.
-            if aggressor.repriced && aggressor.tag == 0 && resting.tag == 0 {
-                let price = match resting.side {
-                    Side::Buy => resting.price - CENT / 2,
-                    Side::Sell => resting.price + CENT / 2,
-                };
-                let printable = !match_number.is_multiple_of(4);
-                let said = itch::executed_with_price(
-                    stamp,
-                    resting.order_ref,
-                    traded,
-                    match_number,
-                    printable,
-                    price,
-                );
-                self.say(said, out);
-            } else {
-                self.say(itch::executed(stamp, resting.order_ref, traded, match_number), out);
-            }
-            self.instruments[instrument as usize].book.reduce(&mut self.orders, slot, traded);
-            self.counters.executions += 1;
-            self.counters.shares += u64::from(traded);
-            for (tag, rested) in [(aggressor.tag, false), (resting.tag, true)] {
-                if tag != 0 {
-                    let (time, price) = (stamp.time, resting.price);
-                    let kind = FillKind::Executed;
-                    self.fills.push(Fill { kind, tag, time, shares: traded, price, match_number, rested });
-                }
-            }
+            let repriced = aggressor.repriced && aggressor.tag == 0 && resting.tag == 0;
+            let price = repriced.then(|| match resting.side {
+                Side::Buy => resting.price - CENT / 2,
+                Side::Sell => resting.price + CENT / 2,
+            });
+            let printable = !repriced || self.rng.chance(3, 4);
+            self.execute(slot, traded, Execution { price, printable, taker: aggressor.tag }, out);
             left -= traded;
             hits -= 1;
         }
         left
+    }
+
+    /// An order comes in, a participant's or a client's: it trades while it can, and what is left rests if it may.
+    /// Returns the shares left, and where they rest.
+    pub(super) fn submit(
+        &mut self,
+        order: &Incoming,
+        aggressor: Aggressor,
+        out: &mut impl FnMut(&[u8]),
+    ) -> (u32, Option<u32>) {
+        let left = self.take(order, aggressor, out);
+        let Incoming { order_ref, instrument, side, limit, rests, mpid, .. } = *order;
+        // A participant that may not go on trading leaves: what rests never crosses.
+        let best = self.instruments[instrument as usize].book.best_price(side.opposite());
+        let crosses = best.is_some_and(|best| side.crosses(limit, best));
+        let slot = (left > 0 && rests && !crosses).then(|| {
+            let stock = self.instruments[instrument as usize].symbol;
+            let rest = NewOrder { order_ref, side, shares: left, stock, price: limit };
+            self.rest(instrument, &rest, aggressor.tag, mpid, out).0
+        });
+        (left, slot)
     }
 
     /// The executions of clients' orders since the last call, in the order they happened.
@@ -172,16 +225,15 @@ impl Market {
     /// # Errors
     /// [`Refused`] says why not.
     pub fn admit(&self, order: &OutsideOrder) -> Result<(), Refused> {
-        let Some(instrument) = self.instruments.get(order.instrument as usize) else {
-            return Err(Refused::Instrument);
-        };
-        if !(1..SHARES_LIMIT).contains(&order.shares) {
+        if order.instrument as usize >= self.instruments.len() {
+            Err(Refused::Instrument)
+        } else if !(1..SHARES_LIMIT).contains(&order.shares) {
             Err(Refused::Shares)
         } else if !is_price(order.price) {
             Err(Refused::Price)
         } else if self.phase != Phase::Open {
             Err(Refused::Closed)
-        } else if !instrument.trades() {
+        } else if !self.is_trading(order.instrument) {
             Err(Refused::Halted)
         } else if self.orders.len() >= self.config.max_orders as usize {
             Err(Refused::Full)
@@ -205,13 +257,9 @@ impl Market {
         let OutsideOrder { tag, instrument, side, shares, price, rests, mpid } = *order;
         self.counters.outside_orders += 1;
         let came = self.time;
+        let incoming = Incoming { order_ref, instrument, side, shares, limit: price, rests, mpid };
         let all = Aggressor { tag, hits: u64::MAX, repriced: false };
-        let left = self.take(instrument, side, price, shares, all, out);
-        let slot = (left > 0 && rests).then(|| {
-            let stock = self.instruments[instrument as usize].symbol;
-            let rest = NewOrder { order_ref, side, shares: left, stock, price };
-            self.rest(instrument, &rest, tag, mpid, out).0
-        });
+        let (left, slot) = self.submit(&incoming, all, out);
         Entered { order_ref, time: came, left, slot }
     }
 

@@ -1,82 +1,98 @@
-//! The frame of the day: opening, halts, close.
+//! The frame of the day: opening and close, and what instruments are told by.
 
+use super::auction::FEW;
+use super::instrument::Debut;
 use super::{Market, Phase, locate};
 use crate::itch;
-use crate::units::{CENT, Side};
+use crate::units::Side;
 
-/// Messages of the close besides late deletes: `M`, `E`, `C`.
-pub(super) const CLOSING_LENGTH: u64 = 3;
 /// Deletes between the end of system hours and the end of messages, if so many orders are left. They are legal
 /// there, and a reader that stops at `E` misses them.
 pub(super) const LATE_DELETES: u64 = 8;
 /// Messages for each instrument's line of the directory.
 const SPIN: u64 = 4;
 
-/// A halt in progress. One at a time.
+/// How far the close is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Halt {
-    instrument: u32,
-    kind: HaltKind,
-    stage: u8,
-    /// Count of messages at which the next stage is due.
-    due: u64,
-}
-
-/// Why an instrument stops trading.
-#[derive(Clone, Copy, Debug)]
-enum HaltKind {
-    /// News: `H`, later quotation only, a cross, trading.
-    News,
-    /// Volatility: an auction collar, a pause, then as after news.
-    Volatility,
-    /// This market's own trouble: `h`, and `h` again when it is lifted.
-    Operational,
+pub(super) enum Closing {
+    /// The outlook for the closing crosses; the next instrument.
+    Outlook(u32),
+    /// The closing crosses; the next instrument.
+    Crosses(u32),
+    /// Orders come and go.
+    AfterHours,
+    /// The last deletes; so many yet.
+    Late(u64),
 }
 
 impl Market {
-    /// Messages until continuous trading begins.
+    /// Messages until continuous trading begins, at most.
     #[must_use]
     pub fn opening_length(&self) -> u64 {
+        let symbols = u64::from(self.config.symbols);
+        self.opening_steps() + symbols * u64::from(FEW)
+    }
+
+    /// Messages of a day that closes as soon as it has opened, at most. No day of exactly so many or more is too short.
+    #[must_use]
+    pub fn shortest_day(&self) -> u64 {
+        self.opening_length() + self.closing_length()
+    }
+
+    fn opening_steps(&self) -> u64 {
         let symbols = u64::from(self.config.symbols);
         1 + SPIN * symbols + 2 + symbols * u64::from(self.config.opening_orders) + 2 * symbols + 1
     }
 
-    /// Says message number `said` of the opening.
-    pub(super) fn open_one(&mut self, said: u64, out: &mut impl FnMut(&[u8])) {
+    /// Messages of the close besides late deletes, at most: an outlook and a cross of each instrument, `M`, `E`, `C`.
+    pub(super) fn closing_length(&self) -> u64 {
+        u64::from(self.config.symbols) * (2 + u64::from(FEW)) + 3
+    }
+
+    /// Does step number `step` of the opening.
+    pub(super) fn open_one(&mut self, step: u64, out: &mut impl FnMut(&[u8])) {
         let symbols = u64::from(self.config.symbols);
         let spin = 1 + SPIN * symbols;
         let orders = spin + 2;
         let crosses = orders + symbols * u64::from(self.config.opening_orders);
-        let end = crosses + 2 * symbols;
-        self.phase = Phase::Opening(said + 1);
-        if said == 0 {
+        self.phase = Phase::Opening(step + 1);
+        if step == 0 {
             self.system_event(b'O', out);
-        } else if said < spin {
-            self.directory_line(((said - 1) / SPIN) as u32, (said - 1) % SPIN, out);
-        } else if said == spin {
+        } else if step < spin {
+            self.directory_line(((step - 1) / SPIN) as u32, (step - 1) % SPIN, out);
+        } else if step == spin {
             let stamp = self.stamp(0);
             // Three declines from an index level of 5,000 points, in the eight decimals of this message.
             let levels = [4_650, 4_350, 4_000].map(|points: u64| points * 100_000_000);
             self.say(itch::decline_levels(stamp, levels), out);
-        } else if said == spin + 1 {
+        } else if step == spin + 1 {
             self.system_event(b'S', out);
-        } else if said < crosses {
+        } else if step < crosses {
             // Rounds over all instruments, bids and offers in turn.
-            let turn = said - orders;
+            let turn = step - orders;
             let side = if (turn / symbols).is_multiple_of(2) { Side::Buy } else { Side::Sell };
-            self.add_order((turn % symbols) as u32, side, out);
-        } else if said < crosses + symbols {
-            self.say_imbalance((said - crosses) as u32, b'O', out);
-        } else if said < end {
-            self.say_cross((said - crosses - symbols) as u32, b'O', out);
+            let instrument = (turn % symbols) as u32;
+            if self.instruments[instrument as usize].quotes() {
+                self.add_order(instrument, side, out);
+            }
+        } else if step + 1 < self.opening_steps() {
+            let instrument = ((step - crosses) % symbols) as u32;
+            if !self.instruments[instrument as usize].trades() {
+                // Its cross comes when it is let in.
+            } else if step < crosses + symbols {
+                self.gather(instrument, 6);
+                self.say_imbalance(instrument, b'O', out);
+            } else {
+                self.cross(instrument, b'O', FEW, out);
+            }
         } else {
             self.system_event(b'Q', out);
             self.phase = Phase::Open;
+            self.plan_day();
         }
     }
 
     fn directory_line(&mut self, instrument: u32, part: u64, out: &mut impl FnMut(&[u8])) {
-        let symbol = self.instruments[instrument as usize].symbol;
         match part {
             0 => {
                 let stamp = self.stamp(locate(instrument));
@@ -85,17 +101,24 @@ impl Market {
                 let listing = instrument.listing();
                 self.say(itch::directory(stamp, &listing), out);
             }
-            1 => self.set_state(instrument, b'T', *b"    ", out),
+            1 => match self.instruments[instrument as usize].debut {
+                Debut::Known => self.set_state(instrument, b'T', *b"    ", out),
+                Debut::Offering | Debut::Listing => self.set_state(instrument, b'H', *b"IPO1", out),
+                Debut::Late => {}
+            },
             2 => self.set_reg_sho(instrument, b'0', out),
-            _ => {
-                let stamp = self.stamp(locate(instrument));
-                self.say(itch::participant_position(stamp, *b"WUTF", symbol, true), out);
-            }
+            _ => self.say_maker(instrument, *b"WUTF", b'A', out),
         }
     }
 
     /// Puts an instrument into a trading state and says so.
-    fn set_state(&mut self, instrument: u32, state: u8, reason: [u8; 4], out: &mut impl FnMut(&[u8])) {
+    pub(super) fn set_state(
+        &mut self,
+        instrument: u32,
+        state: u8,
+        reason: [u8; 4],
+        out: &mut impl FnMut(&[u8]),
+    ) {
         let stamp = self.stamp(locate(instrument));
         let instrument = &mut self.instruments[instrument as usize];
         (instrument.state, instrument.reason) = (Some(state), reason);
@@ -104,7 +127,12 @@ impl Market {
     }
 
     /// Begins or lifts this market's own halt of an instrument and says so.
-    fn set_operational_halt(&mut self, instrument: u32, halted: bool, out: &mut impl FnMut(&[u8])) {
+    pub(super) fn set_operational_halt(
+        &mut self,
+        instrument: u32,
+        halted: bool,
+        out: &mut impl FnMut(&[u8]),
+    ) {
         let stamp = self.stamp(locate(instrument));
         let instrument = &mut self.instruments[instrument as usize];
         instrument.operational_halt = halted;
@@ -112,7 +140,7 @@ impl Market {
         self.say(itch::operational_halt(stamp, symbol, b'Q', if halted { b'H' } else { b'T' }), out);
     }
 
-    fn set_reg_sho(&mut self, instrument: u32, action: u8, out: &mut impl FnMut(&[u8])) {
+    pub(super) fn set_reg_sho(&mut self, instrument: u32, action: u8, out: &mut impl FnMut(&[u8])) {
         let stamp = self.stamp(locate(instrument));
         let instrument = &mut self.instruments[instrument as usize];
         instrument.reg_sho = Some(action);
@@ -120,25 +148,16 @@ impl Market {
         self.say(itch::reg_sho(stamp, symbol, action), out);
     }
 
-    /// Ends the day: `M`, `E`, at most `late` deletes, `C`.
-    pub fn close(&mut self, late: u64, out: &mut impl FnMut(&[u8])) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        self.system_event(b'M', out);
-        self.system_event(b'E', out);
-        let mut left = late;
-        for instrument in 0..self.instruments.len() as u32 {
-            // Clients' own orders are left alone: nobody could tell them.
-            while left > 0
-                && let Some(slot) = self.last_simulated(instrument)
-            {
-                self.delete_order(slot, out);
-                left -= 1;
-            }
-        }
-        self.system_event(b'C', out);
-        self.phase = Phase::Closed;
+    pub(super) fn say_maker(
+        &mut self,
+        instrument: u32,
+        mpid: [u8; 4],
+        state: u8,
+        out: &mut impl FnMut(&[u8]),
+    ) {
+        let stamp = self.stamp(locate(instrument));
+        let symbol = self.instruments[instrument as usize].symbol;
+        self.say(itch::participant_position(stamp, mpid, symbol, state), out);
     }
 
     fn system_event(&mut self, code: u8, out: &mut impl FnMut(&[u8])) {
@@ -147,110 +166,91 @@ impl Market {
         self.say(itch::system_event(stamp, code), out);
     }
 
-    /// The price that a cross would have: half way between the best prices, else the participants' own idea.
-    fn fair_price(&self, instrument: u32) -> u32 {
-        let instrument = &self.instruments[instrument as usize];
-        let (bid, ask) = (instrument.book.best_price(Side::Buy), instrument.book.best_price(Side::Sell));
-        match (bid, ask) {
-            (Some(bid), Some(ask)) => (bid + (ask - bid) / 2) / CENT * CENT,
-            _ => instrument.reference,
+    /// Begins the close, from wherever the day stands; [`Market::step`] goes on with it. After the closing crosses
+    /// orders come and go until [`Market::close`] ends the day. Outside orders are refused from now on, and what they
+    /// get in the crosses waits for [`Market::take_fills`].
+    pub fn begin_close(&mut self) {
+        if !matches!(self.phase, Phase::Closing | Phase::Closed) {
+            self.phase = Phase::Closing;
+            self.closing = Closing::Outlook(0);
         }
     }
 
-    pub(super) fn say_imbalance(&mut self, instrument: u32, cross: u8, out: &mut impl FnMut(&[u8])) {
-        let price = self.fair_price(instrument);
-        let symbol = self.instruments[instrument as usize].symbol;
-        let (paired, imbalance) = (self.rng.below(100) * 100, self.rng.below(50) * 100);
-        let direction = match (imbalance, self.rng.below(2)) {
-            (0, _) => b'N',
-            (_, 0) => b'B',
-            _ => b'S',
+    /// Ends the day: the outlook for the closing crosses, `M`, the crosses, `E`, at most `late` deletes, `C`.
+    pub fn close(&mut self, late: u64, out: &mut impl FnMut(&[u8])) {
+        self.begin_close();
+        while self.phase == Phase::Closing {
+            match self.closing {
+                Closing::AfterHours => self.end_hours(late, out),
+                _ => self.close_one(out),
+            }
+        }
+    }
+
+    /// Does one step of the close.
+    pub(super) fn close_one(&mut self, out: &mut impl FnMut(&[u8])) {
+        let next_trading = |market: &Self, from: u32| {
+            (from..market.instruments.len() as u32).find(|instrument| market.may_match(*instrument))
         };
-        let stamp = self.stamp(locate(instrument));
-        let (paired, imbalance) = (u64::from(paired), u64::from(imbalance));
-        self.say(itch::imbalance(stamp, symbol, paired, imbalance, direction, price, cross), out);
+        match self.closing {
+            Closing::Outlook(from) => match next_trading(self, from) {
+                Some(instrument) => {
+                    self.closing = Closing::Outlook(instrument + 1);
+                    self.gather(instrument, 6);
+                    self.say_imbalance(instrument, b'C', out);
+                }
+                None => {
+                    self.system_event(b'M', out);
+                    self.closing = Closing::Crosses(0);
+                }
+            },
+            Closing::Crosses(from) => match next_trading(self, from) {
+                Some(instrument) => {
+                    self.closing = Closing::Crosses(instrument + 1);
+                    self.cross(instrument, b'C', FEW, out);
+                }
+                None => self.closing = Closing::AfterHours,
+            },
+            Closing::AfterHours => self.act_after_hours(out),
+            Closing::Late(left) => {
+                // Clients' own orders are left alone: nobody could tell them.
+                let simulated =
+                    (0..self.instruments.len() as u32).find_map(|index| self.last_simulated(index));
+                match simulated.filter(|_| left > 0) {
+                    Some(slot) => {
+                        self.closing = Closing::Late(left - 1);
+                        self.delete_order(slot, out);
+                    }
+                    None => {
+                        self.system_event(b'C', out);
+                        self.phase = Phase::Closed;
+                    }
+                }
+            }
+        }
     }
 
-    /// A cross of orders that were never displayed: the book does not change. Now and then of no shares at all.
-    fn say_cross(&mut self, instrument: u32, kind: u8, out: &mut impl FnMut(&[u8])) {
-        let price = self.fair_price(instrument);
-        let symbol = self.instruments[instrument as usize].symbol;
-        let shares = u64::from(self.rng.below(20)) * 100;
-        let match_number = self.new_match();
-        let stamp = self.stamp(locate(instrument));
-        self.say(itch::cross(stamp, shares, symbol, price, match_number, kind), out);
+    /// Ends the system's hours; `late` deletes follow, then the end of messages.
+    fn end_hours(&mut self, late: u64, out: &mut impl FnMut(&[u8])) {
+        self.system_event(b'E', out);
+        self.closing = Closing::Late(late);
     }
 
-    /// Begins or continues a halt if one is due. Says one message and returns true if so.
-    pub(super) fn halt_step(&mut self, out: &mut impl FnMut(&[u8])) -> bool {
-        let now = self.counters.messages;
-        if self.config.halt_every == 0 {
-            return false;
-        }
-        let halt = match self.halt {
-            Some(halt) if halt.due <= now => halt,
-            None if self.next_halt <= now => {
-                let kind = match self.counters.halts % 3 {
-                    0 => HaltKind::News,
-                    1 => HaltKind::Volatility,
-                    _ => HaltKind::Operational,
-                };
-                let instrument = self.activity.draw(&mut self.rng) as u32;
-                self.counters.halts += 1;
-                Halt { instrument, kind, stage: 0, due: now }
+    /// One step of the close of a day with `left` messages to come: orders come and go after hours until just the
+    /// late deletes and the last two events have room.
+    pub(super) fn close_within(&mut self, left: u64, out: &mut impl FnMut(&[u8])) {
+        if let Closing::AfterHours = self.closing {
+            let simulated = self.simulated_up_to(LATE_DELETES);
+            if left <= simulated + 2 {
+                return self.end_hours(left.saturating_sub(2), out);
             }
-            _ => return false,
-        };
-        let wait = self.say_stage(halt, out);
-        self.halt = wait.map(|wait| Halt { stage: halt.stage + 1, due: now + u64::from(wait), ..halt });
-        if self.halt.is_none() {
-            self.next_halt = now + u64::from(self.config.halt_every);
         }
-        true
+        self.close_one(out);
     }
 
-    /// Says one stage of a halt. Messages to wait for the next one, or `None` when trading resumes with this one.
-    fn say_stage(&mut self, halt: Halt, out: &mut impl FnMut(&[u8])) -> Option<u32> {
-        let Halt { instrument, kind, stage, .. } = halt;
-        let symbol = self.instruments[instrument as usize].symbol;
-        let length = self.config.halt_length;
-        if let HaltKind::Operational = kind {
-            self.set_operational_halt(instrument, stage == 0, out);
-            return (stage == 0).then_some(length);
-        }
-        let (stop, reason, resume) = match kind {
-            HaltKind::News => (b'H', *b"T1  ", *b"T3  "),
-            _ => (b'P', *b"LUDP", *b"T7  "),
-        };
-        match (kind, stage) {
-            (HaltKind::Volatility, 0) => {
-                let price = self.fair_price(instrument);
-                // A collar of five per cent to either side.
-                let width = price / 20 / CENT * CENT;
-                let stamp = self.stamp(locate(instrument));
-                self.say(itch::auction_collar(stamp, symbol, price, price + width, price - width), out);
-                Some(0)
-            }
-            (HaltKind::News, 0) | (HaltKind::Volatility, 1) => {
-                self.set_state(instrument, stop, reason, out);
-                Some(length)
-            }
-            (HaltKind::News, 1) | (HaltKind::Volatility, 2) => {
-                self.set_state(instrument, b'Q', resume, out);
-                Some(length / 4)
-            }
-            (HaltKind::News, 2) | (HaltKind::Volatility, 3) => {
-                self.say_imbalance(instrument, b'H', out);
-                Some(0)
-            }
-            (HaltKind::News, 3) | (HaltKind::Volatility, 4) => {
-                self.say_cross(instrument, b'H', out);
-                Some(0)
-            }
-            _ => {
-                self.set_state(instrument, b'T', resume, out);
-                None
-            }
-        }
+    /// How many orders of participants rest, counted up to `most`.
+    fn simulated_up_to(&self, most: u64) -> u64 {
+        let lists = self.instruments.iter().flat_map(|instrument| instrument.book.list());
+        lists.filter(|slot| self.orders.get(**slot).tag == 0).take(most as usize).count() as u64
     }
 }

@@ -36,8 +36,8 @@ impl Market {
             }
         }
         for (instrument, stamp, symbol) in named() {
-            if instrument.interest != b'N' {
-                out(&itch::retail_interest(stamp, symbol, instrument.interest));
+            if instrument.retail != b'N' {
+                out(&itch::retail_interest(stamp, symbol, instrument.retail));
             }
         }
         for (instrument, stamp, symbol) in named() {

@@ -1,5 +1,7 @@
 //! Bytes of single packets.
 
+use crate::archive::Archive;
+
 /// The length field of a login with a heartbeat time-out (4.10).
 pub(super) const LONG_LOGIN: u16 = 52;
 
@@ -22,6 +24,19 @@ impl Login {
     pub fn asks_for(&self, session: &[u8; 10]) -> bool {
         let asked = trim(&self.session);
         asked.is_empty() || asked == trim(session)
+    }
+
+    /// The sequence to accept it with, when messages of `store` are to be had. A sequence of 0 is for new messages
+    /// only; one so old that it is not kept any more becomes the oldest kept.
+    ///
+    /// # Errors
+    /// [`Rejection::Session`] when it asks for another session, or for a sequence that is not reached yet.
+    pub fn place(&self, store: &Archive) -> Result<u64, Rejection> {
+        if !self.asks_for(&store.session()) || self.sequence > store.next() {
+            return Err(Rejection::Session);
+        }
+        let sequence = if self.sequence == 0 { store.next() } else { self.sequence };
+        Ok(sequence.max(store.first()))
     }
 }
 

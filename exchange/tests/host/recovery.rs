@@ -240,7 +240,7 @@ fn a_roll_ends_snapshots_and_answers_only_for_the_new_session() {
     join(&mut exchange, 49 * MS, ConnId(1), &mut snapshot);
     // This one is still under way when the session ends.
     play(&mut exchange, 49 * MS, 49 * MS + 900_000, 100_000, &mut |_, output| {
-        snapshot.take(ConnId(1), output)
+        snapshot.take(ConnId(1), output);
     });
     exchange.on_request(49 * MS + 900_000, 0, ASKER, &request(old, 1, 5), &mut |_| {});
     let mut answers = Vec::new();
