@@ -15,6 +15,8 @@
 //! | a level appears or goes | the same, and on the way up perhaps the split or merger of a node on each floor |
 //! | read the top of a book | two levels |
 //! | [`Books::queue_position`] | one step for each order ahead |
+//! | [`Books::set_all_states`], a market-wide halt | nothing: a number is counted up |
+//! | [`Books::drain`] | the same as so many deletions |
 //! | [`Books::clear`] | writes the index: some tens of ms at the default limits, not for the middle of a session |
 //!
 //! # May a book be believed?
@@ -25,7 +27,7 @@
 
 use std::fmt;
 
-use crate::market::{BookState, Event, Symbol, TradingState};
+use crate::market::{BookState, Event, Side, Symbol, TradingState};
 
 mod apply;
 mod audit;
@@ -46,7 +48,7 @@ pub use counters::{Anomaly, BookCounters};
 pub use limits::{LimitError, Limits, MAX_LEVELS, MAX_LOCATES, MAX_ORDERS};
 pub use view::{QueuePosition, RestingOrder};
 
-use instrument::Instrument;
+use instrument::{General, Instrument};
 use pool::touched;
 use store::Store;
 
@@ -91,6 +93,9 @@ pub struct Books {
     instruments: Vec<Instrument>,
     /// Indexed by locate.
     symbols: Vec<Option<Symbol>>,
+    general: General,
+    /// The book of another instrument than the event's own that an anomaly made stale.
+    also_spoiled: Option<u16>,
     store: Store,
     limits: Limits,
     counters: BookCounters,
@@ -108,6 +113,8 @@ impl Books {
         Ok(Self {
             instruments: touched(limits.locates as usize, Instrument::UNKNOWN).map_err(memory)?,
             symbols: touched(limits.locates as usize, None).map_err(memory)?,
+            general: General::CLOSED,
+            also_spoiled: None,
             store: Store::new(&limits).map_err(memory)?,
             limits,
             counters: BookCounters::default(),
@@ -125,6 +132,8 @@ impl Books {
     pub fn clear(&mut self) {
         self.instruments.fill(Instrument::UNKNOWN);
         self.symbols.fill(None);
+        self.general = General::CLOSED;
+        self.also_spoiled = None;
         self.store.clear();
         self.counters.cleared += 1;
     }
@@ -132,27 +141,61 @@ impl Books {
     /// May the book of `locate` be believed? Stale for a locate out of range.
     #[must_use]
     pub fn state(&self, locate: u16) -> BookState {
-        self.instrument(locate).map_or(BookState::Stale, |instrument| instrument.state)
+        self.instrument(locate).map_or(BookState::Stale, |instrument| instrument.state(self.general))
     }
 
     /// Says whether the book of `locate` may be believed. Nothing happens for a locate out of range.
     pub fn set_state(&mut self, locate: u16, state: BookState) {
         if let Some(instrument) = instrument_mut(&mut self.instruments, locate) {
-            instrument.state = state;
+            instrument.set_state(self.general, state);
         }
     }
 
-    /// Says whether the books may be believed, all at once.
-    pub fn set_all_states(&mut self, state: BookState) {
-        for instrument in self.instruments.iter_mut().skip(1) {
-            instrument.state = state;
+    /// Says whether the books may be believed, all at once, in no time.
+    pub const fn set_all_states(&mut self, state: BookState) {
+        self.general.set_all(state);
+    }
+
+    /// The same for the books of which nothing was said since [`Books::set_all_states`], neither by
+    /// [`Books::set_state`] nor by an anomaly.
+    pub const fn set_other_states(&mut self, state: BookState) {
+        self.general.set_rest(state);
+    }
+
+    /// Takes at most `at_most` orders out of the book of `locate`; true where none is left. Symbol, states and volume
+    /// stay. For a book that is to be made anew while others go on: what it costs follows `at_most`, whatever the book.
+    pub fn drain(&mut self, locate: u16, at_most: u32) -> bool {
+        let Some(instrument) = instrument_mut(&mut self.instruments, locate) else { return true };
+        for _ in 0..at_most {
+            let [bid, ask] = [Side::Buy, Side::Sell].map(|side| instrument.ladder(side).best().some());
+            let Some(level) = bid.or(ask) else { return true };
+            self.store.leave(instrument, self.store.levels[level].front);
+            self.counters.drained += 1;
+        }
+        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| instrument.ladder(side).best());
+        bid.is_nil() && ask.is_nil()
+    }
+
+    /// Forgets what was announced of the instrument's trading: halted until it is announced again, no operational halt.
+    pub fn forget_trading(&mut self, locate: u16) {
+        if let Some(instrument) = instrument_mut(&mut self.instruments, locate) {
+            instrument.set_trading(self.general, TradingState::Halted);
+            instrument.operational_halt = false;
         }
     }
 
-    /// May the instrument be traded? Halted unless announced, and during an operational halt whatever was announced.
+    /// The book that the latest anomaly made stale beside that of its own event (an order that was said to be of two
+    /// instruments), once.
+    pub const fn take_also_spoiled(&mut self) -> Option<u16> {
+        self.also_spoiled.take()
+    }
+
+    /// May the instrument be traded? Halted unless announced, during an operational halt whatever was announced, and
+    /// after a market-wide halt until it is announced again.
     #[must_use]
     pub fn trading_state(&self, locate: u16) -> TradingState {
-        self.instrument(locate).map_or(TradingState::Halted, Instrument::trading_state)
+        self.instrument(locate)
+            .map_or(TradingState::Halted, |instrument| instrument.trading_state(self.general))
     }
 
     /// The symbol that the directory gave to `locate`.

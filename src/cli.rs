@@ -1,7 +1,8 @@
 //! The command line: what a user types, and what they read when it fails.
 //!
-//! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`. And subcommands that need no EAL,
-//! no root and no hugepages: `check-config`, `replay`, `demo`.
+//! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`, and the same behind the word
+//! `exchange` for the other side of the wire. And subcommands that need no EAL, no root and no hugepages: `check-config`,
+//! `replay`, `demo`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ mod check_config;
 #[cfg(feature = "dpdk")]
 mod demo;
 mod dump;
+#[cfg(feature = "dpdk")]
+mod exchange;
 pub mod exit;
 mod live;
 mod log;
@@ -31,6 +34,7 @@ const LIVE_FORM: &str = "\
 Live:
   wirebook [EAL arguments] -- --config FILE [options]     on DPDK ports
   wirebook -- --nic udp:IP --config FILE [options]        on kernel sockets, without DPDK
+  wirebook exchange [EAL arguments] -- --config FILE      the other side of the wire, on a DPDK port
 
   wirebook -l 0-1 -a 0000:01:00.0 -- --config config/feed.toml
   wirebook -l 0-1 --no-pci --vdev=net_af_packet0,iface=eth1 -- --config config/feed.toml
@@ -102,12 +106,22 @@ struct Live {
 enum Form {
     Subcommand,
     Live { eal: Vec<OsString>, app: Vec<OsString> },
+    Exchange { eal: Vec<OsString>, app: Vec<OsString> },
 }
+
+/// The word that begins [`Form::Exchange`].
+const EXCHANGE: &str = "exchange";
 
 /// EAL arguments come first and are DPDK's: only a known word in first place makes it a subcommand.
 fn form(args: &[OsString]) -> Result<Form, String> {
-    let Some(first) = args.first() else { return Ok(Form::Subcommand) };
+    let Some((first, rest)) = args.split_first() else { return Ok(Form::Subcommand) };
     let first = first.to_string_lossy();
+    if first == EXCHANGE {
+        let at = rest.iter().position(|arg| arg == "--");
+        // Without the dashes there are no EAL arguments: what stands there is for clap to judge.
+        let (eal, app) = at.map_or((&[][..], rest), |at| (&rest[..at], &rest[at + 1..]));
+        return Ok(Form::Exchange { eal: eal.to_vec(), app: app.to_vec() });
+    }
     let known = Cli::command().get_subcommands().any(|command| command.get_name() == first);
     if known || matches!(first.as_ref(), "help" | "-h" | "--help" | "-V" | "--version") {
         return Ok(Form::Subcommand);
@@ -141,6 +155,20 @@ fn dispatch(args: &[OsString]) -> Exit {
                 Err(refusal) => say(&refusal),
             }
         }
+        #[cfg(feature = "dpdk")]
+        Ok(Form::Exchange { eal, app }) => {
+            match exchange::ExchangeArgs::try_parse_from(
+                std::iter::once(OsString::from("wirebook")).chain(app),
+            ) {
+                Ok(args) => exchange::main(&eal, &args),
+                Err(refusal) => say(&refusal),
+            }
+        }
+        #[cfg(not(feature = "dpdk"))]
+        Ok(Form::Exchange { .. }) => complain(
+            Exit::Usage,
+            "this wirebook was built without DPDK\n  build it with the feature `dpdk`, or use the program `exchange`",
+        ),
         Ok(Form::Subcommand) => {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned()))
             {
@@ -183,6 +211,15 @@ mod tests {
         };
         assert_eq!(eal, words("-l 0-1 --no-pci"));
         assert_eq!(app, words("--config f.toml -- x"));
+    }
+
+    #[test]
+    fn the_exchange_has_the_form_of_dpdk_programs() {
+        let Ok(Form::Exchange { eal, app }) = form(&words("exchange -l 0-1 -- --config f")) else {
+            panic!("the exchange's form expected")
+        };
+        assert_eq!((eal, app), (words("-l 0-1"), words("--config f")));
+        assert_eq!(form(&words("exchange --help")), Ok(Form::Exchange { eal: vec![], app: words("--help") }));
     }
 
     #[test]

@@ -54,8 +54,11 @@ use std::ops::Range;
 use crate::wire::moldudp64::Blocks;
 
 mod counters;
+pub mod handover;
+mod holes;
 pub mod itch;
 mod lost;
+pub mod recovery;
 mod skew;
 mod stream;
 mod window;
@@ -95,8 +98,11 @@ pub struct StreamConfig {
     pub window_packets: usize,
     /// Longest UDP payload that can wait, in bytes, `20 ..= 65_507`; a longer one closes the hole before it as a gap.
     pub max_payload: usize,
-    /// How long a hole may stay open, in ticks.
+    /// How long a hole may stay open before it is overdue (with recovery) or a gap (without), in ticks.
     pub hole_wait: u64,
+    /// How long a hole may stay open until it is a gap even if recovery is at work on it, in ticks; at least `hole_wait`.
+    /// 0: there is no recovery.
+    pub recovery_wait: u64,
     /// How long the current session must be silent on both lines until any other is taken, in ticks. Heartbeats come
     /// every second; three of them are a good measure.
     pub quiet: u64,
@@ -125,6 +131,7 @@ impl StreamConfig {
             window_packets: 256,
             max_payload: 8_972,
             hole_wait: hz / 200,
+            recovery_wait: 0,
             quiet: hz.saturating_mul(3),
             max_jump: 100_000_000,
             near_start: 4_096,
@@ -141,6 +148,7 @@ impl StreamConfig {
         Self {
             window_packets: self.window_packets.min(65_536),
             max_payload: self.max_payload.clamp(20, 65_507),
+            recovery_wait: if self.recovery_wait == 0 { 0 } else { self.recovery_wait.max(self.hole_wait) },
             max_jump,
             near_start: self.near_start.min(max_jump),
             skew_slots: self.skew_slots.min(65_536),
@@ -164,6 +172,10 @@ pub trait Sink {
     fn gap(&mut self, missing: Range<u64>);
     /// The session has ended, and everything before its end was handed on or declared a gap.
     fn end_of_session(&mut self);
+    /// The stream waits for a hole that the lines did not fill in time: until [`Self::caught_up`], every book is behind.
+    fn overdue(&mut self) {}
+    /// Nothing overdue is left, be it filled or a gap by now: books are as of the newest message again.
+    fn caught_up(&mut self) {}
 }
 
 /// What became of a packet itself. It may, besides, have set free or given up others.
@@ -185,6 +197,8 @@ pub enum Verdict {
     AfterEnd,
     /// Its sequence is too far from the expected one to be believed yet.
     Implausible,
-    /// Not a MoldUDP64 packet, or sequence 0.
+    /// Recovered, and would have to wait, but the slots that are left are for the lines.
+    NoRoom,
+    /// Not a MoldUDP64 packet, or sequence 0; or recovered, and without messages.
     Malformed,
 }

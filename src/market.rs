@@ -225,6 +225,8 @@ pub enum EventKind {
     Trading(TradingState),
     /// One market's operational halt began (`true`) or ended; independent of [`EventKind::Trading`].
     OperationalHalt(bool),
+    /// A market-wide circuit breaker was tripped: every instrument is halted until its own [`EventKind::Trading`].
+    MarketHalt,
     /// A market-wide session event.
     System(SystemEvent),
     /// Nothing that a book keeps (administrative, imbalance, and unknown messages).

@@ -14,35 +14,46 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::book::Books;
+use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
-use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use crate::market::BookState;
+use crate::nic::tsc::{TimeSource, Tsc};
+use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod frames;
+pub mod health;
+pub mod repair;
 pub mod route;
 pub mod stamp;
 pub mod worker;
 
-use board::{Board, Tally};
+use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
+use frames::{Carrier, Down, FEED_PORT, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;
 
-/// Most that one round of the loop adds to the age of a hole in the feed, ns. A loop that was off its CPU for longer finds
-/// the packets that fill the hole in its ring: what it did not look at in time must not be called lost.
-const LONGEST_ROUND: u64 = 200_000;
-
 /// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
 const EMPTY_POLLS: u32 = 256;
 
 /// Time between two publications of counters and book tops, ns.
 const PUBLISH: u64 = 50_000_000;
+
+/// What is taken from the recovery client in one round of the loop: so many messages of snapshots, or a packet for
+/// [`PACKET`] of them.
+const ITEMS: u32 = 64;
+
+/// What a packet counts against [`ITEMS`].
+const PACKET: u32 = 8;
 
 /// What the control thread may tell a running loop.
 #[derive(Debug, Default)]
@@ -100,16 +111,35 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The way to and from the control core for ARP and IGMP; `None` where a kernel speaks them.
+    pub frames: Option<Carrier>,
+    /// Where lost messages come back from; `None`: they do not.
+    pub recovery: Option<RecoveryParts>,
+}
+
+/// What a loop needs to get back what it lost.
+pub struct RecoveryParts {
+    /// The links to the recovery client.
+    pub end: LoopEnd,
+    /// Memory for messages that wait for a snapshot, in bytes; 0: there is no snapshot server, and a book that went stale
+    /// stays so.
+    pub buffer_bytes: usize,
 }
 
 /// One worker: its queues, its stream, its desk.
-pub struct Pipeline<R, T, S, O> {
+pub struct Pipeline<R, T, S, O, C = Tsc> {
     rx: Vec<R>,
-    desk: Desk<T, S, O>,
+    /// The feed port's, where orders leave by another.
+    feed_tx: Option<T>,
+    frames: Option<Carrier>,
+    desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
     switches: Arc<Switches>,
     board: Board,
+    link: Option<LoopEnd>,
+    /// As it was last published.
+    need: Need,
     rejects: RejectCounters,
     unwanted: RouteCounters,
     counters: LoopCounters,
@@ -120,7 +150,7 @@ pub struct Pipeline<R, T, S, O> {
     feed_clock: FeedClock,
 }
 
-/// The stream's time: the TSC, less the time that the loop was away.
+/// The stream's time: the loop's, less what it was away beyond [`TimeSource::LONGEST_ROUND`].
 struct FeedClock {
     now: u64,
     looked: u64,
@@ -140,15 +170,28 @@ impl FeedClock {
 impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// Puts a worker together on the lcore that will run it. `rx` are polled in turn.
     pub fn new(parts: Parts<S, O>, rx: Vec<R>, tx: T) -> Self {
+        Self::with_time(parts, rx, tx, Tsc)
+    }
+}
+
+impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R, T, S, O, C> {
+    /// The same under another time than the processor's, in ticks of the clock in `parts`: for a simulation.
+    pub fn with_time(parts: Parts<S, O>, rx: Vec<R>, tx: T, time: C) -> Self {
         let clock = parts.desk.clock;
-        let now = tsc::now();
+        let now = time.now();
+        let (link, log_bytes) =
+            parts.recovery.map_or((None, 0), |parts| (Some(parts.end), parts.buffer_bytes));
         Self {
             rx,
-            desk: Desk::new(parts.desk, tx),
+            feed_tx: None,
+            frames: parts.frames,
+            desk: Desk::new(parts.desk, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
             board: parts.board,
+            link,
+            need: Need::default(),
             rejects: RejectCounters::default(),
             unwanted: RouteCounters::default(),
             counters: LoopCounters::default(),
@@ -156,8 +199,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             publish_ticks: clock.ticks(PUBLISH),
             next_tick: now,
             next_publish: now,
-            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(LONGEST_ROUND) },
+            feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
         }
+    }
+
+    /// Gives it a transmit queue of the feed port, where orders leave by another: for IGMP and ARP there.
+    #[must_use]
+    pub fn with_feed_tx(self, feed_tx: Option<T>) -> Self {
+        Self { feed_tx, ..self }
     }
 
     /// Polls until [`Switches::stop`], then publishes once more.
@@ -173,7 +222,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 }
                 empty = 0;
             }
-            let now = tsc::now();
+            let now = self.desk.time.now();
             if now >= self.next_tick {
                 self.tick(now);
                 // SYNC POINT: relaxed; the flag carries no data with it.
@@ -182,6 +231,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 }
             }
         }
+        self.desk.withdraw_all();
         self.publish();
     }
 
@@ -189,7 +239,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     #[inline]
     pub fn poll(&mut self) -> bool {
         let mut busy = false;
-        for rx in &mut self.rx {
+        for (port, rx) in self.rx.iter_mut().enumerate() {
             self.counters.polls += 1;
             let burst = rx.poll();
             let frames = burst.len();
@@ -197,16 +247,21 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
                 continue;
             }
             busy = true;
-            let received = tsc::now();
+            let received = self.desk.time.now();
             let feed_now = self.feed_clock.at(received);
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
             for at in 0..frames {
                 let frame = burst.frame(at);
                 self.counters.bytes += frame.bytes.len() as u64;
-                self.desk.stamps.frame(received);
+                self.desk.stamps.frame(received, &self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
-                    Err(reject) => self.rejects.count(reject),
+                    Err(reject) => {
+                        self.rejects.count(reject);
+                        if let Some(frames) = &mut self.frames {
+                            frames.offer(port as u8, reject, frame.bytes);
+                        }
+                    }
                     Ok(datagram) => match self.routes.route(&datagram) {
                         Route::Line(line) => {
                             self.stream.on_packet(line, datagram.payload, feed_now, &mut self.desk);
@@ -219,10 +274,78 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             drop(burst);
             rx.refill();
         }
+        if self.desk.is_recovering() {
+            self.recover();
+        }
         busy
     }
 
-    /// Housekeeping at TSC `now`: timers always, publishing when its time has come.
+    /// One portion of the work on what was lost: takes what the client got back, and brings books up to date.
+    #[cold]
+    #[inline(never)]
+    fn recover(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let now = self.feed_clock.at(self.desk.time.now());
+        if self.stream.has_backlog() {
+            self.stream.on_tick(now, &mut self.desk);
+        }
+        self.desk.drain();
+        let mut room = ITEMS;
+        while room > 0 && self.desk.takes_items() {
+            let Some(item) = link.taker.take() else { break };
+            let cost = match item {
+                Item::Packet { epoch, payload } if epoch == self.desk.epoch => {
+                    self.stream.on_recovered(payload, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Abandon { epoch, end } if epoch == self.desk.epoch => {
+                    self.stream.abandon(end, now, &mut self.desk);
+                    PACKET
+                }
+                Item::Packet { .. } | Item::Abandon { .. } => {
+                    self.desk.repair.counters.outdated += 1;
+                    1
+                }
+                Item::SnapshotBegin { epoch, number } => {
+                    self.desk.begin_snapshot(epoch, number);
+                    1
+                }
+                Item::SnapshotMessage { message } => {
+                    self.desk.load(message);
+                    1
+                }
+                Item::SnapshotEnd { next } => {
+                    self.desk.end_snapshot(next);
+                    1
+                }
+                Item::SnapshotFailed => {
+                    self.desk.snapshot_failed();
+                    1
+                }
+            };
+            room = room.saturating_sub(cost);
+        }
+        self.desk.splice();
+    }
+
+    /// Tells the client what is missing, where that is something else than before.
+    fn say_need(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        // Nothing is missing: how far the stream is does not matter to anybody.
+        let mut need = Need { epoch: self.desk.epoch, session: self.desk.feed_session, ..Need::default() };
+        if self.desk.is_recovering() {
+            let mut holes = [Hole::default(); HOLES];
+            self.stream.holes(&mut holes);
+            let (snapshot, oldest) = self.desk.repair.wish();
+            need = Need { expected: self.desk.next, holes, snapshot, oldest, ..need };
+        }
+        if need != self.need {
+            self.need = need;
+            link.need.publish(&need);
+        }
+    }
+
+    /// Housekeeping at tick `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
         self.stream.on_tick(self.feed_clock.at(now), &mut self.desk);
@@ -232,10 +355,36 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
         } else {
             self.desk.risk.disarm();
         }
+        self.carry();
         self.desk.on_timer(now);
+        self.recover();
+        self.say_need();
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
             self.publish();
+        }
+    }
+
+    /// Does some of what the control core asked for.
+    fn carry(&mut self) {
+        let Some(frames) = &mut self.frames else { return };
+        for _ in 0..MOST_AT_ONCE {
+            let sent = match frames.take() {
+                None => break,
+                Some(Down::NextHop(mac)) => {
+                    self.desk.session.set_next_hop(mac);
+                    continue;
+                }
+                Some(Down::Frame(port, frame)) => match &mut self.feed_tx {
+                    Some(tx) if port == FEED_PORT => transmit(frame, tx),
+                    _ => transmit(frame, &mut self.desk.tx),
+                },
+            };
+            if sent {
+                frames.counters.sent += 1;
+            } else {
+                frames.counters.unsent += 1;
+            }
         }
     }
 
@@ -263,15 +412,31 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
     /// All counters as they are now.
     #[must_use]
     pub fn tally(&self) -> Tally {
+        let skew = self.stream.skew();
         Tally {
             looped: self.counters,
             rejects: self.rejects,
             unwanted: self.unwanted,
             lines: Line::ALL.map(|line| *self.stream.line_counters(line)),
             silence: Line::ALL.map(|line| self.silence(line)),
+            lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
+            carried: self.frames.as_ref().map_or_else(Default::default, |frames| frames.counters),
             ..self.desk.tally()
         }
+    }
+
+    /// The books as they are now.
+    #[must_use]
+    pub const fn books(&self) -> &Books {
+        &self.desk.books
+    }
+
+    /// May the book of `locate` be used now? As the strategy and risk see it: while the stream waits for messages that were
+    /// asked for again, a live book is `Recovering`.
+    #[must_use]
+    pub fn book_state(&self, locate: u16) -> BookState {
+        self.desk.book_state(locate)
     }
 
     /// What is left when the loop has ended.
@@ -288,6 +453,15 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session> Pipeline<R, T, S, O> {
             .collect();
         Finished { books, tally, positions }
     }
+}
+
+/// Copies a frame into a transmit buffer and sends it; false where there is no room.
+fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T) -> bool {
+    let Some(mut slot) = tx.reserve() else { return false };
+    let Some(place) = slot.get_mut(..frame.len()) else { return false };
+    place.copy_from_slice(frame);
+    // No longer than `frames::LONGEST`.
+    tx.send(slot, frame.len() as u16).is_ok()
 }
 
 #[cfg(test)]

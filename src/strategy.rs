@@ -8,6 +8,8 @@
 //! - No call allocates, blocks or panics; all memory is taken when the strategy is made.
 //! - For each intent taken from the list, exactly one of [`Strategy::on_sent`] and [`Strategy::on_unsent`] follows,
 //!   before the next call of any other method.
+//! - The loop takes back open orders of a book that can no longer be believed, and all at its end. Those cancels are not the
+//!   strategy's: neither of the two calls follows, and it hears of the order's end by [`Strategy::on_order`] only.
 //! - Prices are in 1/10,000, quantities are shares.
 
 use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};

@@ -1,16 +1,19 @@
 //! The other side of the wire: the exchange of the workspace's `exchange` crate, on a port of the seam.
 //!
-//! It publishes a simulated market on lines A and B, loses packets as told, takes orders and answers them. The demo runs
-//! it on an lcore of its own ([`Venue::run`]); tests drive it step by step under a clock of theirs ([`Venue::pump`]).
-//! All the encoding and matching is the `exchange` crate's, which shares no code with this one.
+//! It publishes a simulated market on lines A and B, does to them what it is told, takes orders and answers them. Its
+//! request servers and its snapshots stand on kernel sockets beside the port, where a [`Setup`] names them. The demo and
+//! `wirebook exchange` run it on an lcore of its own ([`Venue::run`]); tests drive it step by step under a clock of
+//! theirs ([`Venue::pump`]). All the encoding, matching and breaking is the `exchange` crate's, which shares no code
+//! with this one.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use exchange::frames::{self, Addressing, Framer};
-use exchange::gateway::{self, Gateway};
+use exchange::host::{self, Exchange, Fault, Output};
 use exchange::lines::{self, Line, LineConfig};
-use exchange::market::{self, Market, Phase};
-use exchange::publisher::{self, Publisher};
+use exchange::sockets::{self, Services};
+use exchange::{market, publisher};
 
 use crate::config::Config;
 use crate::market::Symbol;
@@ -21,11 +24,11 @@ use crate::stop::StopFlag;
 /// How far line B is behind line A, ns.
 const SKEW: u64 = 20_000;
 
-/// How long orders are answered after the close, ns.
-const AFTER_CLOSE: u64 = 300_000_000;
+/// Time between two looks at the sockets of the services, ns: a system call costs more than a message.
+const SERVICES: u64 = 200_000;
 
-/// Most messages said between two looks at the orders: an order must not wait for a burst to end.
-const ROUND: u32 = 16;
+/// The longest sleep where nothing is due; frames that come meanwhile wait in the port's ring.
+const NAP: Duration = Duration::from_micros(100);
 
 /// Resting orders of an instrument, on the average. Thin books, so that a resting order of a client is reached soon.
 const ORDERS: u32 = 100;
@@ -33,36 +36,85 @@ const ORDERS: u32 = 100;
 /// The port of the feed's sender.
 const FEED_PORT: u16 = 26_000;
 
+/// Who it is where the configuration names no gateway.
+const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// As [`OWN_MAC`].
+const OWN_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
 /// What a venue is made from.
 pub struct Setup<'a> {
     /// The handler's configuration: the venue is the other end of it.
     pub config: &'a Config,
-    /// Messages a second.
-    pub rate: u32,
-    /// Instruments.
-    pub symbols: u16,
-    /// Names the day.
-    pub seed: u64,
-    /// Loss of each line; what one loses the other brings.
-    pub loss_ppm: u32,
+    /// The market, its lines and its servers; [`exchange_config`] has the usual ones.
+    pub exchange: host::Config,
     /// Where order replies go.
     pub client_mac: [u8; 6],
+    /// Request servers and snapshots on kernel sockets; `None`: they cannot be reached.
+    pub services: Option<sockets::Config>,
+    /// Closes the day after so many messages; `None`: when it is told to.
+    pub messages: Option<u64>,
+    /// How long clients are answered after the close.
+    pub linger: Duration,
     /// Ends everything early.
     pub stop: StopFlag,
 }
 
-/// An exchange that publishes on two lines and answers orders.
+impl<'a> Setup<'a> {
+    /// A venue without services that closes when it is told to.
+    #[must_use]
+    pub fn new(config: &'a Config, exchange: host::Config, client_mac: [u8; 6], stop: StopFlag) -> Self {
+        let linger = Duration::from_millis(500);
+        Self { config, exchange, client_mac, services: None, messages: None, linger, stop }
+    }
+}
+
+/// The exchange of demo and tests: what one line loses the other brings, except for what faults take from both.
+#[must_use]
+pub fn exchange_config(rate: u32, symbols: u16, seed: u64, loss_ppm: u32) -> host::Config {
+    let lossy = LineConfig { loss_ppm, loss_burst: 3, ..LineConfig::default() };
+    host::Config {
+        rate,
+        market: market::Config {
+            symbols,
+            seed,
+            live_orders: u32::from(symbols) * ORDERS,
+            ..market::Config::default()
+        },
+        publisher: publisher::Config {
+            lines: lines::Config {
+                seed,
+                a: lossy,
+                b: Some(LineConfig { delay_ns: SKEW, ..lossy }),
+                disjoint: true,
+                ..lines::Config::default()
+            },
+            ..publisher::Config::default()
+        },
+        ..host::Config::default()
+    }
+}
+
+/// An exchange that publishes on two lines and answers clients.
 pub struct Venue {
-    market: Market,
-    publisher: Publisher,
-    gateway: Gateway,
-    line_frames: [Framer; 2],
-    gateway_address: SocketAddrV4,
-    reply: Addressing,
-    rate: u32,
-    said: u64,
-    closed: bool,
+    exchange: Exchange,
+    wire: Wire,
+    services: Option<Services>,
+    /// When the sockets of the services are looked at next, ns.
+    services_due: u64,
+    /// The time of the last pump, and when the day was closed, ns.
+    now: u64,
+    closed: Option<u64>,
+    messages: u64,
+    linger: u64,
     closing: StopFlag,
+    stop: StopFlag,
+}
+
+/// What stands between the exchange and its port: headers.
+struct Wire {
+    line_frames: [Framer; 2],
+    gateway: SocketAddrV4,
+    reply: Addressing,
     stop: StopFlag,
 }
 
@@ -72,8 +124,12 @@ pub struct Legacy {
     pub books: Vec<u8>,
     /// Its idea of the client's positions, sorted.
     pub positions: Vec<(Symbol, i64)>,
-    /// Counters of the market, of the gateway and of both lines.
+    /// Counters of the market, of the gateway, of both lines and of the servers.
     pub rows: Vec<(String, u64)>,
+    /// Messages that the market said.
+    pub messages: u64,
+    /// Time from the beginning to the close.
+    pub played: Duration,
 }
 
 impl Venue {
@@ -82,55 +138,33 @@ impl Venue {
     /// # Errors
     /// What is wrong with the setup, in words.
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
-        let gateway = setup.config.gateway.as_ref().ok_or("the demo's configuration has no [gateway]")?;
-        let line_b = setup.config.feed.line_b.as_ref().ok_or("the demo's configuration has no line B")?;
-        let market = Market::new(market::Config {
-            symbols: setup.symbols,
-            seed: setup.seed,
-            rate: setup.rate,
-            live_orders: u32::from(setup.symbols) * ORDERS,
-            ..market::Config::default()
-        })
-        .map_err(|why| why.to_string())?;
-        let lossy = LineConfig { loss_ppm: setup.loss_ppm, loss_burst: 3, ..LineConfig::default() };
-        let publisher = Publisher::new(&publisher::Config {
-            lines: lines::Config {
-                seed: setup.seed,
-                a: lossy,
-                b: Some(LineConfig { delay_ns: SKEW, ..lossy }),
-                disjoint: true,
-                both_ppm: 0,
-            },
-            ..publisher::Config::default()
-        });
-        let framer = |group: Ipv4Addr, port| {
-            let mut to = Addressing::multicast(gateway.mac, gateway.ip, group, port, None);
-            to.src_port = FEED_PORT;
-            Framer::new(to)
-        };
-        let line_a = &setup.config.feed.line_a;
+        let exchange = Exchange::new(&setup.exchange).map_err(|why| why.to_string())?;
+        let services =
+            setup.services.as_ref().map(Services::bind).transpose().map_err(|why| why.to_string())?;
         Ok(Self {
-            market,
-            publisher,
-            gateway: Gateway::new(gateway::Config::default()),
-            line_frames: [framer(line_a.group, line_a.port), framer(line_b.group, line_b.port)],
-            gateway_address: SocketAddrV4::new(gateway.ip, gateway.port),
-            reply: Addressing {
-                src_mac: gateway.mac,
-                dst_mac: setup.client_mac,
-                src: gateway.ip,
-                dst: gateway.local_ip,
-                src_port: gateway.port,
-                dst_port: gateway.local_port,
-                vlan: None,
-                ttl: 64,
-            },
-            rate: setup.rate,
-            said: 0,
-            closed: false,
+            exchange,
+            wire: Wire::new(setup)?,
+            services,
+            services_due: 0,
+            now: 0,
+            closed: None,
+            messages: setup.messages.unwrap_or(u64::MAX),
+            linger: u64::try_from(setup.linger.as_nanos()).unwrap_or(u64::MAX),
             closing: StopFlag::new(),
             stop: setup.stop.clone(),
         })
+    }
+
+    /// Where its services listen.
+    #[must_use]
+    pub const fn services(&self) -> Option<&Services> {
+        self.services.as_ref()
+    }
+
+    /// The exchange itself.
+    #[must_use]
+    pub const fn exchange(&self) -> &Exchange {
+        &self.exchange
     }
 
     /// Set it, and the venue closes its day and ends.
@@ -143,102 +177,69 @@ impl Venue {
     /// leaves. Ends at once when the stop flag of the setup is set.
     pub fn run(mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, clock: &Clock) -> Legacy {
         let began = tsc::now();
-        let mut closed_at = None;
         loop {
             let now = clock.ns(tsc::now() - began);
-            if self.stop.is_set() || closed_at.is_some_and(|at| now > at + AFTER_CLOSE) {
+            let over = self.closed.is_some_and(|at| now.saturating_sub(at) > self.linger);
+            if self.stop.is_set() || over {
                 return self.leave();
             }
-            if closed_at.is_none() && self.closing.is_set() {
+            let said = self.exchange.market().counters().messages;
+            if self.closed.is_none() && (self.closing.is_set() || said >= self.messages) {
                 self.close(tx, now);
-                closed_at = Some(now);
             }
             if !self.pump(rx, tx, now) {
-                // The main lcore shares this CPU.
-                std::thread::yield_now();
+                // The main lcore may share this CPU.
+                let idle = Duration::from_nanos(self.exchange.next_due().saturating_sub(now));
+                if idle > NAP { std::thread::sleep(NAP) } else { std::thread::yield_now() }
             }
         }
     }
 
-    /// Takes the orders that have come, says at most a round of the messages that are due at `now` (ns since the
-    /// beginning), and sends what is due on the lines; false where nothing was due.
+    /// Takes the orders that have come, says at most a round of what is due at `now` (ns since the beginning), and sends
+    /// what is due on the lines; false where nothing more is due.
     pub fn pump(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) -> bool {
+        self.now = now;
         self.take_orders(rx, tx, now);
-        let due = u128::from(now) * u128::from(self.rate) / 1_000_000_000;
-        let mut round = 0;
-        while !self.closed && u128::from(self.said) < due && round < ROUND {
-            self.step(tx, now);
-            round += 1;
+        let Self { exchange, wire, services, services_due, .. } = self;
+        if let Some(services) = services
+            && now >= *services_due
+        {
+            *services_due = now + SERVICES;
+            services.pump(exchange, now, &mut |output| wire.send(tx, &output));
         }
-        let Self { publisher, line_frames, stop, .. } = self;
-        publisher.tick(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
-        round != 0
+        exchange.tick(now, &mut |output| deliver(services, wire, tx, now, output))
     }
 
-    /// One thing happens in the market.
-    fn step(&mut self, tx: &mut impl TxQueue, now: u64) {
-        let Self { market, publisher, line_frames, stop, said, .. } = self;
-        market.step(&mut |message| {
-            *said += 1;
-            // No ITCH message is longer than a packet.
-            let _ = publisher.push(now, message, &mut |line, _, packet| {
-                send_line(line_frames, tx, stop, line, packet);
-            });
-        });
-        self.gateway.settle(&mut self.market);
-        self.answer(tx);
+    /// Makes a fault happen now.
+    pub fn inject(&mut self, tx: &mut impl TxQueue, now: u64, fault: Fault) {
+        let Self { exchange, wire, services, .. } = self;
+        exchange.inject(now, fault, &mut |output| deliver(services, wire, tx, now, output));
     }
 
     fn take_orders(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) {
+        let Self { exchange, wire, services, .. } = self;
         let burst = rx.poll();
         if burst.is_empty() {
             return;
         }
         for at in 0..burst.len() {
             let Ok(datagram) = frames::parse(burst.frame(at).bytes) else { continue };
-            if SocketAddrV4::new(datagram.to.dst, datagram.to.dst_port) != self.gateway_address {
+            if SocketAddrV4::new(datagram.to.dst, datagram.to.dst_port) != wire.gateway {
                 continue;
             }
             let from = SocketAddrV4::new(datagram.to.src, datagram.to.src_port);
-            let Self { market, publisher, gateway, line_frames, stop, .. } = self;
-            gateway.on_datagram(from, datagram.payload, market, &mut |message| {
-                let _ = publisher.push(now, message, &mut |line, _, packet| {
-                    send_line(line_frames, tx, stop, line, packet);
-                });
-            });
+            let mut out = |output: Output<'_>| deliver(services, wire, tx, now, output);
+            exchange.on_order(now, from, datagram.payload, &mut out);
         }
         drop(burst);
         rx.refill();
-        self.answer(tx);
     }
 
-    fn answer(&mut self, tx: &mut impl TxQueue) {
-        let Self { gateway, reply, stop, .. } = self;
-        gateway.send(&mut |to, packet| {
-            let mut framer = Framer::new(Addressing { dst: *to.ip(), dst_port: to.port(), ..*reply });
-            if let Some(frame) = framer.frame(packet) {
-                transmit(tx, stop, frame);
-            }
-        });
-    }
-
-    /// Ends the day: the close of the market, the end of the session. Orders are answered still.
+    /// Ends the day: the close of the market, the end of the session. Clients are answered still.
     pub fn close(&mut self, tx: &mut impl TxQueue, now: u64) {
-        self.closed = true;
-        // A day that is closed while it opens would never have traded.
-        while matches!(self.market.phase(), Phase::Opening(_)) {
-            self.step(tx, now);
-        }
-        let Self { market, publisher, line_frames, stop, .. } = self;
-        market.close(8, &mut |message| {
-            let _ = publisher.push(now, message, &mut |line, _, packet| {
-                send_line(line_frames, tx, stop, line, packet);
-            });
-        });
-        publisher.end(now, &mut |line, _, packet| send_line(line_frames, tx, stop, line, packet));
-        // What clients got in the closing crosses.
-        self.gateway.settle(&mut self.market);
-        self.answer(tx);
+        self.closed = Some(now);
+        let Self { exchange, wire, services, .. } = self;
+        exchange.close(now, &mut |output| deliver(services, wire, tx, now, output));
     }
 
     /// What there is to compare with.
@@ -246,36 +247,93 @@ impl Venue {
     pub fn leave(self) -> Legacy {
         let mut books = Vec::new();
         // Writing to memory cannot fail.
-        let _ = self.market.dump(&mut books);
-        let mut positions: Vec<_> = self
-            .gateway
-            .accounts()
-            .flat_map(|(_, account)| account.positions())
-            .map(|(symbol, position)| (Symbol(symbol.0), position.shares()))
-            .filter(|(_, shares)| *shares != 0)
+        let _ = self.exchange.market().dump(&mut books);
+        let positions = self
+            .exchange
+            .positions()
+            .into_iter()
+            .map(|(symbol, shares)| (Symbol(symbol.0), shares))
             .collect();
-        positions.sort_unstable();
-        let owned = |prefix: &str, rows: &[(&'static str, u64)]| {
-            rows.iter().map(|(name, value)| (format!("{prefix}_{name}"), *value)).collect::<Vec<_>>()
-        };
-        let mut rows = owned("market", &self.market.counters().rows());
-        rows.extend(owned("gateway", &self.gateway.counters().rows()));
-        for (prefix, line) in [("line_a", Line::A), ("line_b", Line::B)] {
-            if let Some(counters) = self.publisher.lines().counters(line) {
-                rows.extend(owned(prefix, &counters.rows()));
-            }
+        let mut rows: Vec<(String, u64)> = self.exchange.rows();
+        if let Some(services) = &self.services {
+            let sockets = services.counters().rows();
+            rows.extend(sockets.iter().map(|(name, value)| (format!("sockets_{name}"), *value)));
         }
-        Legacy { books, positions, rows }
+        let messages = self.exchange.market().counters().messages;
+        let played = Duration::from_nanos(self.closed.unwrap_or(self.now));
+        Legacy { books, positions, rows, messages, played }
     }
 }
 
-fn send_line(frames: &mut [Framer; 2], tx: &mut impl TxQueue, stop: &StopFlag, line: Line, packet: &[u8]) {
-    let framer = match line {
-        Line::A => &mut frames[0],
-        Line::B => &mut frames[1],
+impl Wire {
+    fn new(setup: &Setup<'_>) -> Result<Self, String> {
+        let config = setup.config;
+        let line_a = &config.feed.line_a;
+        let line_b = config.feed.line_b.as_ref().ok_or("the configuration has no line B")?;
+        let gateway = config.gateway.as_ref();
+        let (mac, ip) =
+            gateway.map_or((OWN_MAC, OWN_IP), |gateway| (gateway.mac.unwrap_or(OWN_MAC), gateway.ip));
+        let port = gateway.map_or(0, |gateway| gateway.port);
+        let framer = |group: Ipv4Addr, port, vlan| {
+            let mut to = Addressing::multicast(mac, ip, group, port, vlan);
+            to.src_port = FEED_PORT;
+            Framer::new(to)
+        };
+        Ok(Self {
+            line_frames: [
+                framer(line_a.group, line_a.port, line_a.vlan),
+                framer(line_b.group, line_b.port, line_b.vlan),
+            ],
+            gateway: SocketAddrV4::new(ip, port),
+            reply: Addressing {
+                src_mac: mac,
+                dst_mac: setup.client_mac,
+                src: ip,
+                dst: gateway.map_or(Ipv4Addr::UNSPECIFIED, |gateway| gateway.local_ip),
+                src_port: port,
+                dst_port: 0,
+                vlan: gateway.and_then(|gateway| gateway.vlan),
+                ttl: 64,
+            },
+            stop: setup.stop.clone(),
+        })
+    }
+
+    /// Sends what belongs on the port; what is for sockets that are not there is lost.
+    fn send(&mut self, tx: &mut impl TxQueue, output: &Output<'_>) {
+        match output {
+            Output::Line(line, packet) => {
+                let [a, b] = &mut self.line_frames;
+                let framer = if *line == Line::A { a } else { b };
+                if let Some(frame) = framer.frame(packet) {
+                    transmit(tx, &self.stop, frame);
+                }
+            }
+            Output::Reply { to, payload } => {
+                let to = Addressing { dst: *to.ip(), dst_port: to.port(), ..self.reply };
+                if let Some(frame) = Framer::new(to).frame(payload) {
+                    transmit(tx, &self.stop, frame);
+                }
+            }
+            Output::Answer { .. } | Output::Tcp { .. } | Output::Close { .. } => {}
+        }
+    }
+}
+
+/// To the services' clients, or onto the port.
+fn deliver(
+    services: &mut Option<Services>,
+    wire: &mut Wire,
+    tx: &mut impl TxQueue,
+    now: u64,
+    output: Output<'_>,
+) {
+    let rest = match services {
+        Some(services) => services.deliver(now, output),
+        None => Some(output),
     };
-    if let Some(frame) = framer.frame(packet) {
-        transmit(tx, stop, frame);
+    if let Some(rest) = rest {
+        wire.send(tx, &rest);
     }
 }
 

@@ -20,6 +20,7 @@
 //! | [`itch`] | TotalView-ITCH 5.0, all 23 types | Nasdaq, 2026-02-19 |
 //! | [`ouch`] | OUCH 5.0, both directions | Nasdaq, April/May 2023, and the differences of October 2025 |
 //! | [`soup`] | SoupBinTCP 3.00 framing and login | Nasdaq, 2017-02-22 |
+//! | [`glimpse`] | GLIMPSE 5.0: the end of a snapshot | Nasdaq |
 //! | [`wutf`] | order entry over UDP for tests and demos | ours |
 
 #[macro_use]
@@ -31,6 +32,7 @@ pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod frame;
+pub mod glimpse;
 pub mod igmp;
 pub mod ipv4;
 pub mod itch;

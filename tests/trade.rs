@@ -13,7 +13,7 @@ use wirebook::pipeline::worker::{Finished, Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline};
 use wirebook::stats::clock::{CALIBRATION, Clock};
 use wirebook::stop::StopFlag;
-use wirebook::venue::{Legacy, Setup, Venue};
+use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
 
 /// ns of the exchange's time in one step of the lockstep.
 const STEP: u64 = 100_000;
@@ -23,8 +23,14 @@ struct Run {
     legacy: Legacy,
 }
 
+/// The demo's configuration without recovery: no thread runs here that could recover anything.
+fn text() -> String {
+    let (text, _recovery) = include_str!("../config/demo.toml").split_once("[recovery]").unwrap();
+    text.replace("reorder_wait_us = 50000", "reorder_wait_us = 1000000")
+}
+
 fn config(edit: &[(&str, &str)]) -> Config {
-    let mut text = include_str!("../config/demo.toml").to_owned();
+    let mut text = text();
     for (from, to) in edit {
         assert!(text.contains(from), "{from} is not in the demo's configuration");
         text = text.replace(from, to);
@@ -37,16 +43,9 @@ fn run(config: &Config, seed: u64, loss_ppm: u32, steps: u64) -> Run {
     let clock = Clock::calibrate(CALIBRATION).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
-    let mut venue = Venue::new(&Setup {
-        config,
-        rate: 200_000,
-        symbols: 40,
-        seed,
-        loss_ppm,
-        client_mac: MAC,
-        stop: StopFlag::new(),
-    })
-    .unwrap();
+    let mut venue =
+        Venue::new(&Setup::new(config, exchange_config(200_000, 40, seed, loss_ppm), MAC, StopFlag::new()))
+            .unwrap();
     let (worker, _handles) = assemble(config, MAC, clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let parts: Parts<_, _> = *parts;
@@ -137,7 +136,7 @@ fn disarmed_is_the_default_and_nothing_leaves() {
 
 #[test]
 fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
-    let mut only_a = include_str!("../config/demo.toml").to_owned();
+    let mut only_a = text();
     let from = only_a.find("[feed.line.b]").unwrap();
     let to = from + only_a[from..].find("[book]").unwrap();
     // The venue still sends line B; the handler is not subscribed to it.
@@ -148,16 +147,9 @@ fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
     let clock = Clock::calibrate(CALIBRATION).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
-    let mut venue = Venue::new(&Setup {
-        config: &both,
-        rate: 200_000,
-        symbols: 40,
-        seed: 9,
-        loss_ppm: 20_000,
-        client_mac: [2; 6],
-        stop: StopFlag::new(),
-    })
-    .unwrap();
+    let mut venue =
+        Venue::new(&Setup::new(&both, exchange_config(200_000, 40, 9, 20_000), [2; 6], StopFlag::new()))
+            .unwrap();
     let (worker, _handles) = assemble(&alone, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
@@ -185,16 +177,9 @@ fn the_loop_allocates_nothing_from_frame_to_order() {
     let clock = Clock::calibrate(CALIBRATION).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
-    let mut venue = Venue::new(&Setup {
-        config: &config,
-        rate: 200_000,
-        symbols: 40,
-        seed: 5,
-        loss_ppm: 20_000,
-        client_mac: [2; 6],
-        stop: StopFlag::new(),
-    })
-    .unwrap();
+    let mut venue =
+        Venue::new(&Setup::new(&config, exchange_config(200_000, 40, 5, 20_000), [2; 6], StopFlag::new()))
+            .unwrap();
     let (worker, mut handles) = assemble(&config, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let mut pipeline = Pipeline::new(*parts, vec![rx], tx);

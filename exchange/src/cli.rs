@@ -1,7 +1,7 @@
 //! The commands. Each checks all its options before it opens a file or a socket.
 
 mod args;
-mod send;
+mod serve;
 mod source;
 
 use std::fmt;
@@ -25,8 +25,8 @@ exchange: a simulated exchange - ITCH 5.0 feed out, OUCH 5.0 orders in
       writes a whole day of exactly N messages, each behind its length (u16, big-endian)
   exchange pcap   (--messages N [market] | --from FILE.itch) --out FILE.pcap [packets] [lines] [network]
       the same day, or another ITCH file, as MoldUDP64 frames of both lines
-  exchange send   (--messages N [market] | --from FILE.itch) --interface-ip IP [packets] [lines] [network]
-      the same, live, over kernel sockets; with --gateway PORT it takes orders (needs --messages)
+  exchange serve  (--messages N | --for SECONDS | --control) --interface-ip IP [market] [packets] [lines] [network]
+      the exchange live, over kernel sockets: lines, request servers, snapshots, order gateways, and faults
   exchange books  FILE.itch [--dump FILE.csv]
       builds the books of an ITCH file, strictly, and says what is in it
 
@@ -38,9 +38,19 @@ lines:  --loss-a PPM  --loss-b PPM  --burst N (1)    --disjoint: what A loses, B
         --both PPM: lost on both  --only-a           --line-seed N (1)
         --duplicate-a PPM  --duplicate-b PPM  --reorder-a PPM  --reorder-b PPM  --depth N (4)
         --skew-us N: B behind A (3)  --jitter-us N (0)
+        --truncate-a PPM  --truncate-b PPM  --flip-a PPM  --flip-b PPM: one bit  --stray-a PPM  --stray-b PPM
 network: --group-a IP (239.1.1.1)  --group-b IP (239.1.1.2)  --port N (26400)
         pcap: --source IP (10.0.0.1)  --source-mac MAC (02:00:00:00:00:01)  --vlan N
-        send: --gateway PORT  --wait-ms N before the first message (0)  --linger-ms N after the last (500)
+serve:  --gateway PORT: orders, UDP test framing  --ouch PORT: OUCH over SoupBinTCP  --glimpse PORT: snapshots
+        --requests PORT[,PORT]: request servers of A and B  --services-ip IP: where they listen (--interface-ip)
+        --burst-every-ms N  --burst-ms N (10)  --burst-factor N (10): so many times the rate
+        --wait-ms N before the first message (0)  --linger-ms N after the last (500)
+        --plan 'TIME FAULT; TIME FAULT; ...', for example '3s lose 500; 6s requests silent; 6s lose 500; 9s requests ok'
+        --control: a fault each line of standard input, at once; its end closes the day
+faults: lose N | burst FACTOR LENGTH | line-a dead LENGTH | line-b dead LENGTH | flap LENGTH | drop-orders | roll
+        requests [a|b] ok|silent|slow TIME|wrong-session|wrong-sequence|partial|garbage|unasked|twice
+        glimpse ok|refuse-login|silent|cut-off N|slow BYTES|endless|bad-length|wrong-session|old-sequence N|garbage
+                |drop-connection
 
 exit codes: 0 done, 1 it failed, 2 wrong usage
 ";
@@ -90,14 +100,20 @@ const LINES: &[&str] = &[
     "depth",
     "skew-us",
     "jitter-us",
+    "truncate-a",
+    "truncate-b",
+    "flip-a",
+    "flip-b",
+    "stray-a",
+    "stray-b",
 ];
-const NETWORK: &[&str] = &["from", "group-a", "group-b", "port"];
+const NETWORK: &[&str] = &["group-a", "group-b", "port"];
 const LINE_SWITCHES: &[&str] = &["disjoint", "only-a"];
 
 /// Runs the command that the arguments name.
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let Some((command, rest)) = arguments.split_first() else {
-        return Err(Failure::Usage("name a command: stream, pcap, send or books".into()));
+        return Err(Failure::Usage("name a command: stream, pcap, serve or books".into()));
     };
     if command == "--help" || command == "-h" || command == "help" || rest.iter().any(|word| word == "--help")
     {
@@ -106,12 +122,12 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     match command.as_str() {
         "stream" => stream(&Args::parse(rest, &[MARKET, &["out"]], &[], 0)?),
         "pcap" => {
-            let own = &["out", "source", "source-mac", "vlan"];
+            let own = &["from", "out", "source", "source-mac", "vlan"];
             pcap(&Args::parse(rest, &[MARKET, PACKETS, LINES, NETWORK, own], LINE_SWITCHES, 0)?)
         }
-        "send" => {
-            let own = &["interface-ip", "gateway", "wait-ms", "linger-ms"];
-            send::send(&Args::parse(rest, &[MARKET, PACKETS, LINES, NETWORK, own], LINE_SWITCHES, 0)?)
+        "serve" => {
+            let groups = &[MARKET, PACKETS, LINES, NETWORK, serve::OWN];
+            serve::serve(&Args::parse(rest, groups, &[LINE_SWITCHES, &["control"]].concat(), 0)?)
         }
         "books" => books(&Args::parse(rest, &[&["dump"]], &[], 1)?),
         other => Err(Failure::Usage(format!("there is no command '{other}'"))),
@@ -158,12 +174,18 @@ fn publisher_config(args: &Args) -> Outcome<publisher::Config> {
         reorder_depth: depth,
         delay_ns: 0,
         jitter_ns: jitter,
+        truncate_ppm: ppm("truncate-a")?,
+        bit_flip_ppm: ppm("flip-a")?,
+        stray_ppm: ppm("stray-a")?,
         ..LineConfig::default()
     };
     let b = LineConfig {
         loss_ppm: ppm("loss-b")?,
         duplicate_ppm: ppm("duplicate-b")?,
         reorder_ppm: ppm("reorder-b")?,
+        truncate_ppm: ppm("truncate-b")?,
+        bit_flip_ppm: ppm("flip-b")?,
+        stray_ppm: ppm("stray-b")?,
         delay_ns: skew,
         ..a
     };

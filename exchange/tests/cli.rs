@@ -128,7 +128,16 @@ fn wrong_usage_is_told_apart_from_failure() {
         (&["pcap", "--out", "x", "--from", "/nonexistent/y"], 1, "/nonexistent/y"),
         (&["pcap", "--out", "x", "--from", "y", "--vlan", "4095"], 2, "from 1 to 4094"),
         (&["pcap", "--out", "x", "--from", "y", "--group-b", "10.0.0.1"], 2, "multicast"),
-        (&["send", "--messages", "9000"], 2, "--interface-ip is missing"),
+        (&["serve", "--messages", "9000"], 2, "--interface-ip is missing"),
+        (&["serve", "--interface-ip", "127.0.0.1"], 2, "--messages N, --for SECONDS or --control"),
+        (
+            &["serve", "--interface-ip", "127.0.0.1", "--for", "1", "--plan", "1s dance"],
+            2,
+            "entry 1 '1s dance'",
+        ),
+        (&["serve", "--interface-ip", "127.0.0.1", "--for", "1", "--requests", "1,2,3"], 2, "a port, or two"),
+        (&["serve", "--interface-ip", "127.0.0.1", "--for", "1", "--burst-ms", "5"], 2, "--burst-every-ms"),
+        (&["serve", "--interface-ip", "192.0.2.1", "--for", "1"], 1, "an address of this machine?"),
         (&["books"], 2, "FILE.itch is missing"),
     ] {
         let output = run(arguments);
@@ -171,7 +180,7 @@ fn the_feed_and_the_gateway_live() {
     let dump = path("live.csv");
     let mut sender = Command::new(env!("CARGO_BIN_EXE_exchange"))
         .args([
-            "send",
+            "serve",
             "--interface-ip",
             "127.0.0.1",
             "--messages",
@@ -218,7 +227,8 @@ fn the_feed_and_the_gateway_live() {
         }
     }
     let output = sender.wait_with_output_within(Duration::from_secs(20));
-    assert!(output.contains("accepted                        1"), "{output}");
+    let accepted = output.lines().find_map(|line| line.strip_prefix("gateway_accepted"));
+    assert_eq!(accepted.map(str::trim), Some("1"), "{output}");
     assert!(ordered && books.ended(), "only {next} messages came, ended {ended}");
     assert_eq!(&replies[..2], b"SA");
     let mut rebuilt = Vec::new();

@@ -66,7 +66,14 @@ impl Books {
             EventKind::Trade { shares, .. } => {
                 self.note(locate, |instrument| instrument.volume = instrument.volume.saturating_add(shares))
             }
-            EventKind::Trading(state) => self.note(locate, |instrument| instrument.trading = state),
+            EventKind::Trading(state) => {
+                let general = self.general;
+                self.note(locate, |instrument| instrument.set_trading(general, state))
+            }
+            EventKind::MarketHalt => {
+                self.general.halt();
+                Change { locate, top_changed: false, outcome: Outcome::Applied }
+            }
             EventKind::OperationalHalt(halted) => {
                 self.note(locate, |instrument| instrument.operational_halt = halted)
             }
@@ -242,7 +249,7 @@ impl Books {
         };
         let owner = self.store.orders[handle].locate;
         if owner != locate {
-            self.spoil(owner);
+            self.spoil_other(owner);
             return Err(self.refused(locate, Anomaly::LocateMismatch));
         }
         Ok(handle)
@@ -250,7 +257,10 @@ impl Books {
 
     /// A reference that `other` has already.
     fn duplicate(&mut self, locate: u16, other: Handle<Order>, kind: Anomaly, top_changed: bool) -> Change {
-        self.spoil(self.store.orders[other].locate);
+        let owner = self.store.orders[other].locate;
+        if owner != locate {
+            self.spoil_other(owner);
+        }
         self.anomaly(locate, kind, top_changed)
     }
 
@@ -275,11 +285,17 @@ impl Books {
     /// Makes a book stale that was not.
     fn spoil(&mut self, locate: u16) {
         if let Some(instrument) = instrument_mut(&mut self.instruments, locate)
-            && instrument.state != BookState::Stale
+            && instrument.state(self.general) != BookState::Stale
         {
-            instrument.state = BookState::Stale;
+            instrument.set_state(self.general, BookState::Stale);
             self.counters.went_stale += 1;
         }
+    }
+
+    /// The same for a book that is not the event's own.
+    fn spoil_other(&mut self, owner: u16) {
+        self.spoil(owner);
+        self.also_spoiled = Some(owner);
     }
 
     fn is_crossed(&self, locate: u16) -> bool {

@@ -41,7 +41,7 @@ pub enum Anomaly {
 }
 
 /// Number of counters.
-const ROWS: usize = 26;
+const ROWS: usize = 27;
 
 /// Counters of all books together, since they were made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct BookCounters {
     pub crossed: u64,
     /// Books that an anomaly turned stale.
     pub went_stale: u64,
+    /// Orders taken out of books that were made anew.
+    pub drained: u64,
     /// Times that everything was forgotten for a new session.
     pub cleared: u64,
     /// [`Anomaly::ExecuteUnknown`].
@@ -137,6 +139,7 @@ impl BookCounters {
             ("book_replaced_same_ref", self.replaced_same_ref),
             ("book_crossed", self.crossed),
             ("book_went_stale", self.went_stale),
+            ("book_drained", self.drained),
             ("book_cleared", self.cleared),
             ("book_execute_unknown", self.execute_unknown),
             ("book_cancel_unknown", self.cancel_unknown),

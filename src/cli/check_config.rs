@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::complain;
 use super::exit::Exit;
-use crate::config::{Config, Instruments, StrategyKind};
+use crate::config::{Config, Instruments, Recovery, StrategyKind};
 use crate::pipeline::worker::book_limits;
 
 /// `check-config`
@@ -47,6 +47,7 @@ pub(super) fn describe(config: &Config) -> String {
             ),
         );
     }
+    line("recovery", recovery(config.recovery.as_ref()));
     line(
         "books",
         format!(
@@ -85,4 +86,18 @@ pub(super) fn describe(config: &Config) -> String {
         },
     );
     text
+}
+
+/// Who is asked for what both lines lost; names no credentials.
+fn recovery(recovery: Option<&Recovery>) -> String {
+    let Some(recovery) = recovery else {
+        return "none: a gap makes the books stale for good".to_owned();
+    };
+    let requests = recovery.requests.as_ref().map(|requests| {
+        let servers: Vec<_> = requests.servers.iter().map(ToString::to_string).collect();
+        format!("requests to {}", servers.join(" and "))
+    });
+    let snapshot = recovery.snapshot.as_ref().map(|snapshot| format!("snapshots from {}", snapshot.server));
+    let ways: Vec<_> = requests.into_iter().chain(snapshot).collect();
+    format!("{}; {} MiB of live messages may wait", ways.join(", "), recovery.buffer_bytes >> 20)
 }

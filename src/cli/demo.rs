@@ -2,15 +2,18 @@
 //!
 //! Two virtual ports of DPDK's `net_memif` driver face each other in one process. On one lcore the exchange publishes
 //! its feed on lines A and B (each loses packets that the other brings) and answers orders; on another wirebook does
-//! what it does on a NIC. The main lcore shows it. At the end the books of both sides are compared order by order, and
-//! so are the positions.
+//! what it does on a NIC. Twice both lines lose the same messages: first the exchange's request servers fill the gap; the
+//! second time they are silent, and a snapshot closes it while the feed runs on. The main lcore shows it. At the end
+//! the books of both sides are compared order by order, and so are the positions.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::Ipv4Addr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::exchange::FaultPlan;
 use super::exit::Exit;
 use super::{complain, dump};
 use crate::config::Config;
@@ -21,9 +24,11 @@ use crate::nic::dpdk::{RxHandle, TxHandle};
 use crate::pipeline::worker::{Finished, assemble};
 use crate::pmd::{Port, PortConfig};
 use crate::stats::clock::{CALIBRATION, Clock};
+use crate::stop::StopFlag;
 use crate::venue::{self, Legacy, Venue};
 
 mod screen;
+mod story;
 
 /// The configuration that the demo runs with: `config/demo.toml`, built in.
 const CONFIG: &str = include_str!("../../config/demo.toml");
@@ -35,7 +40,7 @@ const LINK: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_millis(700);
 
 /// `demo`
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct DemoArgs {
     /// How long it runs.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -52,6 +57,10 @@ pub(super) struct DemoArgs {
     /// Packets in a million that each line loses; the other line brings them.
     #[arg(long, value_name = "PPM", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(0..=500_000))]
     loss: u32,
+    /// What else goes wrong and when, such as "3s lose 500; 6s line-a dead 2s" [default: two gaps on both lines, the
+    /// second while the request servers are silent]
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<FaultPlan>,
 }
 
 pub(super) fn main(args: &DemoArgs) -> Exit {
@@ -88,7 +97,7 @@ fn eal_args(directory: &std::path::Path) -> Vec<String> {
 
 fn run(args: &DemoArgs) -> Result<Exit, String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
-    let config = Config::parse(CONFIG, "config/demo.toml").map_err(|why| text(&why))?;
+    let mut config = Config::parse(CONFIG, "config/demo.toml").map_err(|why| text(&why))?;
     let directory = Scratch::new()?;
     let eal = Eal::init(&eal_args(directory.path())).map_err(|why| text(&why))?;
     eal.stop_flag().set_on_signals().map_err(|why| text(&why))?;
@@ -106,23 +115,16 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     }
 
     let clock = Clock::calibrate(CALIBRATION).map_err(|why| text(&why))?;
+    let venue = venue(args, &config, port.mac(), eal.stop_flag().clone())?;
+    reach(&mut config, &venue)?;
     let (worker, mut handles) = assemble(&config, port.mac(), clock).map_err(|why| text(&why))?;
-    let venue = Venue::new(&venue::Setup {
-        config: &config,
-        rate: args.rate,
-        symbols: args.symbols,
-        seed: args.seed,
-        loss_ppm: args.loss,
-        client_mac: port.mac(),
-        stop: eal.stop_flag().clone(),
-    })?;
 
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
     let (rx, tx) =
         (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
     eal.launch(handler_lcore, move || {
         // The receiver lives as long as the demo.
-        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx)));
+        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None));
     })
     .map_err(|why| text(&why))?;
 
@@ -139,14 +141,20 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     })
     .map_err(|why| text(&why))?;
 
+    let recovery =
+        control::recovery::start(config.recovery.as_ref(), &mut handles).map_err(|why| text(&why))?;
     let began = Instant::now();
     let length = Duration::from_secs(args.seconds);
-    let screen = screen::Screen::new(std::io::stdout().is_terminal(), length, args.rate);
+    let mut screen = screen::Screen::new(std::io::stdout().is_terminal(), length, args.rate);
     screen.begin();
     let stop = eal.stop_flag().clone();
     let ending = control::accompany(
         &mut handles,
-        Plan { run_for: Some(length + DRAIN), stop_when_idle: None, show_every: Some(screen.interval()) },
+        Plan {
+            run_for: Some(length + DRAIN),
+            stop_when_idle: None,
+            show_every: Some(screen::Screen::interval()),
+        },
         &|| {
             if began.elapsed() >= length {
                 // The exchange closes its day and leaves; the handler goes on until what was sent has arrived.
@@ -160,6 +168,7 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     closing.set();
     eal.wait().map_err(|why| text(&why))?;
     let last = control::moment(&mut handles, began.elapsed());
+    drop(recovery);
     let (Ok(finished), Ok(legacy)) = (finished.recv(), legacy.recv()) else {
         return Err("a worker ended without leaving its books".to_owned());
     };
@@ -167,6 +176,39 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     screen.end(&last, &finished, &legacy, &verdict, ending == Ending::Stopped);
     let _ = std::io::stdout().flush();
     Ok(if ending == Ending::Stopped || verdict.agrees() { Exit::Done } else { Exit::Flagged })
+}
+
+/// The exchange, with its request servers and its snapshots on ports that the kernel chooses.
+fn venue(args: &DemoArgs, config: &Config, client_mac: [u8; 6], stop: StopFlag) -> Result<Venue, String> {
+    let mut exchange = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
+    exchange.plan = match &args.plan {
+        Some(FaultPlan(plan)) => plan.clone(),
+        None => exchange::plan::parse(&story::plan(args.seconds)).map_err(|why| why.to_string())?,
+    };
+    let services = exchange::sockets::Config {
+        requests: [Some(0); 2],
+        glimpse: Some(0),
+        ..exchange::sockets::Config::none(Ipv4Addr::LOCALHOST)
+    };
+    Venue::new(&venue::Setup {
+        services: Some(services),
+        linger: DRAIN,
+        ..venue::Setup::new(config, exchange, client_mac, stop)
+    })
+}
+
+/// Tells the handler where the exchange's servers are.
+fn reach(config: &mut Config, venue: &Venue) -> Result<(), String> {
+    let (Some(recovery), Some(services)) = (&mut config.recovery, venue.services()) else {
+        return Err("the demo's configuration has no [recovery]".to_owned());
+    };
+    if let Some(requests) = &mut recovery.requests {
+        requests.servers = [0, 1].into_iter().filter_map(|server| services.requests(server)).collect();
+    }
+    if let (Some(snapshot), Some(server)) = (&mut recovery.snapshot, services.glimpse()) {
+        snapshot.server = server;
+    }
+    Ok(())
 }
 
 /// What the two sides agree on.

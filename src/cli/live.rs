@@ -9,8 +9,10 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
+use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
-use crate::pipeline::worker::Finished;
+use crate::pipeline::health::FeedState;
+use crate::pipeline::worker::{Finished, Handles};
 use crate::stats::rate::Rate;
 
 #[cfg(feature = "dpdk")]
@@ -82,6 +84,16 @@ fn plan(config: &Config, args: &LiveArgs) -> Plan {
     }
 }
 
+/// Starts the recovery thread, where one is configured. It must be started by the thread that controls, whose CPUs it shares.
+fn recover(config: &Config, handles: &mut Handles) -> Result<Option<RecoveryThread>, String> {
+    let thread = recovery::start(config.recovery.as_ref(), handles)
+        .map_err(|why| format!("recovery cannot be started: {why}"))?;
+    if thread.is_none() {
+        tracing::info!("no [recovery]: a gap makes the books stale for good");
+    }
+    Ok(thread)
+}
+
 /// One line of a run now and then, for the log.
 struct Progress {
     frames: Rate,
@@ -100,13 +112,28 @@ impl Progress {
 
     fn show(&mut self, now: &Moment) {
         let now_ns = u64::try_from(now.elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let [live, recovering, stale] =
+            ["books_live", "books_recovering", "books_stale"].map(|name| now.count(name));
         tracing::info!(
             frames_per_s = self.frames.update(now.count("loop_frames"), now_ns).unwrap_or(0),
             messages_per_s = self.messages.update(now.count("desk_messages"), now_ns).unwrap_or(0),
             gaps = now.count("stream_gaps"),
             orders = now.count("desk_orders_sent"),
+            live,
+            recovering,
+            stale,
             "running"
         );
+        if let Some(health) = &now.health
+            && matches!(health.state, FeedState::Recovering | FeedState::Stale)
+        {
+            tracing::warn!(
+                state = health.state.word(),
+                missing = health.missing,
+                lasts = ?health.lasts,
+                "books are out of use"
+            );
+        }
         for (line, silent) in [("A", "line_a_silent_ms"), ("B", "line_b_silent_ms")] {
             let silent_ms = now.count(silent);
             if silent_ms > self.patience_ms {
@@ -126,6 +153,7 @@ fn conclude(
 ) -> Exit {
     let mut rows: Vec<_> = finished.tally.rows().collect();
     rows.extend_from_slice(extra);
+    rows.extend(last.health.iter().flat_map(|health| &health.rows));
     let stale = finished.stale();
     let mut text =
         format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
@@ -140,6 +168,12 @@ fn conclude(
     text.push_str(&tables::latency(&last.stages));
     text.push_str("\norders\n");
     text.push_str(&tables::orders(last));
+    text.push_str("\nlines\n");
+    text.push_str(&tables::lines(&rows));
+    if let Some(health) = &last.health {
+        text.push_str("\nrecovery\n");
+        text.push_str(&tables::recovery(health, &rows));
+    }
     text.push_str("\nlost or refused\n");
     text.push_str(&tables::losses(&rows));
     text.push_str("\ncounters\n");

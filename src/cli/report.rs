@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::control::{Ending, Moment};
 use crate::pipeline::board::Row;
+use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Finished;
 
 /// Everything that a run leaves.
@@ -25,6 +27,50 @@ pub(super) struct Report {
     counters: BTreeMap<&'static str, u64>,
     /// By stage, in ns.
     latency_ns: BTreeMap<&'static str, Quantiles>,
+    /// Left out where nothing could be recovered.
+    recovery: Option<Recovery>,
+}
+
+/// How the books stood as a whole, and what was recovered.
+#[derive(Debug, Serialize)]
+struct Recovery {
+    state: &'static str,
+    missing: u64,
+    finished: u64,
+    took_p50_us: u64,
+    took_max_us: u64,
+    /// The latest, the oldest first.
+    episodes: Vec<Episode>,
+}
+
+#[derive(Debug, Serialize)]
+struct Episode {
+    /// Seconds after the start.
+    began: f64,
+    took_us: u64,
+    messages: u64,
+    by: &'static str,
+}
+
+impl Recovery {
+    fn of(view: &HealthView) -> Self {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            state: view.state.word(),
+            missing: view.missing,
+            finished: view.finished,
+            took_p50_us: micros(view.took_p50),
+            took_max_us: micros(view.took_max),
+            episodes: (view.episodes.iter())
+                .map(|episode| Episode {
+                    began: episode.began.as_secs_f64(),
+                    took_us: micros(episode.took),
+                    messages: episode.messages,
+                    by: episode.mended.words(),
+                })
+                .collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +99,7 @@ impl Report {
                 .map(|(symbol, shares)| (symbol.to_string(), *shares))
                 .collect(),
             counters: rows.iter().copied().collect(),
+            recovery: last.health.as_ref().map(Recovery::of),
             latency_ns: last
                 .stages
                 .iter()

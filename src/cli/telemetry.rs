@@ -1,5 +1,5 @@
-//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/latency`, `/wirebook/books`, `/wirebook/book,SYMBOL`,
-//! `/wirebook/arm` and `/wirebook/disarm`.
+//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/latency`, `/wirebook/recovery`, `/wirebook/books`,
+//! `/wirebook/book,SYMBOL`, `/wirebook/arm` and `/wirebook/disarm`.
 //!
 //! They run on the EAL's telemetry thread and read only what the loop publishes.
 
@@ -11,8 +11,9 @@ use std::time::Duration;
 use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
 use crate::market::{Level, Symbol};
-use crate::pipeline::Switches;
 use crate::pipeline::board::{BoardReader, BookView};
+use crate::pipeline::health::HealthView;
+use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
 
 /// The latest latency table, as the control thread last made it.
@@ -38,7 +39,7 @@ pub(super) fn register(
     eal: &Eal,
     board: &Arc<BoardReader>,
     latency: &Latency,
-    switches: &Arc<Switches>,
+    handles: &Handles,
 ) -> Result<(), EalError> {
     let counters = Arc::clone(board);
     eal.register_command(
@@ -65,6 +66,19 @@ pub(super) fn register(
                 ] {
                     dict.number(&format!("{}_{quantile}", row.name), ns);
                 }
+            }
+        },
+    )?;
+    let recovers = handles.recovers;
+    let health = handles.health.clone();
+    eal.register_command(
+        "/wirebook/recovery",
+        "How the feed's books stand as a whole, what is missing, and what was recovered. No parameter.",
+        move |_, dict| {
+            if recovers {
+                recovery(&health.view(), dict);
+            } else {
+                dict.text("error", "the configuration has no [recovery]");
             }
         },
     )?;
@@ -97,7 +111,7 @@ pub(super) fn register(
         ("/wirebook/arm", "Let orders leave. No parameter.", true),
         ("/wirebook/disarm", "Let no new order leave. No parameter.", false),
     ] {
-        let switches = Arc::clone(switches);
+        let switches = Arc::clone(&handles.switches);
         eal.register_command(name, help, move |_, dict| {
             // SYNC POINT: relaxed; the switch carries no data with it.
             switches.armed.store(armed, Ordering::Relaxed);
@@ -106,6 +120,25 @@ pub(super) fn register(
         })?;
     }
     Ok(())
+}
+
+fn recovery(view: &HealthView, dict: &mut Dict<'_>) {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    dict.text("state", view.state.word());
+    dict.number("lasts_us", micros(view.lasts));
+    dict.number("missing", view.missing);
+    dict.number("snapshot_wanted", u64::from(view.snapshot_wanted));
+    dict.number("finished", view.finished);
+    dict.number("took_p50_us", micros(view.took_p50));
+    dict.number("took_max_us", micros(view.took_max));
+    if let Some(last) = view.episodes.last() {
+        dict.number("last_took_us", micros(last.took));
+        dict.number("last_messages", last.messages);
+        dict.text("last_by", last.mended.words());
+    }
+    for (name, value) in &view.rows {
+        dict.number(name, *value);
+    }
 }
 
 fn line(book: &BookView) -> String {

@@ -8,10 +8,12 @@ use std::time::Duration;
 use super::document::Document;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Feed, Framing, Gateway, Instruments, Latency, Lcores, Level, Line, Log, Port, PortRef,
-    Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, Port,
+    PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::market::{Price, Symbol};
+
+mod recovery;
 
 /// Largest order in shares that OUCH 5.0 takes.
 const MOST_SHARES: u32 = 999_999;
@@ -21,6 +23,9 @@ const MOST_MONEY: u64 = 1_000_000_000 * DOLLAR;
 const MOST_PRICE: u64 = 1_999_999_900;
 /// Instruments that a list may name: there are no more locates.
 const MOST_SYMBOLS: usize = 65_536;
+
+const IGMP: [(&str, Igmp); 4] =
+    [("auto", Igmp::Auto), ("v3", Igmp::V3), ("v2", Igmp::V2), ("off", Igmp::Off)];
 
 const PORT_WANTED: &str =
     "a PCI address, the name of a virtual device without its arguments, or an index below 32";
@@ -34,6 +39,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     let port = port(document);
     let lcores = Lcores { worker: document.optional_int("lcores.worker", 0..=1023, 1) };
     let feed = feed(document);
+    let recovery = recovery::recovery(document);
     let book = Book {
         max_locates: document.int("book.max_locates", 1..=65_536, 16_384),
         max_orders: document.int("book.max_orders", 1..=100_000_000, 8_000_000),
@@ -56,7 +62,20 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         level: level(document, "log.level", Level::Info),
         dpdk: level(document, "log.dpdk", Level::Warn),
     };
-    Config { port, lcores, feed, book, instruments, strategy, risk, gateway, latency, telemetry, log }
+    Config {
+        port,
+        lcores,
+        feed,
+        recovery,
+        book,
+        instruments,
+        strategy,
+        risk,
+        gateway,
+        latency,
+        telemetry,
+        log,
+    }
 }
 
 fn port(document: &mut Document<'_>) -> Port {
@@ -71,6 +90,9 @@ fn port(document: &mut Document<'_>) -> Port {
         tx_descriptors: document.int("port.tx_descriptors", 32..=32_768, 512),
         promiscuous: document.flag("port.promiscuous", false),
         link_wait: Duration::from_millis(document.int("port.link_wait_ms", 0..=60_000, 5_000)),
+        ip: host(document, "port.ip"),
+        igmp: document.choice("port.igmp", &IGMP, Igmp::Auto),
+        igmp_robustness: document.int("port.igmp_robustness", 1..=7, 2),
     }
 }
 
@@ -100,7 +122,7 @@ fn feed(document: &mut Document<'_>) -> Feed {
     Feed {
         line_a,
         line_b,
-        reorder_packets: document.int("feed.reorder_packets", 0..=4_096, 256),
+        reorder_packets: document.int("feed.reorder_packets", 0..=65_536, 256),
         reorder_wait: Duration::from_micros(document.int("feed.reorder_wait_us", 0..=1_000_000, 5_000)),
         lines_reorder: document.flag("feed.lines_reorder", true),
         heartbeat_timeout: Duration::from_millis(document.int(
@@ -158,8 +180,14 @@ fn risk(document: &mut Document<'_>) -> Risk {
 fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
     if !document.has_section("gateway") {
         // Makes the keys known; a document without the section has none of them.
-        for path in ["gateway.framing", "gateway.local_ip", "gateway.local_mac", "gateway.ip", "gateway.mac"]
-        {
+        for path in [
+            "gateway.framing",
+            "gateway.local_ip",
+            "gateway.local_mac",
+            "gateway.ip",
+            "gateway.mac",
+            "gateway.next_hop",
+        ] {
             document.optional_text(path, "", "", |_| None::<()>);
         }
         for path in ["gateway.local_port", "gateway.port", "gateway.vlan"] {
@@ -174,9 +202,8 @@ fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
         local_port: document.required_int("gateway.local_port", 1..=65_535, 31_000),
         ip: required_host(document, "gateway.ip", "10.0.0.1"),
         port: document.required_int("gateway.port", 1..=65_535, 31_001),
-        mac: document
-            .required_text("gateway.mac", MAC_WANTED, "02:00:00:00:00:01", read_mac)
-            .unwrap_or_default(),
+        mac: document.optional_text("gateway.mac", MAC_WANTED, "02:00:00:00:00:01", read_mac),
+        next_hop: host(document, "gateway.next_hop"),
         vlan: vlan(document, "gateway.vlan"),
     })
 }

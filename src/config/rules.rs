@@ -12,7 +12,9 @@ const IP_UDP: u16 = 28;
 /// Notes every contradiction in `document`.
 pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     feed(config, document);
+    recovery(config, document);
     vlans(config, document);
+    port(config, document);
     strategy(config, document);
     risk(config, document);
     gateway(config, document);
@@ -47,6 +49,49 @@ fn feed(config: &Config, document: &mut Document<'_>) {
     }
 }
 
+fn recovery(config: &Config, document: &mut Document<'_>) {
+    let Some(recovery) = &config.recovery else { return };
+    if recovery.requests.is_none() && recovery.snapshot.is_none() {
+        document.contradiction(
+            &["recovery"],
+            "[recovery] has neither [recovery.requests] nor [recovery.snapshot]".to_owned(),
+            "add one of the two, or both, or remove [recovery]",
+        );
+    }
+    if recovery.requests.is_some() {
+        if recovery.hole_wait <= config.feed.reorder_wait {
+            document.contradiction(
+                &["recovery.hole_wait_ms", "feed.reorder_wait_us"],
+                format!(
+                    "recovery.hole_wait_ms {} leaves no time to ask after feed.reorder_wait_us {}",
+                    recovery.hole_wait.as_millis(),
+                    config.feed.reorder_wait.as_micros()
+                ),
+                "raise recovery.hole_wait_ms or lower feed.reorder_wait_us",
+            );
+        }
+        if config.feed.reorder_packets == 0 {
+            document.contradiction(
+                &["feed.reorder_packets", "recovery.requests"],
+                "feed.reorder_packets = 0 holds nothing while [recovery.requests] asks for a hole".to_owned(),
+                "set feed.reorder_packets to 4096 or more, or remove [recovery.requests]",
+            );
+        }
+    }
+    let Some(snapshot) = &recovery.snapshot else { return };
+    if snapshot.back_off > snapshot.back_off_max {
+        document.contradiction(
+            &["recovery.snapshot.back_off_ms", "recovery.snapshot.back_off_max_ms"],
+            format!(
+                "recovery.snapshot.back_off_ms {} is above back_off_max_ms {}",
+                snapshot.back_off.as_millis(),
+                snapshot.back_off_max.as_millis()
+            ),
+            "lower back_off_ms or raise back_off_max_ms",
+        );
+    }
+}
+
 /// On one port, a missing tag beside tagged streams is more often forgotten than meant.
 fn vlans(config: &Config, document: &mut Document<'_>) {
     let mut streams = vec![("feed.line.a", "feed.line.a.vlan", config.feed.line_a.vlan)];
@@ -65,6 +110,24 @@ fn vlans(config: &Config, document: &mut Document<'_>) {
                 "add its vlan; vlan = 0 states that its frames are untagged",
             );
         }
+    }
+}
+
+fn port(config: &Config, document: &mut Document<'_>) {
+    let (port, Some(gateway)) = (&config.port, &config.gateway) else { return };
+    if port.feed != port.orders && port.ip == Some(gateway.local_ip) {
+        document.contradiction(
+            &["port.ip", "gateway.local_ip"],
+            format!("port.ip and gateway.local_ip are both {}, on two ports", gateway.local_ip),
+            "give each port an address of its own, or remove port.ip",
+        );
+    }
+    if port.ip.is_some_and(|ip| ip == gateway.next_hop.unwrap_or(gateway.ip)) {
+        document.contradiction(
+            &["port.ip", "gateway.next_hop", "gateway.ip"],
+            "port.ip is the address of the other side".to_owned(),
+            "give this port an address of its own",
+        );
     }
 }
 
@@ -178,7 +241,21 @@ fn gateway(config: &Config, document: &mut Document<'_>) {
             "give this port an address of its own",
         );
     }
-    if gateway.local_mac == Some(gateway.mac) {
+    if gateway.mac.is_some() && gateway.next_hop.is_some() {
+        document.contradiction(
+            &["gateway.next_hop", "gateway.mac"],
+            "gateway.next_hop is to be resolved, and gateway.mac says to what".to_owned(),
+            "remove one of the two",
+        );
+    }
+    if gateway.next_hop == Some(gateway.local_ip) {
+        document.contradiction(
+            &["gateway.next_hop", "gateway.local_ip"],
+            format!("gateway.next_hop and gateway.local_ip are both {}", gateway.local_ip),
+            "write the router's address into gateway.next_hop, or remove it where there is none",
+        );
+    }
+    if gateway.mac.is_some() && gateway.local_mac == gateway.mac {
         document.contradiction(
             &["gateway.mac", "gateway.local_mac"],
             "gateway.mac and gateway.local_mac are the same".to_owned(),

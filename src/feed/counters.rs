@@ -98,16 +98,24 @@ pub struct StreamCounters {
     pub ended: u64,
     /// Jumps of the sequence that were believed in the end.
     pub jumps: u64,
-    /// Recovered packets taken (in order, partly, or to be held).
+    /// Times that a hole was overdue, so that all books were behind, for one hole or for several in a row.
+    pub overdue: u64,
+    /// Gaps declared because the recovery client abandoned the hole.
+    pub abandoned: u64,
+    /// Gaps declared because recovery took too long.
+    pub recovery_timeouts: u64,
+    /// Recovered packets taken: handed on, at least in part, or held.
     pub recovered: u64,
-    /// Recovered packets refused: malformed, of another session, seen, late, or implausible.
+    /// Recovered packets refused: malformed, of another session, seen, late, or beyond what is known to be missing.
     pub recovered_refused: u64,
+    /// Recovered packets refused because the free part of the window is for the lines.
+    pub recovered_no_room: u64,
 }
 
 impl StreamCounters {
     /// Name and value of each counter.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 15] {
+    pub const fn rows(&self) -> [(&'static str, u64); 19] {
         [
             ("stream_messages", self.messages),
             ("stream_held", self.held),
@@ -122,8 +130,12 @@ impl StreamCounters {
             ("stream_sessions", self.sessions),
             ("stream_ended", self.ended),
             ("stream_jumps", self.jumps),
+            ("stream_overdue", self.overdue),
+            ("stream_abandoned", self.abandoned),
+            ("stream_recovery_timeouts", self.recovery_timeouts),
             ("stream_recovered", self.recovered),
             ("stream_recovered_refused", self.recovered_refused),
+            ("stream_recovered_no_room", self.recovered_no_room),
         ]
     }
 }

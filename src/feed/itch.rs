@@ -5,6 +5,9 @@
 //! the cautious way: an unknown trading state is a halt, an unknown halt action is one, an unknown printable flag is
 //! not printable. Only a side that is neither `B` nor `S` makes a message useless, and is an error.
 //!
+//! `W` (a breach of a market-wide circuit breaker, whatever its level) halts every instrument until its own `H`; on the
+//! wire each instrument's own `H` follows, but not at the same moment.
+//!
 //! `h` (operational halt) names the market that it concerns. Nasdaq's own (`Q`) is an event; halts of its sister markets,
 //! where this feed's orders do not trade, are `Other`.
 
@@ -108,12 +111,12 @@ pub fn decode(block: &[u8]) -> Result<Event, Error> {
         Message::OperationalHalt(halt) if halt.market_code() == MARKET => {
             EventKind::OperationalHalt(halt.halt_action() != b'T')
         }
+        Message::MwcbStatus(_) => EventKind::MarketHalt,
         Message::SystemEvent(event) => EventKind::System(system_event(event.event_code())),
         Message::OperationalHalt(_)
         | Message::RegShoRestriction(_)
         | Message::MarketParticipantPosition(_)
         | Message::MwcbDeclineLevel(_)
-        | Message::MwcbStatus(_)
         | Message::IpoQuotingPeriodUpdate(_)
         | Message::LuldAuctionCollar(_)
         | Message::BrokenTrade(_)
@@ -145,6 +148,8 @@ pub const fn damage(block: &[u8]) -> Damage {
             [high, low, ..] => Damage::Instrument(u16::from_be_bytes([*high, *low])),
             _ => Damage::Unknown,
         },
+        // It would have halted every instrument.
+        [b'W', ..] => Damage::Unknown,
         _ => Damage::None,
     }
 }

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use super::counters::{LineCounters, StreamCounters};
+use super::holes::Holes;
 use super::lost::Lost;
 use super::skew::{Skew, SkewMeter};
 use super::window::{Held, Hold, Window};
 use super::{Line, Sink, StreamConfig, Verdict};
 use crate::wire::moldudp64::{Blocks, Kind, Packet};
 
+mod recovered;
 mod session;
 
 /// Packets in a row, on one line, that make a new session or a far jump of the sequence believed.
@@ -17,6 +19,11 @@ pub const CONFIRM: u8 = 4;
 /// Packets kept of a session that may become the next one: those of both lines until one is complete, and some more for
 /// lines on which packets of the old session are still mixed in.
 const KEPT: usize = 16;
+
+/// Packets handed on from the window at one go where recovery makes long waits possible: seconds of the feed may have
+/// piled up behind a hole, and the caller must get to its other queues in between. Each packet that comes sets free more
+/// than its own one, so a backlog shrinks even at full rate.
+const PORTION: u32 = 16;
 
 /// Where the session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +61,11 @@ pub struct Stream {
     expected: u64,
     /// Sequence after the last of the session, once it is announced.
     limit: Option<u64>,
-    /// When the open hole becomes a gap; means nothing while the window is empty.
-    deadline: u64,
+    /// A hole is overdue, and the sink knows.
+    overdue: bool,
     window: Window,
+    /// What is missing before and between the packets of the window.
+    holes: Holes,
     lines: [LineState; 2],
     skew: SkewMeter,
     lost: Lost,
@@ -82,8 +91,9 @@ impl Stream {
             session: [0; 10],
             expected: 0,
             limit: None,
-            deadline: u64::MAX,
+            overdue: false,
             window: Window::new(config.window_packets, config.max_payload),
+            holes: Holes::new(config.window_packets + 1),
             lines: [LineState::default(); 2],
             skew: SkewMeter::new(config.skew_slots),
             lost: Lost::new(config.lost_ranges),
@@ -127,35 +137,17 @@ impl Stream {
             Verdict::WrongSession => counters.wrong_session += 1,
             Verdict::AfterEnd => counters.after_end += 1,
             Verdict::Implausible => counters.implausible += 1,
-            Verdict::Control | Verdict::Malformed => {}
+            Verdict::Control | Verdict::NoRoom | Verdict::Malformed => {}
         }
         verdict
     }
 
-    /// Takes one packet that a request server sent. It fills a hole like a line's, but says nothing about the lines, can
-    /// begin no session and make no jump believed.
-    pub fn on_recovered<S: Sink>(&mut self, payload: &[u8], now_tsc: u64, sink: &mut S) -> Verdict {
-        let verdict = match Packet::new_checked(payload) {
-            Ok(packet) if packet.sequence() == 0 || packet.kind() != Kind::Data => Verdict::Malformed,
-            Ok(packet) if self.state != State::Open || packet.session() != self.session => {
-                Verdict::WrongSession
-            }
-            Ok(packet) => self.take(None, &packet, payload, now_tsc, sink),
-            Err(_) => Verdict::Malformed,
-        };
-        match verdict {
-            Verdict::Delivered | Verdict::Held => self.counters.recovered += 1,
-            _ => self.counters.recovered_refused += 1,
-        }
-        verdict
-    }
-
-    /// Declares what has waited too long. To be called now and then while no packets come; costs nothing while there
-    /// is no hole.
+    /// Declares what has waited too long, and hands on what is left of a backlog. To be called now and then while no
+    /// packets come; costs nothing while there is no hole.
     #[inline]
     pub fn on_tick<S: Sink>(&mut self, now_tsc: u64, sink: &mut S) {
         if !self.window.is_empty() {
-            self.check_hole(now_tsc, sink);
+            self.go_on(now_tsc, sink);
         }
     }
 
@@ -183,7 +175,7 @@ impl Stream {
             Kind::EndOfSession => self.end_announced(line, end, now, sink),
         };
         if !self.window.is_empty() {
-            self.check_hole(now, sink);
+            self.go_on(now, sink);
         }
         verdict
     }
@@ -203,9 +195,6 @@ impl Stream {
             self.ahead(Held { first, end, line, payload }, packet.blocks(), now, sink)
         } else if end > self.expected {
             hand_on(&mut self.expected, &mut self.counters, first..end, packet.blocks(), sink);
-            if !self.window.is_empty() {
-                self.settle(sink);
-            }
             Verdict::Delivered
         } else if self.lost.touches(first, end) {
             Verdict::Late
@@ -260,37 +249,55 @@ impl Stream {
     #[cold]
     #[inline(never)]
     fn ahead<S: Sink>(&mut self, packet: Held<'_>, blocks: Blocks<'_>, now: u64, sink: &mut S) -> Verdict {
+        let Held { first, end, .. } = packet;
+        if first == end && end <= self.holes.reach() {
+            // The mark of what is known already.
+            return Verdict::Duplicate;
+        }
         self.counters.holes += u64::from(self.window.is_empty());
         loop {
             match self.window.hold(packet, now) {
                 Hold::Covered => return Verdict::Duplicate,
                 Hold::Held => {
-                    self.counters.held += u64::from(packet.first < packet.end);
-                    if self.window.len() == 1 {
-                        self.deadline = now.saturating_add(self.config.hole_wait);
-                    }
+                    self.counters.held += u64::from(first < end);
+                    self.holes.held(self.expected, first, end);
                     return Verdict::Held;
                 }
                 Hold::NoRoom => {}
             }
-            self.counters.window_overflows += 1;
-            self.give_up(packet.first, sink);
-            if packet.first <= self.expected {
-                if packet.end > self.expected {
-                    let range = packet.first..packet.end;
-                    hand_on(&mut self.expected, &mut self.counters, range, blocks, sink);
+            if !self.has_backlog() {
+                self.counters.window_overflows += 1;
+                self.give_up(first, sink);
+            }
+            self.settle(&mut self.portion(), sink);
+            if first <= self.expected {
+                if end > self.expected {
+                    hand_on(&mut self.expected, &mut self.counters, first..end, blocks, sink);
                 }
-                self.settle(sink);
                 return Verdict::Delivered;
             }
         }
     }
 
-    /// Gives up the open hole if it is time. The window is not empty.
+    /// Hands on what can be, and deals with the hole after it if it is time. The window is not empty.
     #[cold]
     #[inline(never)]
-    fn check_hole<S: Sink>(&mut self, now: u64, sink: &mut S) {
-        while !self.window.is_empty() && (now >= self.deadline || self.passed_by_all()) {
+    fn go_on<S: Sink>(&mut self, now: u64, sink: &mut S) {
+        let mut budget = self.portion();
+        while self.settle(&mut budget, sink)
+            && let Some(oldest) = self.window.oldest()
+        {
+            // A hole has been open since the oldest of the packets behind it came.
+            let open_for = now.saturating_sub(oldest);
+            if open_for < self.config.hole_wait && !self.passed_by_all() {
+                self.set_overdue(false, sink);
+                return;
+            }
+            if open_for < self.config.recovery_wait {
+                self.set_overdue(true, sink);
+                return;
+            }
+            self.counters.recovery_timeouts += u64::from(self.config.recovery_wait > 0);
             self.give_up(u64::MAX, sink);
         }
     }
@@ -301,9 +308,9 @@ impl Stream {
         !self.config.lines_reorder && a && (b || !self.config.both_lines)
     }
 
-    /// Declares the open hole a gap, up to the first held packet or to `limit`, and goes on behind it.
+    /// Declares the open hole a gap, up to the first held packet or to `limit`. What comes next is for [`Self::settle`].
     fn give_up<S: Sink>(&mut self, limit: u64, sink: &mut S) {
-        let to = self.window.front().map_or(limit, |front| front.first.min(limit));
+        let to = self.window.front_first().map_or(limit, |first| first.min(limit));
         if to > self.expected {
             let missing = self.expected..to;
             self.counters.gaps += 1;
@@ -312,20 +319,30 @@ impl Stream {
             self.expected = to;
             sink.gap(missing);
         }
-        self.settle(sink);
     }
 
-    /// Hands on the held packets that are next, up to the next hole, and sets that one's time.
-    fn settle<S: Sink>(&mut self, sink: &mut S) {
-        let before = self.window.len();
+    /// Packets that may be handed on from the window at one go.
+    const fn portion(&self) -> u32 {
+        if self.config.recovery_wait == 0 { u32::MAX } else { PORTION }
+    }
+
+    /// Hands on the held packets that are next, up to the next hole, but no more of them than `budget`; false where that
+    /// is used up before the hole is reached.
+    fn settle<S: Sink>(&mut self, budget: &mut u32, sink: &mut S) -> bool {
         while let Some(front) = self.window.front() {
             let Held { first, end, payload, .. } = front;
             if first > self.expected {
                 break;
             }
+            let Some(left) = budget.checked_sub(1) else {
+                self.holes.trim(self.expected);
+                return false;
+            };
+            *budget = left;
             if end > self.expected {
-                // It was checked before it was held.
+                // It was checked before it was held. Of a recovered one not all may be wanted.
                 let blocks = Packet::new_checked(payload).map_or(Blocks::EMPTY, |packet| packet.blocks());
+                let blocks = blocks.take_blocks(u16::try_from(end - first).unwrap_or(u16::MAX));
                 hand_on(&mut self.expected, &mut self.counters, first..end, blocks, sink);
                 self.counters.released += 1;
             } else {
@@ -333,20 +350,35 @@ impl Stream {
             }
             self.window.pop_front();
         }
-        if self.window.len() < before {
-            // The next hole has been open since the oldest of the packets behind it came.
-            let oldest = self.window.oldest();
-            self.deadline = oldest.map_or(u64::MAX, |oldest| oldest.saturating_add(self.config.hole_wait));
+        self.holes.trim(self.expected);
+        if self.window.is_empty() {
+            self.set_overdue(false, sink);
         }
         self.finish_if_complete(sink);
+        true
+    }
+
+    /// Tells the sink where it is news to it.
+    fn set_overdue<S: Sink>(&mut self, overdue: bool, sink: &mut S) {
+        if self.overdue == overdue {
+            return;
+        }
+        self.overdue = overdue;
+        if overdue {
+            self.counters.overdue += 1;
+            sink.overdue();
+        } else {
+            sink.caught_up();
+        }
     }
 
     fn finish_if_complete<S: Sink>(&mut self, sink: &mut S) {
         if self.state == State::Open && self.limit.is_some_and(|limit| self.expected >= limit) {
             self.state = State::Ended;
             self.counters.ended += 1;
-            // Only a recovered packet from beyond the end can still be there.
+            self.set_overdue(false, sink);
             self.window.clear();
+            self.holes.clear();
             sink.end_of_session();
         }
     }
@@ -369,10 +401,17 @@ impl Stream {
         self.expected
     }
 
-    /// The hole that the stream waits for: what to ask a request server for now.
+    /// The hole that the stream waits for.
     #[must_use]
     pub fn hole(&self) -> Option<Range<u64>> {
-        self.window.front().map(|front| self.expected..front.first)
+        self.window.front_first().filter(|first| *first > self.expected).map(|first| self.expected..first)
+    }
+
+    /// True while packets that could be handed on wait in the window because there were too many for one go: the next
+    /// packet or tick brings some more.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.window.front_first().is_some_and(|first| first <= self.expected)
     }
 
     /// What this session has lost (and, after a late join, never had), oldest first, as far as remembered.

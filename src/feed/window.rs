@@ -35,10 +35,16 @@ struct Slot {
     arrived: u64,
     len: usize,
     line: Option<Line>,
+    /// The slots that were filled just before and just after this one, of those in use.
+    older: u32,
+    newer: u32,
 }
 
+/// No slot.
+const NONE: u32 = u32::MAX;
+
 /// Held packets, ordered by first sequence.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Window {
     slots: Box<[Slot]>,
     /// `max_payload` bytes for each slot.
@@ -48,12 +54,22 @@ pub(super) struct Window {
     order: VecDeque<u32>,
     /// Slots not in use, the latest freed on top, so that few of them stay warm in the cache.
     free: Vec<u32>,
+    /// The slots in use that were filled first and last: the ends of a chain through all of them.
+    oldest: u32,
+    newest: u32,
+}
+
+impl Default for Window {
+    /// A window without slots.
+    fn default() -> Self {
+        Self::new(0, 0)
+    }
 }
 
 impl Window {
     /// A window of `packets` slots for payloads of up to `max_payload` bytes. Touches all of its memory.
     pub(super) fn new(packets: usize, max_payload: usize) -> Self {
-        let empty = Slot { first: 0, end: 0, arrived: 0, len: 0, line: None };
+        let empty = Slot { first: 0, end: 0, arrived: 0, len: 0, line: None, older: NONE, newer: NONE };
         let packets = u32::try_from(packets).unwrap_or(u32::MAX);
         Self {
             slots: (0..packets).map(|_| empty).collect(),
@@ -62,6 +78,8 @@ impl Window {
             max_payload,
             order: VecDeque::with_capacity(packets as usize),
             free: (0..packets).rev().collect(),
+            oldest: NONE,
+            newest: NONE,
         }
     }
 
@@ -70,6 +88,7 @@ impl Window {
         self.order.is_empty()
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
@@ -100,8 +119,13 @@ impl Window {
             to.copy_from_slice(payload);
         }
         if let Some(slot) = self.slots.get_mut(index as usize) {
-            *slot = Slot { first, end, arrived, len: payload.len(), line };
+            *slot = Slot { first, end, arrived, len: payload.len(), line, older: self.newest, newer: NONE };
         }
+        match self.slots.get_mut(self.newest as usize) {
+            Some(newest) => newest.newer = index,
+            None => self.oldest = index,
+        }
+        self.newest = index;
         self.order.insert(place, index);
         Hold::Held
     }
@@ -115,16 +139,36 @@ impl Window {
         Some(Held { first: slot.first, end: slot.end, line: slot.line, payload })
     }
 
+    /// Sequence of the first message of [`Self::front`].
+    #[inline]
+    pub(super) fn front_first(&self) -> Option<u64> {
+        let index = *self.order.front()? as usize;
+        self.slots.get(index).map(|slot| slot.first)
+    }
+
     /// Frees the slot of [`Self::front`].
     pub(super) fn pop_front(&mut self) {
-        if let Some(index) = self.order.pop_front() {
-            self.free.push(index);
+        let Some(index) = self.order.pop_front() else { return };
+        self.free.push(index);
+        let Some(Slot { older, newer, .. }) = self.slots.get(index as usize).copied() else { return };
+        match self.slots.get_mut(older as usize) {
+            Some(slot) => slot.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.slots.get_mut(newer as usize) {
+            Some(slot) => slot.older = older,
+            None => self.newest = older,
         }
     }
 
-    /// When the longest-held packet arrived. Looks at all of them.
+    /// When the longest-held packet arrived.
     pub(super) fn oldest(&self) -> Option<u64> {
-        self.order.iter().filter_map(|index| self.slots.get(*index as usize)).map(|slot| slot.arrived).min()
+        self.slots.get(self.oldest as usize).map(|slot| slot.arrived)
+    }
+
+    /// Slots that are free.
+    pub(super) fn spare(&self) -> usize {
+        self.free.len()
     }
 
     /// Frees all slots.
@@ -175,6 +219,26 @@ mod tests {
         assert_eq!(window.hold(held(10, 16, b"y"), 0), Hold::Held);
         assert_eq!(window.hold(held(14, 17, b"z"), 0), Hold::Held);
         assert_eq!(drain(&mut window).iter().map(|packet| packet.1).collect::<Vec<_>>(), [15, 16, 17]);
+    }
+
+    #[test]
+    fn the_oldest_is_known_whatever_leaves() {
+        let mut window = Window::new(8, 8);
+        let mut inside = Vec::new();
+        for (at, first) in (0_u64..).zip([50, 20, 70, 10, 60, 30, 40, 80, 5, 90, 15, 1, 2, 3]) {
+            if inside.len() == 8 || at % 3 == 2 {
+                window.pop_front();
+                inside.sort_unstable();
+                inside.remove(0);
+            }
+            assert_eq!(window.hold(held(first, first + 1, b""), at), Hold::Held);
+            inside.push((first, at));
+            assert_eq!(window.oldest(), inside.iter().map(|(_, at)| *at).min());
+            assert_eq!(window.front_first(), inside.iter().map(|(first, _)| *first).min());
+            assert_eq!(window.spare(), 8 - inside.len());
+        }
+        window.clear();
+        assert_eq!((window.oldest(), window.spare()), (None, 8));
     }
 
     #[test]

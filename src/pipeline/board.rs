@@ -10,14 +10,20 @@ use std::time::{Duration, Instant};
 
 use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
+use super::frames::CarryCounters;
+use super::repair::RepairCounters;
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
-use crate::feed::{self, Line, LineCounters, StreamCounters};
+use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
+use crate::nic::TxQueue;
+use crate::nic::tsc::TimeSource;
 use crate::order::blotter::BlotterCounters;
 use crate::order::{Session, SessionCounters};
-use crate::risk::{Risk, RiskCounters};
+use crate::risk::RiskCounters;
+use crate::stats::clock::Clock;
 use crate::stats::publish::{self, Publisher, Reader};
+use crate::strategy::Strategy;
 use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.
@@ -32,6 +38,48 @@ const BOOK_WORDS: usize = 5 + 2 * DEPTH * 3;
 /// A counter as shown: its name, which begins with the part that counts, and its value.
 pub type Row = (&'static str, u64);
 
+/// How far one line lies behind the other, for the packets that the other brought first; ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineLag {
+    /// Packets measured.
+    pub count: u64,
+    /// Mean.
+    pub mean_ns: u64,
+    /// Half of them came no later than this: the upper end of a power of two of ticks.
+    pub p50_ns: u64,
+    /// Longest.
+    pub max_ns: u64,
+}
+
+impl LineLag {
+    /// `lag`, measured in ticks of `clock`.
+    #[must_use]
+    pub fn of(lag: &Lag, clock: &Clock) -> Self {
+        let mut seen = 0;
+        let half = lag.log2.iter().position(|count| {
+            seen += count;
+            seen * 2 >= lag.count
+        });
+        let p50 = half.map_or(0, |bucket| (1_u64 << bucket) - 1).min(lag.max);
+        Self {
+            count: lag.count,
+            mean_ns: clock.ns(lag.mean().unwrap_or(0)),
+            p50_ns: clock.ns(p50),
+            max_ns: clock.ns(lag.max),
+        }
+    }
+
+    /// Names and values, as printed to operators.
+    #[must_use]
+    pub const fn rows(&self, line: Line) -> [Row; 4] {
+        let [count, mean, p50, max] = match line {
+            Line::A => ["line_a_lag_count", "line_a_lag_mean_ns", "line_a_lag_p50_ns", "line_a_lag_max_ns"],
+            Line::B => ["line_b_lag_count", "line_b_lag_mean_ns", "line_b_lag_p50_ns", "line_b_lag_max_ns"],
+        };
+        [(count, self.count), (mean, self.mean_ns), (p50, self.p50_ns), (max, self.max_ns)]
+    }
+}
+
 /// All counters of one worker at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -41,10 +89,14 @@ pub struct Tally {
     pub rejects: RejectCounters,
     /// Datagrams that belonged nowhere.
     pub unwanted: RouteCounters,
+    /// ARP and IGMP frames, carried to and from the control core.
+    pub carried: CarryCounters,
     /// Lines A and B.
     pub lines: [LineCounters; 2],
     /// Time since each line brought anything, ms; 0 before it first did.
     pub silence: [u64; 2],
+    /// How far each line lies behind the other.
+    pub lags: [LineLag; 2],
     /// The stream.
     pub stream: StreamCounters,
     /// Messages that no decoder accepted.
@@ -59,6 +111,8 @@ pub struct Tally {
     pub blotter: BlotterCounters,
     /// The order session.
     pub session: SessionCounters,
+    /// Repairs of books.
+    pub repair: RepairCounters,
 }
 
 impl Tally {
@@ -68,12 +122,15 @@ impl Tally {
         (self.looped.rows().into_iter())
             .chain(self.rejects.rows())
             .chain(self.unwanted.rows())
+            .chain(self.carried.rows())
             .chain(lines)
             .chain([("line_a_silent_ms", self.silence[0]), ("line_b_silent_ms", self.silence[1])])
+            .chain(Line::ALL.into_iter().flat_map(|line| self.lags[line as usize].rows(line)))
             .chain(self.stream.rows())
             .chain(self.decode.rows())
             .chain(self.books.rows())
             .chain(self.desk.rows())
+            .chain(self.repair.rows())
             .chain(self.risk.rows())
             .chain(self.blotter.rows())
             .chain(self.session.rows())
@@ -117,6 +174,45 @@ pub struct BookView {
     pub asks: Vec<Level>,
 }
 
+/// Locates that one publication looks at for the [`Census`].
+const COUNTED_AT_ONCE: u32 = 512;
+
+/// How many of the announced books stand how. Counted a few locates at a time, so it may be some publications old.
+#[derive(Clone, Copy, Debug, Default)]
+struct Census {
+    next: u32,
+    counting: [u64; 3],
+    /// Of the latest time round: stale, recovering, live.
+    counted: [u64; 3],
+}
+
+impl Census {
+    const NAMES: [&'static str; 3] = ["books_stale", "books_recovering", "books_live"];
+
+    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, no book is of use.
+    const fn rows(&self, overdue: bool) -> [u64; 3] {
+        let [stale, recovering, live] = self.counted;
+        if overdue { [stale, recovering + live, 0] } else { self.counted }
+    }
+
+    fn go_on(&mut self, books: &Books) {
+        let end = books.limits().locates;
+        let stop = self.next.saturating_add(COUNTED_AT_ONCE).min(end);
+        for locate in self.next..stop {
+            if let Ok(locate) = u16::try_from(locate)
+                && books.symbol(locate).is_some()
+                && let Some(count) = self.counting.get_mut(books.state(locate) as usize)
+            {
+                *count += 1;
+            }
+        }
+        self.next = stop;
+        if stop == end {
+            *self = Self { next: 0, counting: [0; 3], counted: self.counting };
+        }
+    }
+}
+
 /// The hot side.
 pub struct Board {
     tally: Publisher,
@@ -125,6 +221,7 @@ pub struct Board {
     asked: Arc<AtomicU64>,
     /// The locates of the watched books, the asked one last, as of `resolved`.
     locates: Vec<Option<u16>>,
+    census: Census,
     /// Directory messages heard and symbol asked for when `locates` was made: finding a symbol walks through all.
     resolved: (u64, u64),
 }
@@ -141,7 +238,7 @@ pub struct BoardReader {
 /// A board that shows the books of `watch` and one more that a reader may ask for, and its reader.
 #[must_use]
 pub fn board(watch: Watch) -> (Board, BoardReader) {
-    let names: Vec<_> = Tally::default().rows().map(|(name, _)| name).collect();
+    let names: Vec<_> = Tally::default().rows().map(|(name, _)| name).chain(Census::NAMES).collect();
     let (tally, tally_reader) = publish::counters(names.len());
     let (books, books_reader) = publish::counters((watch.len() + 1) * BOOK_WORDS);
     let asked = Arc::new(AtomicU64::new(0));
@@ -152,6 +249,7 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
             locates: vec![None; watch.len() + 1],
             watch,
             asked: Arc::clone(&asked),
+            census: Census::default(),
             resolved: (0, 0),
         },
         BoardReader { tally: tally_reader, books: books_reader, asked, names },
@@ -160,8 +258,14 @@ pub fn board(watch: Watch) -> (Board, BoardReader) {
 
 impl Board {
     /// Stores `tally` and the watched books of `desk` as they are now.
-    pub(super) fn publish<T, S, O: Session>(&mut self, desk: &Desk<T, S, O>, tally: &Tally) {
-        self.tally.publish(tally.rows().map(|(_, value)| value));
+    pub(super) fn publish<T: TxQueue, S: Strategy, O: Session, C: TimeSource>(
+        &mut self,
+        desk: &Desk<T, S, O, C>,
+        tally: &Tally,
+    ) {
+        self.census.go_on(&desk.books);
+        let counted = self.census.rows(desk.overdue);
+        self.tally.publish(tally.rows().map(|(_, value)| value).chain(counted));
 
         // SYNC POINT: relaxed; the symbol is the whole message.
         let asked = self.asked.load(Ordering::Relaxed);
@@ -170,7 +274,7 @@ impl Board {
             self.resolve(&desk.books, Symbol(asked.to_ne_bytes()));
         }
         let Self { books: publisher, locates, .. } = self;
-        publisher.publish(locates.iter().flat_map(|locate| words_of(&desk.books, &desk.risk, *locate)));
+        publisher.publish(locates.iter().flat_map(|locate| words_of(desk, *locate)));
     }
 
     fn resolve(&mut self, books: &Books, asked: Symbol) {
@@ -188,7 +292,11 @@ impl Board {
 }
 
 /// One book as numbers; all 0 where there is none.
-fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS] {
+fn words_of<T: TxQueue, S: Strategy, O: Session, C: TimeSource>(
+    desk: &Desk<T, S, O, C>,
+    locate: Option<u16>,
+) -> [u64; BOOK_WORDS] {
+    let books = &desk.books;
     let mut words = [0; BOOK_WORDS];
     if let Some(locate) = locate
         && let Some(symbol) = books.symbol(locate)
@@ -196,9 +304,9 @@ fn words_of(books: &Books, risk: &Risk, locate: Option<u16>) -> [u64; BOOK_WORDS
         let head = [
             u64::from(locate),
             u64::from_ne_bytes(symbol.0),
-            books.state(locate) as u64,
+            desk.book_state(locate) as u64,
             books.trading_state(locate) as u64,
-            risk.blotter().holding(locate).position.cast_unsigned(),
+            desk.risk.blotter().holding(locate).position.cast_unsigned(),
         ];
         let mut cells = words.iter_mut();
         for (cell, value) in cells.by_ref().take(head.len()).zip(head) {

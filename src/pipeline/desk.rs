@@ -2,21 +2,31 @@
 //!
 //! The [`Desk`] is the [`Sink`] of the feed. Everything here runs to completion for each message before the next one is
 //! looked at; nothing allocates, locks, logs or calls the kernel.
+//!
+//! Where books can be recovered, the desk puts messages of books that wait aside ([`super::repair`]). While the stream waits
+//! for messages that were asked for again, no book is as of now: whoever asks is told
+//! [`Recovering`](BookState::Recovering) for all that are live otherwise.
 
 use std::ops::Range;
 
 use super::board::Tally;
+use super::repair::Repair;
 use super::stamp::Stamps;
-use crate::book::Books;
+use crate::book::{Books, Outcome};
 use crate::feed::itch::Damage;
 use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, Price, Symbol};
-use crate::nic::{TxQueue, tsc};
+use crate::nic::TxQueue;
+use crate::nic::tsc::{TimeSource, Tsc};
 use crate::order::{OrderEvent, Session};
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
 use crate::strategy::{Intent, Intents, MarketView, Strategy};
 use crate::wire::moldudp64::Blocks;
+
+mod withdraw;
+
+use withdraw::Watch;
 
 /// What happened to messages and orders at the desk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +47,8 @@ pub struct DeskCounters {
     pub orders_sent: u64,
     /// Orders that passed risk and found no room in the transmit queue: taken back, not retried.
     pub orders_unsent: u64,
+    /// Open orders taken back because their book could not be believed, or because the loop ended.
+    pub withdrawn: u64,
     /// Order replies read.
     pub replies: u64,
 }
@@ -44,7 +56,7 @@ pub struct DeskCounters {
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 9] {
+    pub fn rows(&self) -> [(&'static str, u64); 10] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
@@ -54,6 +66,7 @@ impl DeskCounters {
             ("desk_intents_dropped", self.intents_dropped),
             ("desk_orders_sent", self.orders_sent),
             ("desk_orders_unsent", self.orders_unsent),
+            ("desk_withdrawn", self.withdrawn),
             ("desk_replies", self.replies),
         ]
     }
@@ -71,7 +84,7 @@ pub enum Universe {
 }
 
 /// Books, strategy, risk and order session of one worker.
-pub struct Desk<T, S, O> {
+pub struct Desk<T, S, O, C = Tsc> {
     pub(super) books: Books,
     pub(super) strategy: S,
     pub(super) risk: Risk,
@@ -82,9 +95,20 @@ pub struct Desk<T, S, O> {
     acts_on: Box<[bool]>,
     intents: Intents,
     pub(super) clock: Clock,
+    pub(super) time: C,
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
     decode_errors: feed::itch::ErrorCounters,
+    pub(super) repair: Repair,
+    /// The stream waits for messages that were asked for again, and since when (ticks).
+    pub(super) overdue: bool,
+    overdue_since: u64,
+    /// Rises with each session of the feed; 0 = none yet.
+    pub(super) epoch: u64,
+    pub(super) feed_session: [u8; 10],
+    /// The sequence after the message in hand.
+    pub(super) next: u64,
+    watch: Watch,
 }
 
 /// What a desk is made of. Plain parts, so that they can be made on one thread and put together on the lcore that
@@ -106,9 +130,10 @@ pub struct DeskParts<S, O> {
     pub stamps: Stamps,
 }
 
-impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
-    /// Puts the parts together; orders leave by `tx`.
-    pub fn new(parts: DeskParts<S, O>, tx: T) -> Self {
+impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
+    /// Puts the parts together; orders leave by `tx`, `time` is what everything here goes by. Messages of books that wait
+    /// for a snapshot have `log_bytes`; 0: there is none to wait for.
+    pub fn new(parts: DeskParts<S, O>, tx: T, time: C, log_bytes: usize) -> Self {
         let locates = parts.books.limits().locates as usize;
         Self {
             books: parts.books,
@@ -120,9 +145,17 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             acts_on: vec![false; locates].into_boxed_slice(),
             intents: Intents::new(),
             clock: parts.clock,
+            time,
             stamps: parts.stamps,
             counters: DeskCounters::default(),
             decode_errors: feed::itch::ErrorCounters::default(),
+            repair: Repair::new(locates, log_bytes),
+            overdue: false,
+            overdue_since: 0,
+            epoch: 0,
+            feed_session: [0; 10],
+            next: 0,
+            watch: Watch::default(),
         }
     }
 
@@ -150,22 +183,43 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             risk: *self.risk.counters(),
             blotter: *self.risk.blotter().counters(),
             session: *self.session.counters(),
+            repair: self.repair.counters,
             ..Tally::default()
         }
     }
 
-    /// Timers of the order session: heartbeats and the like.
+    /// Timers of the order session (heartbeats and the like) and of repairs; orders that must go.
     pub fn on_timer(&mut self, now: u64) {
-        self.session.on_timer(self.clock.ns(now), &mut self.tx);
+        let now_ns = self.clock.ns(now);
+        self.session.on_timer(now_ns, &mut self.tx);
         self.risk.set_session_healthy(self.session.healthy());
+        self.repair_timer(now_ns);
+        self.withdraw(now_ns);
         self.tx.reclaim();
+    }
+
+    /// True while something is being recovered: the loop must look for what was got back.
+    #[inline]
+    pub(super) const fn is_recovering(&self) -> bool {
+        self.overdue || self.repair.is_on()
+    }
+
+    /// May the book of `locate` be believed now?
+    pub(super) fn book_state(&self, locate: u16) -> BookState {
+        match self.books.state(locate) {
+            BookState::Live if self.overdue => BookState::Recovering,
+            state => state,
+        }
     }
 
     /// One decoded message: into the book, and on to the strategy where it may act.
     #[inline]
     fn on_event(&mut self, event: &Event) {
         let change = self.books.apply(event);
-        self.stamps.booked();
+        self.stamps.booked(&self.time);
+        if let Outcome::Anomaly(_) = change.outcome {
+            self.on_spoiled(event.locate);
+        }
         if let Some(price) = printed(&event.kind) {
             self.risk.set_reference(event.locate, price);
         }
@@ -182,7 +236,24 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
         if moved && self.acts_on.get(usize::from(event.locate)).copied().unwrap_or(false) {
             self.decide(event.locate, event.timestamp);
         }
-        self.stamps.end();
+        self.stamps.end(&self.time);
+    }
+
+    /// A message that only brings a book up to date: nobody may act on it yet.
+    pub(super) fn apply_quietly(&mut self, event: &Event) {
+        let known = self.books.symbol(event.locate);
+        let change = self.books.apply(event);
+        if let Some(price) = printed(&event.kind) {
+            self.risk.set_reference(event.locate, price);
+        }
+        if let EventKind::Directory { symbol, .. } = event.kind
+            && known != Some(symbol)
+        {
+            self.on_instrument(event.locate, symbol);
+        }
+        if let Outcome::Anomaly(_) = change.outcome {
+            self.on_spoiled(event.locate);
+        }
     }
 
     fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
@@ -207,16 +278,16 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
             timestamp,
             now_ns: self.clock.ns(now),
             top: self.books.top(locate),
-            book: self.books.state(locate),
+            book: self.book_state(locate),
             trading: self.books.trading_state(locate),
         }
     }
 
     #[inline]
     fn decide(&mut self, locate: u16, timestamp: u64) {
-        let view = self.view(locate, timestamp, tsc::now());
+        let view = self.view(locate, timestamp, self.time.now());
         self.strategy.on_top(&view, &mut self.intents);
-        self.stamps.decided();
+        self.stamps.decided(&self.time);
         self.place_all(Some(&view));
     }
 
@@ -225,7 +296,8 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     fn place_all(&mut self, decided_on: Option<&MarketView>) {
         for at in 0..self.intents.len() {
             if let Some(intent) = self.intents.get(at) {
-                let view = decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, tsc::now()));
+                let view =
+                    decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, self.time.now()));
                 self.place(&intent, &view);
             }
         }
@@ -237,12 +309,12 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
     fn place(&mut self, intent: &Intent, view: &MarketView) {
         self.counters.intents += 1;
         let cleared = self.risk.check(*intent, view, view.now_ns);
-        self.stamps.checked();
+        self.stamps.checked(&self.time);
         match cleared {
             Err(_counted_by_risk) => self.strategy.on_unsent(intent),
             Ok(order) => {
                 if self.session.send(&order, &mut self.tx).is_ok() {
-                    self.stamps.sent();
+                    self.stamps.sent(&self.time);
                     self.counters.orders_sent += 1;
                     self.strategy.on_sent(intent, order.user_ref_num());
                 } else {
@@ -261,13 +333,15 @@ impl<T: TxQueue, S: Strategy, O: Session> Desk<T, S, O> {
         self.decode_errors.count(error);
         match feed::itch::damage(block) {
             Damage::None => {}
+            Damage::Instrument(locate) if self.repair.is_on() && self.put_damage_aside(locate) => {}
             // A locate that has no book says nothing about which one was meant.
             Damage::Instrument(locate) if self.books.symbol(locate).is_some() => {
                 self.books.set_state(locate, BookState::Stale);
+                self.on_spoiled(locate);
             }
             Damage::Instrument(_) | Damage::Unknown => {
                 self.counters.undecodable_all_stale += 1;
-                self.books.set_all_states(BookState::Stale);
+                self.on_all_spoiled();
             }
         }
     }
@@ -282,36 +356,64 @@ const fn printed(kind: &EventKind) -> Option<Price> {
     }
 }
 
-impl<T: TxQueue, S: Strategy, O: Session> Sink for Desk<T, S, O> {
-    fn session(&mut self, _session: [u8; 10], first_sequence: u64) {
+impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, C> {
+    fn session(&mut self, session: [u8; 10], first_sequence: u64) {
+        self.epoch += 1;
+        self.feed_session = session;
+        self.next = first_sequence;
         self.books.clear();
+        self.repair.reset();
+        self.caught_up();
         self.acts_on.fill(false);
         self.strategy.on_session();
         self.risk.on_session();
         // Only a stream seen from its first message makes a book that may be believed.
         if first_sequence == 1 {
             self.books.set_all_states(BookState::Live);
+        } else {
+            self.on_all_spoiled();
         }
     }
 
     #[inline]
-    fn messages(&mut self, _first_sequence: u64, blocks: Blocks<'_>) {
+    fn messages(&mut self, first_sequence: u64, blocks: Blocks<'_>) {
+        self.next = first_sequence;
         for block in blocks {
+            self.next += 1;
             self.counters.messages += 1;
             self.stamps.begin();
             match feed::itch::decode(block) {
                 Ok(event) => {
-                    self.stamps.decoded();
-                    self.on_event(&event);
+                    self.stamps.decoded(&self.time);
+                    if !self.repair.is_on() || !self.put_aside(&event) {
+                        self.on_event(&event);
+                    }
                 }
                 Err(error) => self.on_undecodable(block, error),
             }
         }
     }
 
-    fn gap(&mut self, _missing: Range<u64>) {
+    fn gap(&mut self, missing: Range<u64>) {
+        self.next = missing.end;
         // One MoldUDP64 stream carries every instrument: which of them the lost messages concerned cannot be known.
-        self.books.set_all_states(BookState::Stale);
+        self.on_all_spoiled();
+    }
+
+    fn overdue(&mut self) {
+        if !self.overdue {
+            self.overdue = true;
+            self.overdue_since = self.time.now();
+            self.doubt();
+        }
+    }
+
+    fn caught_up(&mut self) {
+        if self.overdue {
+            self.overdue = false;
+            let waited = self.time.now().saturating_sub(self.overdue_since);
+            self.repair.waited(self.clock.ns(waited));
+        }
     }
 
     fn end_of_session(&mut self) {}

@@ -1,9 +1,9 @@
 //! Stage stamps of the message in hand.
 //!
 //! Reading the TSC costs about as much as a book update's cheapest part, so a message is stamped only when its frame is
-//! one of the sampled ones; `sample_every = 1` stamps all.
+//! one of the sampled ones; `sample_every = 1` stamps all. The time is the loop's own, given with each call.
 
-use crate::nic::tsc;
+use crate::nic::tsc::TimeSource;
 use crate::stats::stages::{StageRecorder, StageSample, Stamp};
 
 /// The stamps of the message in hand, and where finished ones go.
@@ -28,7 +28,7 @@ impl Stamps {
 
     /// A frame received at TSC `rx` is taken in hand.
     #[inline]
-    pub(super) fn frame(&mut self, rx: u64) {
+    pub(super) fn frame(&mut self, rx: u64, time: &impl TimeSource) {
         self.on = false;
         if self.every != 0 {
             self.countdown -= 1;
@@ -36,7 +36,7 @@ impl Stamps {
                 self.countdown = self.every;
                 self.on = true;
                 self.rx = rx;
-                self.began = tsc::now();
+                self.began = time.now();
             }
         }
     }
@@ -50,43 +50,43 @@ impl Stamps {
     }
 
     #[inline]
-    fn mark(&mut self, stamp: Stamp) {
+    fn mark(&mut self, stamp: Stamp, time: &impl TimeSource) {
         if self.on {
-            self.sample.mark(stamp, tsc::now());
+            self.sample.mark(stamp, time.now());
         }
     }
 
     #[inline]
-    pub(super) fn decoded(&mut self) {
-        self.mark(Stamp::Decoded);
+    pub(super) fn decoded(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Decoded, time);
     }
 
     #[inline]
-    pub(super) fn booked(&mut self) {
-        self.mark(Stamp::Booked);
+    pub(super) fn booked(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Booked, time);
     }
 
     #[inline]
-    pub(super) fn decided(&mut self) {
-        self.mark(Stamp::Decided);
+    pub(super) fn decided(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Decided, time);
     }
 
     #[inline]
-    pub(super) fn checked(&mut self) {
-        self.mark(Stamp::Checked);
+    pub(super) fn checked(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Checked, time);
     }
 
     #[inline]
-    pub(super) fn sent(&mut self) {
-        self.mark(Stamp::Sent);
+    pub(super) fn sent(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Sent, time);
     }
 
     /// The work on the message in hand is done; the next one of the frame begins now.
     #[inline]
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, time: &impl TimeSource) {
         if self.on {
             self.recorder.record(self.sample);
-            self.began = tsc::now();
+            self.began = time.now();
         }
     }
 

@@ -198,7 +198,7 @@ impl LoginAccepted {
 }
 
 /// `value` in ASCII, padded with spaces on the left. Twenty digits hold every `u64`.
-const fn number(value: u64) -> [u8; 20] {
+pub(super) const fn number(value: u64) -> [u8; 20] {
     let mut text = [b' '; 20];
     let mut at = text.len() - 1;
     let mut left = value;
@@ -213,7 +213,7 @@ const fn number(value: u64) -> [u8; 20] {
 }
 
 /// Reads a number padded with spaces on either side.
-fn parse_number(text: &[u8]) -> Result<u64, Error> {
+pub(super) fn parse_number(text: &[u8]) -> Result<u64, Error> {
     let digits = text.trim_ascii();
     if digits.is_empty() {
         return Err(Error::BadNumber);

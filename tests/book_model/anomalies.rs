@@ -154,6 +154,19 @@ fn a_book_being_rebuilt_goes_stale_too() {
 }
 
 #[test]
+fn the_other_book_that_went_stale_is_named_once() {
+    let mut books = books();
+    books.apply(&at(2, execute(1, 1)));
+    assert_eq!(books.take_also_spoiled(), Some(1));
+    assert_eq!(books.take_also_spoiled(), None);
+    books.apply(&at(1, add(3, Side::Sell, 5, 5)));
+    assert_eq!(books.take_also_spoiled(), Some(2));
+    // The same book twice is no other book.
+    books.apply(&at(1, add(2, Side::Sell, 5, 5)));
+    assert_eq!(books.take_also_spoiled(), None);
+}
+
+#[test]
 fn a_stale_book_is_still_kept() {
     let mut books = books();
     books.set_state(1, BookState::Stale);

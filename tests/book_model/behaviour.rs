@@ -207,3 +207,68 @@ fn states_are_kept_by_locate_and_closed_outside() {
     books.set_all_states(BookState::Live);
     assert_eq!((books.state(0), books.state(9)), (BookState::Stale, BookState::Live));
 }
+
+#[test]
+fn a_word_about_the_others_leaves_those_that_were_singled_out() {
+    let mut books = live_books(LIMITS);
+    books.set_all_states(BookState::Recovering);
+    books.set_state(2, BookState::Stale);
+    books.apply(&at(3, EventKind::Delete { order_ref: 99 }));
+    books.set_other_states(BookState::Live);
+    let states = |books: &Books| [1, 2, 3, 9].map(|locate| books.state(locate));
+    assert_eq!(states(&books), [BookState::Live, BookState::Stale, BookState::Stale, BookState::Live]);
+    books.set_all_states(BookState::Live);
+    assert_eq!(states(&books), [BookState::Live; 4], "all are all");
+}
+
+#[test]
+fn a_market_wide_halt_stops_every_instrument_until_its_own_announcement() {
+    let mut books = live_books(LIMITS);
+    for locate in [1, 2] {
+        books.apply(&at(locate, EventKind::Trading(TradingState::Trading)));
+    }
+    let halt = Event { locate: 0, timestamp: 0, kind: EventKind::MarketHalt };
+    assert_eq!(books.apply(&halt).outcome, Outcome::Applied);
+    let states = |books: &Books| [1, 2, 3].map(|locate| books.trading_state(locate));
+    assert_eq!(states(&books), [TradingState::Halted; 3]);
+    books.apply(&at(2, EventKind::Trading(TradingState::Trading)));
+    assert_eq!(states(&books), [TradingState::Halted, TradingState::Trading, TradingState::Halted]);
+    books.apply(&halt);
+    assert_eq!(states(&books), [TradingState::Halted; 3], "a second one halts again");
+}
+
+#[test]
+fn a_cross_counts_once_into_the_volume() {
+    let mut books = live_books(LIMITS);
+    fine(&mut books, add(1, Side::Buy, 300, 50));
+    let in_cross = EventKind::Execute { order_ref: 1, shares: 200, price: Some(Price(48)), printable: false };
+    fine(&mut books, in_cross);
+    assert_eq!(books.volume(1), 0, "the cross itself says it");
+    fine(&mut books, EventKind::Trade { shares: 200, price: Price(48), cross: true });
+    assert_eq!((books.volume(1), books.order(1).unwrap().shares), (200, 100));
+}
+
+#[test]
+fn a_book_is_drained_in_portions_and_the_others_stay() {
+    let mut books = live_books(LIMITS);
+    fine(&mut books, EventKind::Trading(TradingState::Trading));
+    for order_ref in 1..=5 {
+        fine(&mut books, add(order_ref, Side::Buy, 10, 50 + order_ref as u32 % 2));
+        fine(&mut books, add(order_ref + 10, Side::Sell, 10, 60));
+    }
+    books.apply(&at(2, add(30, Side::Buy, 10, 50)));
+    assert!(!books.drain(1, 0));
+    assert!(!books.drain(1, 9));
+    assert_eq!((books.level_count(1, Side::Buy), books.top(1).ask.unwrap().orders), (0, 1));
+    assert!(books.drain(1, 9));
+    assert!(books.drain(1, 9) && books.drain(0, 9) && books.drain(u16::MAX, 9));
+    assert_eq!((books.usage().orders, books.counters().drained), (1, 10));
+    assert_eq!((books.trading_state(1), books.state(1)), (TradingState::Trading, BookState::Live));
+    assert_eq!(books.symbol(1), Symbol::new("AAA"));
+    books.apply(&at(1, EventKind::OperationalHalt(true)));
+    books.forget_trading(1);
+    assert_eq!(books.trading_state(1), TradingState::Halted);
+    fine(&mut books, EventKind::Trading(TradingState::Trading));
+    assert_eq!(books.trading_state(1), TradingState::Trading);
+    books.audit().unwrap();
+}

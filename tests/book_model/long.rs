@@ -95,6 +95,10 @@ fn ten_million_events() {
             books.set_all_states(BookState::Live);
             (0..LOCATES as u16).for_each(|locate| model.set_state(locate, BookState::Live));
         }
+        if done % 200_000 == 0 {
+            let locate = (done / 200_000 % LOCATES) as u16;
+            assert_eq!(books.drain(locate, 3), model.drain(locate, 3), "event {done}");
+        }
         let event = flow.next();
         let change = books.apply(&event);
         assert_eq!(change, model.apply(&event), "event {done}: {event:?}");

@@ -10,6 +10,8 @@ pub(crate) struct ModelBook {
     /// Bids and asks by price; each queue front first, of (reference, shares).
     sides: [BTreeMap<Price, VecDeque<(u64, u32)>>; 2],
     state: BookState,
+    /// Its state was set or spoiled since that of all was set.
+    singled_out: bool,
     trading: TradingState,
     operational_halt: bool,
     directory: Option<(Symbol, u32)>,
@@ -56,7 +58,49 @@ impl Model {
 
     pub(crate) fn set_state(&mut self, locate: u16, state: BookState) {
         if self.exists(locate) {
-            self.books[usize::from(locate)].state = state;
+            let book = &mut self.books[usize::from(locate)];
+            book.state = state;
+            book.singled_out = true;
+        }
+    }
+
+    pub(crate) fn set_all_states(&mut self, state: BookState) {
+        for book in self.books.iter_mut().skip(1) {
+            book.state = state;
+            book.singled_out = false;
+        }
+    }
+
+    pub(crate) fn set_other_states(&mut self, state: BookState) {
+        for book in self.books.iter_mut().skip(1).filter(|book| !book.singled_out) {
+            book.state = state;
+        }
+    }
+
+    /// Bids before asks, best price first, front of the queue first.
+    pub(crate) fn drain(&mut self, locate: u16, at_most: u32) -> bool {
+        if !self.exists(locate) {
+            return true;
+        }
+        let book = &self.books[usize::from(locate)];
+        let all: Vec<_> = [Side::Buy, Side::Sell]
+            .into_iter()
+            .flat_map(|side| book.levels(side))
+            .flat_map(|(_, queue)| queue.iter().map(|(order_ref, _)| *order_ref))
+            .collect();
+        let now = all.len().min(at_most as usize);
+        for order_ref in &all[..now] {
+            self.take_out(*order_ref);
+        }
+        self.counters.drained += now as u64;
+        now == all.len()
+    }
+
+    pub(crate) fn forget_trading(&mut self, locate: u16) {
+        if self.exists(locate) {
+            let book = &mut self.books[usize::from(locate)];
+            book.trading = TradingState::Halted;
+            book.operational_halt = false;
         }
     }
 
@@ -102,6 +146,10 @@ impl Model {
             EventKind::Trade { shares, .. } => self.with(locate, |book| book.volume += shares),
             EventKind::Trading(state) => self.with(locate, |book| book.trading = state),
             EventKind::OperationalHalt(halted) => self.with(locate, |book| book.operational_halt = halted),
+            EventKind::MarketHalt => {
+                self.books.iter_mut().for_each(|book| book.trading = TradingState::Halted);
+                Ok(())
+            }
             EventKind::Directory { symbol, round_lot } => {
                 let known = self.directory(locate);
                 self.with(locate, |book| book.directory = Some((symbol, round_lot))).and_then(
@@ -244,7 +292,7 @@ impl Model {
 
     fn spoil(&mut self, locate: u16) {
         if self.exists(locate) && self.books[usize::from(locate)].state != BookState::Stale {
-            self.books[usize::from(locate)].state = BookState::Stale;
+            self.set_state(locate, BookState::Stale);
             self.counters.went_stale += 1;
         }
     }

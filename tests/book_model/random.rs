@@ -10,7 +10,10 @@ use crate::model::Model;
 enum Step {
     Event(Event),
     State(u16, BookState),
-    AllLive,
+    All(BookState),
+    Others(BookState),
+    Drain(u16, u32),
+    ForgetTrading(u16),
     Clear,
 }
 
@@ -53,20 +56,24 @@ fn kind() -> impl Strategy<Value = EventKind> {
             .prop_map(|(shares, price, cross)| EventKind::Trade { shares, price, cross }),
         2 => (symbol, 0_u32..3).prop_map(|(symbol, round_lot)| EventKind::Directory { symbol, round_lot }),
         1 => trading.prop_map(EventKind::Trading),
+        1 => Just(EventKind::MarketHalt),
         1 => any::<bool>().prop_map(EventKind::OperationalHalt),
         1 => prop_oneof![Just(EventKind::Other), Just(EventKind::System(SystemEvent::StartOfMarketHours))],
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let state = prop::sample::select(vec![BookState::Stale, BookState::Recovering, BookState::Live]);
+    let state = || prop::sample::select(vec![BookState::Stale, BookState::Recovering, BookState::Live]);
     // Mostly one instrument, so that most events fit.
     let locate = || prop_oneof![8 => Just(1_u16), 2 => Just(2_u16), 1 => 0_u16..7, 1 => Just(u16::MAX)];
     prop_oneof![
         60 => (locate(), any::<u32>(), kind())
             .prop_map(|(locate, time, kind)| Step::Event(Event { locate, timestamp: u64::from(time), kind })),
-        2 => (locate(), state).prop_map(|(locate, state)| Step::State(locate, state)),
-        1 => Just(Step::AllLive),
+        2 => (locate(), state()).prop_map(|(locate, state)| Step::State(locate, state)),
+        1 => state().prop_map(Step::All),
+        1 => state().prop_map(Step::Others),
+        1 => (locate(), 0_u32..6).prop_map(|(locate, at_most)| Step::Drain(locate, at_most)),
+        1 => locate().prop_map(Step::ForgetTrading),
         1 => Just(Step::Clear),
     ]
 }
@@ -91,9 +98,20 @@ proptest! {
                     books.set_state(locate, state);
                     model.set_state(locate, state);
                 }
-                Step::AllLive => {
-                    books.set_all_states(BookState::Live);
-                    (0..locates as u16).for_each(|locate| model.set_state(locate, BookState::Live));
+                Step::All(state) => {
+                    books.set_all_states(state);
+                    model.set_all_states(state);
+                }
+                Step::Others(state) => {
+                    books.set_other_states(state);
+                    model.set_other_states(state);
+                }
+                Step::Drain(locate, at_most) => {
+                    assert_eq!(books.drain(locate, at_most), model.drain(locate, at_most));
+                }
+                Step::ForgetTrading(locate) => {
+                    books.forget_trading(locate);
+                    model.forget_trading(locate);
                 }
                 Step::Clear => {
                     books.clear();

@@ -11,5 +11,6 @@ mod allocation;
 mod counting;
 mod model;
 mod properties;
+mod recovery;
 mod scenarios;
 mod sessions;

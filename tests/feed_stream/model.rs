@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use wirebook::feed::handover::{HOLES, Hole};
 use wirebook::feed::{Line, Sink, Stream, StreamConfig, Verdict};
 use wirebook::wire::moldudp64::Blocks;
 
@@ -47,6 +48,8 @@ pub(crate) enum Told {
     Session([u8; 10], u64),
     Messages(Range<u64>),
     Gap(Range<u64>),
+    Overdue,
+    CaughtUp,
     End,
 }
 
@@ -57,6 +60,7 @@ pub(crate) struct Recorder {
     session: [u8; 10],
     at: u64,
     open: bool,
+    overdue: bool,
     /// Packets were damaged on their way: what the messages say is not compared.
     pub(crate) garbled: bool,
     /// Sequences of each session that arrived in any packet so far: none of them may be declared lost.
@@ -65,6 +69,7 @@ pub(crate) struct Recorder {
 
 impl Sink for Recorder {
     fn session(&mut self, session: [u8; 10], first_sequence: u64) {
+        assert!(!self.overdue, "a session began while the one before was overdue");
         self.told.push(Told::Session(session, first_sequence));
         (self.session, self.at, self.open) = (session, first_sequence, true);
     }
@@ -101,8 +106,21 @@ impl Sink for Recorder {
 
     fn end_of_session(&mut self) {
         assert!(self.open, "the session ended twice");
+        assert!(!self.overdue, "the session ended while overdue");
         self.open = false;
         self.told.push(Told::End);
+    }
+
+    fn overdue(&mut self) {
+        assert!(self.open && !self.overdue, "overdue twice, or outside of a session");
+        self.overdue = true;
+        self.told.push(Told::Overdue);
+    }
+
+    fn caught_up(&mut self) {
+        assert!(self.open && self.overdue, "caught up with nothing, or outside of a session");
+        self.overdue = false;
+        self.told.push(Told::CaughtUp);
     }
 }
 
@@ -139,6 +157,7 @@ pub(crate) const CONFIG: StreamConfig = StreamConfig {
     window_packets: 8,
     max_payload: 1_500,
     hole_wait: 100,
+    recovery_wait: 0,
     quiet: 10_000,
     max_jump: 100_000,
     near_start: 50,
@@ -167,10 +186,31 @@ impl Bench {
         self.packet(Line::B, &data(SESSION, range))
     }
 
-    /// Lets `ticks` go by in silence.
+    /// Lets `ticks` go by in silence, and a backlog be worked off.
     pub(crate) fn wait(&mut self, ticks: u64) {
         self.now += ticks;
         self.stream.on_tick(self.now, &mut self.sink);
+        while self.stream.has_backlog() {
+            self.stream.on_tick(self.now, &mut self.sink);
+        }
+    }
+
+    /// A packet of a request server, now.
+    pub(crate) fn recovered(&mut self, payload: &[u8]) -> Verdict {
+        self.stream.on_recovered(payload, self.now, &mut self.sink)
+    }
+
+    /// The client gives up everything before `end`.
+    pub(crate) fn abandon(&mut self, end: u64) {
+        self.stream.abandon(end, self.now, &mut self.sink);
+    }
+
+    /// What a client is told to ask for.
+    pub(crate) fn holes(&self) -> Vec<Range<u64>> {
+        let mut holes = [Hole::default(); HOLES];
+        let count = self.stream.holes(&mut holes);
+        assert!(holes.iter().skip(count).all(Hole::is_empty), "{holes:?}");
+        holes.iter().take(count).map(|hole| hole.first..hole.end).collect()
     }
 
     /// What the sink was told since the last call.

@@ -231,16 +231,6 @@ fn recovered_packets_fill_holes_and_nothing_else() {
 }
 
 #[test]
-fn a_recovered_packet_from_beyond_the_end_is_forgotten() {
-    let mut bench = begun(CONFIG);
-    assert_eq!(bench.stream.on_recovered(&data(SESSION, 20..22), bench.now, &mut bench.sink), Verdict::Held);
-    assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 10)), Verdict::Control);
-    assert_eq!(bench.stream.hole(), None);
-    bench.wait(1_000);
-    assert_eq!(bench.told(), [End]);
-}
-
-#[test]
 fn malformed_packets_are_counted_by_kind_and_change_nothing() {
     let mut bench = begun(CONFIG);
     let whole = data(SESSION, 10..14);

@@ -11,6 +11,7 @@ mod memif;
 mod pcap;
 mod place;
 mod programs;
+mod recovery;
 mod refusals;
 mod report;
 mod running;

@@ -27,6 +27,20 @@ impl Report {
         value.as_integer().unwrap().cast_unsigned()
     }
 
+    /// How each recovery that is told ended, and the µs that it took.
+    pub(crate) fn recoveries(&self) -> Vec<(String, u64)> {
+        let episodes = self.table["recovery"]["episodes"].as_array().unwrap();
+        let number = |value: &toml::Value| value.as_integer().unwrap().cast_unsigned();
+        let told =
+            |episode: &toml::Value| (episode["by"].as_str().unwrap().to_owned(), number(&episode["took_us"]));
+        episodes.iter().map(told).collect()
+    }
+
+    /// How the books stood as a whole at the end.
+    pub(crate) fn state(&self) -> &str {
+        self.table["recovery"]["state"].as_str().unwrap()
+    }
+
     /// Positions that are not 0, in shares.
     pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
         let table = self.table["positions"].as_table().unwrap();

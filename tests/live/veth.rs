@@ -15,13 +15,13 @@ use crate::running::Running;
 const SYMBOLS: u32 = 12;
 
 /// Two namespaces and a cable between them: `feed0` is the handler's end, `feed1` the exchange's.
-struct Cable {
-    handler: Namespace,
-    exchange: Namespace,
+pub(crate) struct Cable {
+    pub(crate) handler: Namespace,
+    pub(crate) exchange: Namespace,
 }
 
 impl Cable {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cable = Self { handler: Namespace::new(), exchange: Namespace::new() };
         let ip = |space: &Namespace, line: &str| must(space.run("ip").args(line.split_whitespace()));
         let peer = format!("link add feed0 type veth peer name feed1 netns {}", cable.exchange.pid());
@@ -107,7 +107,7 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     let exchange = must(
         cable
             .exchange
-            .enter(exchange().args(["send", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
+            .enter(exchange().args(["serve", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
             .args(["--messages", "200000", "--rate", "25000", "--coalesce-us", "1000", "--symbols"])
             .arg(SYMBOLS.to_string())
             .args(["--loss-a", "5000", "--loss-b", "5000", "--disjoint", "--linger-ms", "2000", "--dump"])

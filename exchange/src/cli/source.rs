@@ -79,7 +79,7 @@ impl Source {
     }
 }
 
-fn market_config(args: &Args) -> Outcome<market::Config> {
+pub(super) fn market_config(args: &Args) -> Outcome<market::Config> {
     let default = market::Config::default();
     Ok(market::Config {
         symbols: args.number("symbols", default.symbols, 1..=u16::MAX)?,

@@ -1,9 +1,12 @@
-//! What the demo shows: a panel that redraws itself on a terminal, plain lines elsewhere, and a summary.
+//! What the demo shows: a panel that redraws itself on a terminal, plain lines elsewhere, and a summary. Both tell when
+//! a gap opens and when it closes.
 #![allow(clippy::print_stdout, reason = "showing things to people is what this file is for")]
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::story::{self, Story};
 use super::{Finished, Verdict};
 use crate::cli::{machine, tables};
 use crate::control::Moment;
@@ -13,19 +16,42 @@ use crate::venue::Legacy;
 /// Clears the terminal below the cursor after going home.
 const HOME: &str = "\x1b[H\x1b[J";
 
+/// Time between two looks: a gap may be closed within milliseconds.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// Lines of the story that the panel keeps.
+const NEWS: usize = 4;
+
 pub(super) struct Screen {
     terminal: bool,
     length: Duration,
     rate: u32,
+    story: Story,
+    /// What was told last, the newest at the end.
+    news: VecDeque<String>,
+    /// When it was shown last.
+    shown: Duration,
 }
 
 impl Screen {
-    pub(super) const fn new(terminal: bool, length: Duration, rate: u32) -> Self {
-        Self { terminal, length, rate }
+    pub(super) fn new(terminal: bool, length: Duration, rate: u32) -> Self {
+        Self {
+            terminal,
+            length,
+            rate,
+            story: Story::default(),
+            news: VecDeque::with_capacity(NEWS + 1),
+            shown: Duration::ZERO,
+        }
     }
 
     /// Time between two calls of [`Screen::show`].
-    pub(super) const fn interval(&self) -> Duration {
+    pub(super) const fn interval() -> Duration {
+        LOOK
+    }
+
+    /// Time between two pictures where nothing happens.
+    const fn pause(&self) -> Duration {
         if self.terminal { Duration::from_millis(250) } else { Duration::from_secs(3) }
     }
 
@@ -40,14 +66,27 @@ impl Screen {
         }
     }
 
-    pub(super) fn show(&self, moment: &Moment) {
-        if self.terminal {
-            print!("{HOME}{}", self.panel(moment));
-            // A closed terminal shows nothing.
-            let _ = std::io::stdout().flush();
-        } else {
-            println!("{}", progress(moment));
+    pub(super) fn show(&mut self, moment: &Moment) {
+        let news = moment.health.as_ref().map(|health| self.story.news(health)).unwrap_or_default();
+        if news.is_empty() && moment.elapsed < self.shown + self.pause() {
+            return;
         }
+        if self.terminal {
+            self.news.extend(news);
+            self.news.drain(..self.news.len().saturating_sub(NEWS));
+            self.shown = moment.elapsed;
+            print!("{HOME}{}", self.panel(moment));
+        } else {
+            for line in &news {
+                println!("{line}");
+            }
+            if news.is_empty() {
+                self.shown = moment.elapsed;
+                println!("{}", progress(moment));
+            }
+        }
+        // A closed terminal shows nothing.
+        let _ = std::io::stdout().flush();
     }
 
     fn panel(&self, moment: &Moment) -> String {
@@ -57,6 +96,12 @@ impl Screen {
             self.length.as_secs(),
             progress(moment)
         );
+        if let Some(health) = &moment.health {
+            text.push_str(&format!("\nbooks   {}\n", story::state(health)));
+            for line in &self.news {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
         if let Some(book) = moment.books.first() {
             text.push_str(&format!("\n{} book\n{}", book.symbol, tables::depth(book)));
         }
@@ -72,7 +117,7 @@ impl Screen {
     }
 
     pub(super) fn end(
-        &self,
+        &mut self,
         last: &Moment,
         finished: &Finished,
         legacy: &Legacy,
@@ -84,7 +129,12 @@ impl Screen {
         if self.terminal {
             print!("{HOME}");
         }
+        self.news.clear();
         print!("{}", self.panel(&moment));
+        if let Some(health) = &moment.health {
+            println!("\ngaps on both lines");
+            print!("{}", story::events(health));
+        }
         println!("\nfeed");
         print!("{}", feed(&moment, legacy));
         println!(
@@ -96,6 +146,10 @@ impl Screen {
         if interrupted {
             println!("  interrupted: the two sides were not at rest, so nothing is compared");
             return;
+        }
+        match finished.stale() {
+            0 => {}
+            stale => println!("  {stale} books are STALE: they may be wrong, and say so"),
         }
         match &verdict.difference {
             None => println!(
@@ -142,11 +196,11 @@ fn feed(moment: &Moment, legacy: &Legacy) -> String {
     };
     let ours = |name| tables::grouped(moment.count(name));
     format!(
-        "  packets lost on purpose: line A {}, line B {}; gaps left: {}\n  \
+        "  lost on purpose: packets of line A {}, of line B {}; messages of both {}\n  \
          duplicates dropped: A {}, B {}; packets held for the other line: {}\n",
         theirs("line_a_lost"),
         theirs("line_b_lost"),
-        ours("stream_gaps"),
+        theirs("fault_doomed"),
         ours("line_a_duplicates"),
         ours("line_b_duplicates"),
         ours("stream_held"),

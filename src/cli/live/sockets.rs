@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 use std::time::Instant;
 
-use super::{Progress, conclude, plan};
+use super::{Progress, conclude, plan, recover};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::Config;
@@ -41,9 +41,13 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
     if let Err(why) = stop.set_on_signals() {
         return complain(Exit::Environment, &format!("signals cannot be handled: {why}"));
     }
+    let recovery = match recover(config, &mut handles) {
+        Ok(thread) => thread,
+        Err(why) => return complain(Exit::Environment, &why),
+    };
     let thread = thread::spawn(move || {
         let (rx, tx) = port.attach();
-        worker.run(vec![rx], tx)
+        worker.run(vec![rx], tx, None)
     });
     let began = Instant::now();
     let mut log = Progress::new(config);
@@ -54,7 +58,10 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         &|| !thread.is_finished(),
         &mut |moment| log.show(moment),
     );
-    match thread.join() {
+    let ended = thread.join();
+    // Only now: what it shows last is how the loop stood at its end.
+    drop(recovery);
+    match ended {
         Ok(finished) => {
             conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &[], args)
         }

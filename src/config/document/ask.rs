@@ -118,6 +118,26 @@ impl Document<'_> {
         value
     }
 
+    /// A text that no problem may show, if the file has one.
+    pub(in crate::config) fn secret<T>(
+        &mut self,
+        path: &'static str,
+        wanted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let leaf = self.take(path)?;
+        let DeValue::String(text) = leaf.value.get_ref() else {
+            self.wrong_type(path, &leaf, wanted, "\"…\"");
+            return None;
+        };
+        let value = read(text);
+        if value.is_none() {
+            let remedy = "it is not shown here; correct it".to_owned();
+            self.refuse(path, leaf.value.span().start, format!("{path} is not {wanted}"), remedy);
+        }
+        value
+    }
+
     /// One of the words of `options`; `default` where the file has none.
     pub(in crate::config) fn choice<T: Copy>(
         &mut self,
@@ -197,6 +217,25 @@ impl Document<'_> {
             ),
         }
         default
+    }
+
+    /// A list as [`Document::list`] that the file must have and that must not be empty.
+    pub(in crate::config) fn required_list<T>(
+        &mut self,
+        path: &'static str,
+        most: usize,
+        wanted: &str,
+        example: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let values = self.list(path, most, wanted, example, read);
+        if values.is_empty() && self.says(path) {
+            let remedy = format!("write {} = [{example:?}], for example", last(path));
+            self.contradiction(&[path], format!("{path} is empty"), &remedy);
+        } else if values.is_empty() {
+            self.missing(path, &format!("[{example:?}]"));
+        }
+        values
     }
 
     /// A list of texts that `read` understands, each once, at most `most`.

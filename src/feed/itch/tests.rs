@@ -144,7 +144,6 @@ fn what_no_book_keeps_is_other() {
         (b'Y', 20),
         (b'L', 26),
         (b'V', 35),
-        (b'W', 12),
         (b'K', 28),
         (b'J', 35),
         (b'B', 19),
@@ -154,6 +153,7 @@ fn what_no_book_keeps_is_other() {
     ] {
         assert_eq!(event(&message(message_type, &[&vec![b'B'; len - 11]])), EventKind::Other);
     }
+    assert_eq!(event(&message(b'W', &[b"1"])), EventKind::MarketHalt);
     assert_eq!(decode(b"~???").unwrap(), Event { locate: 0, timestamp: 0, kind: EventKind::Other });
 }
 

@@ -120,6 +120,8 @@ impl Stream {
     fn close<S: Sink>(&mut self, sink: &mut S) {
         while !self.window.is_empty() {
             self.give_up(u64::MAX, sink);
+            let mut everything = u32::MAX;
+            self.settle(&mut everything, sink);
         }
     }
 
@@ -134,6 +136,7 @@ impl Stream {
         self.expected = start;
         self.limit = None;
         self.window.clear();
+        self.holes.clear();
         self.skew.clear();
         self.lost.clear();
         if start > 1 {

@@ -1,0 +1,99 @@
+//! Takes back open orders that should not be there any more: those of books that cannot be believed, and, at the end, all.
+//!
+//! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
+//! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
+
+use super::Desk;
+use crate::market::BookState;
+use crate::nic::TxQueue;
+use crate::nic::tsc::TimeSource;
+use crate::order::Session;
+use crate::strategy::{Intent, MarketView, Strategy};
+
+/// Cancels of one round.
+const AT_ONCE: usize = 16;
+
+/// Shortest time between two looks through the open orders, ns.
+const SOON: u64 = 1_000_000;
+
+/// Longest time between two looks while any book is in doubt, ns. What was refused or found no room is tried again then.
+const AGAIN: u64 = 100_000_000;
+
+/// Rounds without any order sent before the end does without.
+const PATIENCE: u32 = 1_000;
+
+/// When to look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// Some book is in doubt.
+    in_doubt: bool,
+    /// Something new is, or there was more to withdraw than one round holds.
+    soon: bool,
+    /// When the open orders were last looked through, ns; 0 = never.
+    looked: u64,
+}
+
+impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
+    /// Some book went out of use: its open orders must go.
+    pub(in crate::pipeline) const fn doubt(&mut self) {
+        self.watch.in_doubt = true;
+        self.watch.soon = true;
+    }
+
+    /// Withdraws open orders of books that are not live, a few at a time.
+    pub(super) fn withdraw(&mut self, now_ns: u64) {
+        let Watch { in_doubt, soon, looked } = self.watch;
+        let pause = if soon { SOON } else { AGAIN };
+        if !in_doubt || (looked != 0 && now_ns.saturating_sub(looked) < pause) {
+            return;
+        }
+        let mut more = false;
+        if self.risk.blotter().open_orders() > 0 {
+            let (found, _) =
+                self.cancel_some(now_ns, |desk, locate| desk.book_state(locate) != BookState::Live);
+            more = found == AT_ONCE;
+        }
+        // Where nothing mends books they stay in doubt, and the watch goes on.
+        let well = self.repair.is_mending() && !self.repair.is_busy() && !self.overdue;
+        self.watch = Watch { in_doubt: !well || more, soon: more, looked: now_ns.max(1) };
+    }
+
+    /// Withdraws every open order, as far as the transmit queue takes it. For the end of the loop.
+    pub(in crate::pipeline) fn withdraw_all(&mut self) {
+        let mut idle = 0;
+        while idle < PATIENCE && self.risk.blotter().open_orders() > 0 {
+            let now_ns = self.clock.ns(self.time.now());
+            let (found, sent) = self.cancel_some(now_ns, |_, _| true);
+            if found == 0 {
+                break;
+            }
+            idle = if sent == 0 { idle + 1 } else { 0 };
+            self.tx.reclaim();
+        }
+    }
+
+    /// Cancels orders of the instruments that are `concerned`, but no order for which a cancel is under way. Returns how many
+    /// were found (at most [`AT_ONCE`]) and how many cancels left.
+    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, u16) -> bool) -> (usize, usize) {
+        let mut chosen = [None; AT_ONCE];
+        let orders = self.risk.blotter().orders();
+        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order.locate));
+        let intents = to_cancel.map(|(order, open)| Intent::Cancel { locate: open.locate, order });
+        let found = chosen.iter_mut().zip(intents).map(|(slot, intent)| *slot = Some(intent)).count();
+        let mut sent = 0;
+        for intent in chosen.into_iter().flatten() {
+            // For a cancel, risk does not look at the market.
+            let view = MarketView { locate: intent.locate(), now_ns, ..MarketView::default() };
+            let Ok(order) = self.risk.check(intent, &view, now_ns) else { continue };
+            if self.session.send(&order, &mut self.tx).is_ok() {
+                sent += 1;
+                self.counters.orders_sent += 1;
+                self.counters.withdrawn += 1;
+            } else {
+                self.counters.orders_unsent += 1;
+                self.risk.release(&order);
+            }
+        }
+        (found, sent)
+    }
+}
