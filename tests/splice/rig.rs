@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use exchange::frames::{Addressing, Framer};
 use wirebook::config::Config;
@@ -15,8 +16,8 @@ use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::board::BoardReader;
 use wirebook::pipeline::desk::DeskParts;
-use wirebook::pipeline::worker::{Finished, Worker, assemble};
-use wirebook::pipeline::{Parts, Pipeline, RecoveryParts};
+use wirebook::pipeline::worker::{Worker, assemble};
+use wirebook::pipeline::{Parts, Pipeline, RecoveryParts, Switches};
 use wirebook::stats::clock::Clock;
 use wirebook::strategy::{Observer, Strategy};
 
@@ -36,11 +37,13 @@ pub(crate) struct Options {
     /// Holes may be asked for.
     pub(crate) requests: bool,
     pub(crate) max_orders: u32,
+    /// Frames that a wire holds.
+    pub(crate) ring: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { buffer_bytes: 1 << 20, requests: false, max_orders: 4_000 }
+        Self { buffer_bytes: 1 << 20, requests: false, max_orders: 4_000, ring: 512 }
     }
 }
 
@@ -48,7 +51,8 @@ pub(crate) struct Rig<S: Strategy = Observer> {
     pub(crate) time: Rc<Cell<u64>>,
     pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, WutfSession, Rc<Cell<u64>>>,
     pub(crate) client: ClientEnd,
-    pub(crate) board: BoardReader,
+    board: BoardReader,
+    pub(crate) switches: Arc<Switches>,
     line: ReplayTx,
     pub(crate) far: LinkRx,
     framer: Framer,
@@ -94,7 +98,7 @@ impl<S: Strategy> Rig<S> {
             recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
         };
         let (End { rx: far, tx: line }, End { rx, tx }) =
-            pair(LinkConfig { ring: 256, buffers: 600, slot_len: 2_048 });
+            pair(LinkConfig { ring: options.ring, buffers: 2 * options.ring, slot_len: 2_048 });
         let time = Rc::new(Cell::new(STEP));
         let a = &config.feed.line_a;
         let to = Addressing::multicast([2; 6], Ipv4Addr::new(10, 0, 0, 1), a.group, a.port, None);
@@ -103,6 +107,7 @@ impl<S: Strategy> Rig<S> {
             time,
             client,
             board: handles.board,
+            switches: handles.switches,
             line,
             far,
             framer: Framer::new(to),
@@ -227,7 +232,9 @@ impl<S: Strategy> Rig<S> {
         live.len()
     }
 
-    pub(crate) fn finish(self) -> Finished {
-        self.pipeline.finish()
+    /// States of the watched books, as an operator sees them.
+    pub(crate) fn board_after_publishing(&mut self) -> Vec<BookState> {
+        self.pipeline.publish();
+        self.board.books().iter().map(|book| book.state).collect()
     }
 }
