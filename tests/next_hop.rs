@@ -107,13 +107,13 @@ impl Switch {
             drop(burst);
             while self.pipeline.poll() {}
             self.pipeline.tick(tsc::now());
-            self.from_us(&mut orders);
+            self.take_ours(&mut orders);
             self.control.round();
         }
         orders
     }
 
-    fn from_us(&mut self, orders: &mut Vec<Mac>) {
+    fn take_ours(&mut self, orders: &mut Vec<Mac>) {
         let burst = self.to_us.rx.poll();
         for at in 0..burst.len() {
             let frame = burst.frame(at).bytes;
