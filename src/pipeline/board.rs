@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
+use super::frames::CarryCounters;
 use super::repair::RepairCounters;
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
@@ -54,16 +55,10 @@ impl LineLag {
     /// `lag`, measured in ticks of `clock`.
     #[must_use]
     pub fn of(lag: &Lag, clock: &Clock) -> Self {
-        let mut seen = 0;
-        let half = lag.log2.iter().position(|count| {
-            seen += count;
-            seen * 2 >= lag.count
-        });
-        let p50 = half.map_or(0, |bucket| (1_u64 << bucket) - 1).min(lag.max);
         Self {
             count: lag.count,
             mean_ns: clock.ns(lag.mean().unwrap_or(0)),
-            p50_ns: clock.ns(p50),
+            p50_ns: clock.ns(lag.p50().unwrap_or(0)),
             max_ns: clock.ns(lag.max),
         }
     }
@@ -88,6 +83,8 @@ pub struct Tally {
     pub rejects: RejectCounters,
     /// Datagrams that belonged nowhere.
     pub unwanted: RouteCounters,
+    /// ARP and IGMP frames, carried to and from the control core.
+    pub carried: CarryCounters,
     /// Lines A and B.
     pub lines: [LineCounters; 2],
     /// Time since each line brought anything, ms; 0 before it first did.
@@ -119,6 +116,7 @@ impl Tally {
         (self.looped.rows().into_iter())
             .chain(self.rejects.rows())
             .chain(self.unwanted.rows())
+            .chain(self.carried.rows())
             .chain(lines)
             .chain([("line_a_silent_ms", self.silence[0]), ("line_b_silent_ms", self.silence[1])])
             .chain(Line::ALL.into_iter().flat_map(|line| self.lags[line as usize].rows(line)))
