@@ -69,6 +69,19 @@ pub enum PortRef {
     Name(String),
 }
 
+/// How the groups of the lines are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Igmp {
+    /// IGMPv3, and the older version of a querier while one is heard (RFC 3376, section 7).
+    Auto,
+    /// IGMPv3, whatever the querier speaks.
+    V3,
+    /// IGMPv2.
+    V2,
+    /// Not at all: the switch is told by hand.
+    Off,
+}
+
 /// `[port]`: the NIC port or ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
@@ -86,6 +99,13 @@ pub struct Port {
     pub promiscuous: bool,
     /// How long to wait for the link at the start; zero: do not wait.
     pub link_wait: Duration,
+    /// Our address on the feed port: ARP is answered for it, reports of groups come from it. `None`: that of the gateway
+    /// section where orders leave by the same port, else none.
+    pub ip: Option<Ipv4Addr>,
+    /// How the groups of the lines are joined.
+    pub igmp: Igmp,
+    /// How often a report of a change is sent, `1 ..= 7`, so that one may be lost.
+    pub igmp_robustness: u8,
 }
 
 /// `[lcores]`
@@ -235,8 +255,10 @@ pub struct Gateway {
     pub ip: Ipv4Addr,
     /// The gateway's UDP port.
     pub port: u16,
-    /// Hardware address of the next hop.
-    pub mac: [u8; 6],
+    /// Hardware address of the next hop; `None`: resolved by ARP.
+    pub mac: Option<[u8; 6]>,
+    /// The router on the way to the gateway, whose hardware address is resolved; `None`: the gateway itself.
+    pub next_hop: Option<Ipv4Addr>,
     /// 802.1Q VLAN of its frames, `1 ..= 4094`; `None`: untagged.
     pub vlan: Option<u16>,
 }

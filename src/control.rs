@@ -3,6 +3,11 @@
 //! It is tied to the loop by the sample ring, the published board and the switches only, and may be as slow as it
 //! likes: the loop never waits for it.
 
+pub mod membership;
+pub mod neighbour;
+pub mod port;
+mod random;
+
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -94,6 +99,9 @@ pub fn accompany(
     let ending = loop {
         thread::sleep(ROUND);
         handles.stages.drain();
+        if let Some(port) = &mut handles.port {
+            port.round();
+        }
         if stopped() {
             break Ending::Stopped;
         }
@@ -121,6 +129,9 @@ pub fn accompany(
             show(&moment(handles, now - began));
         }
     };
+    if let Some(port) = &mut handles.port {
+        port.leave();
+    }
     // SYNC POINT: relaxed; the switch carries no data with it.
     handles.switches.stop.store(true, Ordering::Relaxed);
     ending
@@ -132,9 +143,14 @@ pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
     handles.stages.drain();
     Moment {
         elapsed,
-        rows: handles.board.rows(),
+        rows: handles.board.rows().into_iter().chain(port_rows(handles)).collect(),
         books: handles.board.books(),
         stages: handles.stages.rows().to_vec(),
         health: handles.recovers.then(|| handles.health.view()),
     }
+}
+
+/// What ARP and IGMP count, where we speak them ourselves.
+pub fn port_rows(handles: &Handles) -> impl Iterator<Item = Row> {
+    handles.port.iter().flat_map(port::PortControl::rows)
 }

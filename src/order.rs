@@ -14,6 +14,7 @@
 
 use crate::nic::TxQueue;
 use crate::risk::Cleared;
+use crate::wire::ethernet::Mac;
 
 pub mod blotter;
 pub mod closed;
@@ -46,7 +47,11 @@ pub trait Session {
     /// Keeps the connection alive. To be called in housekeeping, several times a second, with local monotonic time.
     fn on_timer<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T);
 
-    /// False once replies were lost or the venue ended the session: no new order may leave.
+    /// The hardware address that frames go to changed; `None`: it is not known, and nothing leaves until it is.
+    fn set_next_hop(&mut self, _mac: Option<Mac>) {}
+
+    /// False once replies were lost, the venue ended the session, or while its hardware address is not known: no new
+    /// order may leave.
     fn healthy(&self) -> bool;
 
     /// Somebody has reconciled with the venue: whatever it says next is taken up.
@@ -68,6 +73,9 @@ pub enum SendError {
     /// There is no venue: the configuration names no gateway.
     #[error("no gateway is configured")]
     NoVenue,
+    /// The hardware address of the next hop is not known yet, or no longer.
+    #[error("the hardware address of the next hop is not known")]
+    NoNextHop,
     /// The buffers of the transmit queue are shorter than an order frame.
     #[error("a transmit buffer is shorter than an order frame")]
     BufferTooShort,
@@ -90,6 +98,8 @@ pub struct SessionCounters {
     pub ring_full: u64,
     /// Sends that found too short a transmit buffer.
     pub buffer_too_short: u64,
+    /// Sends while the hardware address of the next hop was not known.
+    pub no_next_hop: u64,
     /// Reply packets received, whatever became of them.
     pub packets: u64,
     /// Replies handed on as events.
@@ -115,7 +125,7 @@ pub struct SessionCounters {
 impl SessionCounters {
     /// Names and values for display.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 17] {
+    pub const fn rows(&self) -> [(&'static str, u64); 18] {
         [
             ("session_enters", self.enters),
             ("session_replaces", self.replaces),
@@ -124,6 +134,7 @@ impl SessionCounters {
             ("session_no_buffer", self.no_buffer),
             ("session_ring_full", self.ring_full),
             ("session_buffer_too_short", self.buffer_too_short),
+            ("session_no_next_hop", self.no_next_hop),
             ("session_packets", self.packets),
             ("session_events", self.events),
             ("session_bad_packets", self.bad_packets),

@@ -14,8 +14,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::book::Books;
 use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
+use crate::market::BookState;
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
@@ -24,6 +26,7 @@ use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
 pub mod desk;
+pub mod frames;
 pub mod health;
 pub mod repair;
 pub mod route;
@@ -32,6 +35,7 @@ pub mod worker;
 
 use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
+use frames::{Carrier, Down, FEED_PORT, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use worker::Finished;
 
@@ -107,6 +111,8 @@ pub struct Parts<S, O> {
     pub switches: Arc<Switches>,
     /// Where the control thread reads.
     pub board: Board,
+    /// The way to and from the control core for ARP and IGMP; `None` where a kernel speaks them.
+    pub frames: Option<Carrier>,
     /// Where lost messages come back from; `None`: they do not.
     pub recovery: Option<RecoveryParts>,
 }
@@ -123,6 +129,9 @@ pub struct RecoveryParts {
 /// One worker: its queues, its stream, its desk.
 pub struct Pipeline<R, T, S, O, C = Tsc> {
     rx: Vec<R>,
+    /// The feed port's, where orders leave by another.
+    feed_tx: Option<T>,
+    frames: Option<Carrier>,
     desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
@@ -174,6 +183,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             parts.recovery.map_or((None, 0), |parts| (Some(parts.end), parts.buffer_bytes));
         Self {
             rx,
+            feed_tx: None,
+            frames: parts.frames,
             desk: Desk::new(parts.desk, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
@@ -190,6 +201,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             next_publish: now,
             feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
         }
+    }
+
+    /// Gives it a transmit queue of the feed port, where orders leave by another: for IGMP and ARP there.
+    #[must_use]
+    pub fn with_feed_tx(self, feed_tx: Option<T>) -> Self {
+        Self { feed_tx, ..self }
     }
 
     /// Polls until [`Switches::stop`], then publishes once more.
@@ -222,7 +239,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     #[inline]
     pub fn poll(&mut self) -> bool {
         let mut busy = false;
-        for rx in &mut self.rx {
+        for (port, rx) in self.rx.iter_mut().enumerate() {
             self.counters.polls += 1;
             let burst = rx.poll();
             let frames = burst.len();
@@ -239,7 +256,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 self.counters.bytes += frame.bytes.len() as u64;
                 self.desk.stamps.frame(received, &self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
-                    Err(reject) => self.rejects.count(reject),
+                    Err(reject) => {
+                        self.rejects.count(reject);
+                        if let Some(frames) = &mut self.frames {
+                            frames.offer(port as u8, reject, frame.bytes);
+                        }
+                    }
                     Ok(datagram) => match self.routes.route(&datagram) {
                         Route::Line(line) => {
                             self.stream.on_packet(line, datagram.payload, feed_now, &mut self.desk);
@@ -264,6 +286,9 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     fn recover(&mut self) {
         let Some(link) = &mut self.link else { return };
         let now = self.feed_clock.at(self.desk.time.now());
+        if self.stream.has_backlog() {
+            self.stream.on_tick(now, &mut self.desk);
+        }
         self.desk.drain();
         let mut room = ITEMS;
         while room > 0 && self.desk.takes_items() {
@@ -330,12 +355,36 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         } else {
             self.desk.risk.disarm();
         }
+        self.carry();
         self.desk.on_timer(now);
         self.recover();
         self.say_need();
         if now >= self.next_publish {
             self.next_publish = now.wrapping_add(self.publish_ticks);
             self.publish();
+        }
+    }
+
+    /// Does some of what the control core asked for.
+    fn carry(&mut self) {
+        let Some(frames) = &mut self.frames else { return };
+        for _ in 0..MOST_AT_ONCE {
+            let sent = match frames.take() {
+                None => break,
+                Some(Down::NextHop(mac)) => {
+                    self.desk.session.set_next_hop(mac);
+                    continue;
+                }
+                Some(Down::Frame(port, frame)) => match &mut self.feed_tx {
+                    Some(tx) if port == FEED_PORT => transmit(frame, tx),
+                    _ => transmit(frame, &mut self.desk.tx),
+                },
+            };
+            if sent {
+                frames.counters.sent += 1;
+            } else {
+                frames.counters.unsent += 1;
+            }
         }
     }
 
@@ -372,8 +421,22 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             silence: Line::ALL.map(|line| self.silence(line)),
             lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
+            carried: self.frames.as_ref().map_or_else(Default::default, |frames| frames.counters),
             ..self.desk.tally()
         }
+    }
+
+    /// The books as they are now.
+    #[must_use]
+    pub const fn books(&self) -> &Books {
+        &self.desk.books
+    }
+
+    /// May the book of `locate` be used now? As the strategy and risk see it: while the stream waits for messages that were
+    /// asked for again, a live book is `Recovering`.
+    #[must_use]
+    pub fn book_state(&self, locate: u16) -> BookState {
+        self.desk.book_state(locate)
     }
 
     /// What is left when the loop has ended.
@@ -390,6 +453,15 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             .collect();
         Finished { books, tally, positions }
     }
+}
+
+/// Copies a frame into a transmit buffer and sends it; false where there is no room.
+fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T) -> bool {
+    let Some(mut slot) = tx.reserve() else { return false };
+    let Some(place) = slot.get_mut(..frame.len()) else { return false };
+    place.copy_from_slice(frame);
+    // No longer than `frames::LONGEST`.
+    tx.send(slot, frame.len() as u16).is_ok()
 }
 
 #[cfg(test)]

@@ -271,7 +271,8 @@ impl Wire {
         let line_a = &config.feed.line_a;
         let line_b = config.feed.line_b.as_ref().ok_or("the configuration has no line B")?;
         let gateway = config.gateway.as_ref();
-        let (mac, ip) = gateway.map_or((OWN_MAC, OWN_IP), |gateway| (gateway.mac, gateway.ip));
+        let (mac, ip) =
+            gateway.map_or((OWN_MAC, OWN_IP), |gateway| (gateway.mac.unwrap_or(OWN_MAC), gateway.ip));
         let port = gateway.map_or(0, |gateway| gateway.port);
         let framer = |group: Ipv4Addr, port, vlan| {
             let mut to = Addressing::multicast(mac, ip, group, port, vlan);

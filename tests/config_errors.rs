@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use wirebook::config::{Config, Instruments, MAX_FILE, PortRef};
+use wirebook::config::{Config, Igmp, Instruments, MAX_FILE, PortRef};
 use wirebook::market::Symbol;
 
 /// The least that is accepted.
@@ -227,6 +227,14 @@ fn contradictions_are_found() {
             "[risk]\narmed = true".to_owned(),
             "risk.armed = true, and there is no [gateway] that orders could go to",
         ),
+        (
+            format!("{GATEWAY}next_hop = \"10.0.0.9\""),
+            "gateway.next_hop is to be resolved, and gateway.mac says to what",
+        ),
+        (
+            GATEWAY.replace("mac = \"02:00:00:00:00:01\"", "next_hop = \"10.0.0.2\""),
+            "gateway.next_hop and gateway.local_ip are both 10.0.0.2",
+        ),
         (GATEWAY.replace("10.0.0.1", "10.0.0.2"), "gateway.ip and gateway.local_ip are both 10.0.0.2"),
         (
             format!("{GATEWAY}local_mac = \"02:00:00:00:00:01\""),
@@ -238,6 +246,32 @@ fn contradictions_are_found() {
         assert_eq!(got.problems().len(), 1, "{got}\n{text}");
         assert_eq!(got.problems()[0].what, expected);
         assert!(!got.problems()[0].remedy.is_empty());
+    }
+}
+
+#[test]
+fn addresses_of_ports_are_checked() {
+    let two = LEAST.replace("name = \"0\"", "name = \"0\"\norders = \"1\"\nip = \"10.0.0.2\"");
+    let got = errors(&format!("{two}{GATEWAY}"));
+    assert_eq!(
+        got,
+        "f.toml:4:1: port.ip and gateway.local_ip are both 10.0.0.2, on two ports — give each port an address of its own, \
+         or remove port.ip"
+    );
+    let theirs = LEAST.replace("name = \"0\"", "name = \"0\"\nip = \"10.0.0.1\"");
+    let got = errors(&format!("{theirs}{GATEWAY}"));
+    assert_eq!(
+        got,
+        "f.toml:3:1: port.ip is the address of the other side — give this port an address of its own"
+    );
+    let cases = [
+        ("ip = \"239.1.1.1\"", "port.ip is \"239.1.1.1\", not the IPv4 address of one host"),
+        ("igmp = \"v1\"", "port.igmp is \"v1\", which is none of its values"),
+        ("igmp_robustness = 0", "port.igmp_robustness is 0, outside 1 to 7"),
+    ];
+    for (key, expected) in cases {
+        let got = errors(&LEAST.replace("name = \"0\"", &format!("name = \"0\"\n{key}")));
+        assert!(got.contains(expected), "{got}");
     }
 }
 
@@ -256,6 +290,13 @@ fn what_looks_like_a_contradiction_and_is_none() {
             true => assert!(!result.unwrap_err().to_string().contains("both 239")),
             false => assert!(result.is_ok(), "{}", result.unwrap_err()),
         }
+    }
+    // Resolved by ARP, directly or by way of a router; and two addresses of one port may be one.
+    for hop in ["", "next_hop = \"10.0.0.254\""] {
+        let text = GATEWAY.replace("mac = \"02:00:00:00:00:01\"", hop);
+        let port = LEAST.replace("[feed", "ip = \"10.0.0.2\"\nigmp = \"off\"\n[feed");
+        let config = Config::parse(&format!("{port}{text}"), "f").unwrap();
+        assert_eq!((config.gateway.unwrap().mac, config.port.igmp), (None, Igmp::Off));
     }
     let tagged =
         LEAST.to_owned() + "vlan = 0\n[feed.line.b]\ngroup = \"239.1.1.1\"\nport = 26400\nvlan = 7\n";

@@ -161,7 +161,11 @@ impl Gateway {
             match event {
                 Event::Login(login) => tcp.on_login(now, conn, &login, trading, market.time(), out),
                 Event::Unsequenced(message) => match (Inbound::parse(message), connection.client) {
-                    (Some(inbound), Some(client)) => trading.on_message(client, &inbound, market, feed),
+                    (Some(inbound), Some(client)) => {
+                        trading.on_message(client, &inbound, market, feed);
+                        // Not later: the next packet may end the connection.
+                        tcp.pump(now, conn, trading);
+                    }
                     _ => trading.counters.malformed += 1,
                 },
             }

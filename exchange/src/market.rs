@@ -33,11 +33,6 @@ mod trades;
 pub use config::{Config, ConfigError, Mix};
 pub use matching::{Entered, Fill, FillKind, OutsideOrder, Refused};
 
-use agenda::Agenda;
-use instrument::{Debut, Instrument};
-use session::Closing;
-use trades::Trades;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
@@ -47,6 +42,15 @@ use crate::dump::{self, Resting};
 use crate::itch::Stamp;
 use crate::rng::{Geometric, Rng, Weighted};
 use crate::units::{DAY_NS, Row, Side, Symbol};
+use agenda::Agenda;
+use instrument::{Debut, Instrument};
+use session::Closing;
+use trades::Trades;
+
+/// Order references are above this one.
+const FIRST_REF: u64 = 1_000;
+/// Those of the second source are above this one: the first is not expected to get there in a day.
+const SECOND_REF: u64 = 1 << 31;
 
 /// Fewer messages asked for than a day has at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,11 +401,6 @@ impl Market {
 const fn locate(instrument: u32) -> u16 {
     (instrument + 1) as u16
 }
-
-/// Order references are above this one.
-const FIRST_REF: u64 = 1_000;
-/// Those of the second source are above this one: the first is not expected to get there in a day.
-const SECOND_REF: u64 = 1 << 31;
 
 /// How many in a thousand references have to come from the second, higher source for `rising` per cent of all to be
 /// higher than the one before: with a share of `q`, one of the first follows one of the second in `q (1 - q)` cases.

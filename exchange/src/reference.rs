@@ -80,6 +80,8 @@ struct Sides {
     operational_halt: bool,
     reg_sho: u8,
     interest: u8,
+    /// Shares printed: executions that count, trades against hidden orders, crosses. Broken ones stay.
+    volume: u64,
     /// The price of a cross that is being told, and the shares executed in it so far.
     crossing: Option<(u32, u64)>,
 }
@@ -230,6 +232,7 @@ impl Books {
             b'E' => {
                 self.executable(locate, order_ref, None)?;
                 self.take(locate, order_ref, shares)?;
+                self.print(locate, u64::from(shares));
                 self.matched(uint(message, 23, 8), true)?;
             }
             b'C' => {
@@ -237,13 +240,18 @@ impl Books {
                 let part = (printable == b'N').then_some((price, u64::from(shares)));
                 self.executable(locate, order_ref, part)?;
                 self.take(locate, order_ref, shares)?;
+                if part.is_none() {
+                    self.print(locate, u64::from(shares));
+                }
                 self.matched(uint(message, 23, 8), part.is_none())?;
             }
             b'P' => {
+                let hours = self.hours;
                 let sides = self.named(locate, symbol_at(message, 24))?;
-                if !sides.trades() || !self.hours {
+                if !sides.trades() || !hours {
                     return Err(What::NotTrading);
                 }
+                sides.volume += uint(message, 20, 4);
                 self.matched(uint(message, 36, 8), true)?;
             }
             b'Q' => {
@@ -255,6 +263,7 @@ impl Books {
                 if sides.crossing.take().is_some_and(|(at, shares)| at != price || shares > all) {
                     return Err(What::Cross);
                 }
+                sides.volume += all;
                 self.matched(uint(message, 31, 8), true)?;
             }
             b'B' => self.broken(order_ref)?,
@@ -318,6 +327,12 @@ impl Books {
             self.trades.insert(number);
         }
         Ok(())
+    }
+
+    fn print(&mut self, locate: u16, shares: u64) {
+        if let Some(sides) = self.instruments.get_mut(&locate) {
+            sides.volume += shares;
+        }
     }
 
     fn broken(&mut self, number: u64) -> Result<(), What> {
@@ -415,6 +430,13 @@ impl Books {
             let Sides { symbol, state, operational_halt, reg_sho, interest, .. } = *sides;
             (*locate, Said { symbol, state, operational_halt, reg_sho, interest })
         })
+    }
+
+    /// Shares printed in an instrument since the first message: executions that count, trades against hidden orders,
+    /// and crosses. Trades that were broken later stay counted.
+    #[must_use]
+    pub fn volume(&self, locate: u16) -> u64 {
+        self.instruments.get(&locate).map_or(0, |sides| sides.volume)
     }
 
     /// Did the feed say that it is over?

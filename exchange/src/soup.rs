@@ -286,8 +286,9 @@ impl Server {
 
     /// Takes account of bytes that leave.
     pub(crate) fn pace(&mut self, now: u64, bytes: usize) {
-        if self.config.bytes_per_s > 0 {
-            let takes = (bytes as u64).saturating_mul(1_000_000_000) / self.config.bytes_per_s;
+        // Without a pace nothing takes time.
+        if let Some(takes) = (bytes as u64).saturating_mul(1_000_000_000).checked_div(self.config.bytes_per_s)
+        {
             self.busy_until = self.busy_until.max(now.saturating_sub(CATCH_UP)).saturating_add(takes);
         }
     }

@@ -18,7 +18,15 @@ fn day(config: Config, messages: u64) -> (Market, Vec<Vec<u8>>) {
 }
 
 fn small(seed: u64) -> Config {
-    Config { symbols: 40, seed, live_orders: 4_000, halt_every: 4_000, halt_length: 500, ..Config::default() }
+    Config {
+        symbols: 40,
+        seed,
+        live_orders: 4_000,
+        halt_every: 4_000,
+        halt_length: 500,
+        breaker_after: 60_000,
+        ..Config::default()
+    }
 }
 
 #[test]
@@ -160,6 +168,15 @@ struct Decoded {
     adds: u64,
     attributed: u64,
     executed_shares: u64,
+    new_issues: u64,
+    crossed_shares: u64,
+    /// `I`, `J`, `K`, `N`, `O`, `W`, in that order.
+    rare: [u64; 6],
+}
+
+/// A code that the decoder knows.
+fn known(code: impl std::fmt::Debug) {
+    assert!(!format!("{code:?}").contains("Unknown"), "{code:?}");
 }
 
 impl itch5::MessageHandler for Decoded {
@@ -171,11 +188,12 @@ impl itch5::MessageHandler for Decoded {
     fn on_stock_directory(&mut self, message: &itch5::messages::StockDirectory) -> ControlFlow<()> {
         assert_eq!(message.round_lot_size(), 100);
         assert_eq!(message.stock().as_str().trim_end().len(), 4);
+        self.new_issues += u64::from(matches!(message.ipo_flag(), itch5::messages::IpoFlag::NewIPO));
         self.messages += 1;
         ControlFlow::Continue(())
     }
     fn on_stock_trading_action(&mut self, message: &itch5::messages::StockTradingAction) -> ControlFlow<()> {
-        assert!(!format!("{:?}", message.reason()).contains("Unknown"), "{:?}", message.reason());
+        known(message.reason());
         self.messages += 1;
         ControlFlow::Continue(())
     }
@@ -210,6 +228,59 @@ impl itch5::MessageHandler for Decoded {
         self.executed_shares += u64::from(message.executed_shares());
         ControlFlow::Continue(())
     }
+    fn on_cross_trade(&mut self, message: &itch5::messages::CrossTrade) -> ControlFlow<()> {
+        known(message.cross_type());
+        self.crossed_shares += message.shares();
+        ControlFlow::Continue(())
+    }
+    fn on_net_order_imbalance_indicator(
+        &mut self,
+        message: &itch5::messages::NetOrderImbalanceIndicator,
+    ) -> ControlFlow<()> {
+        known((message.cross_type(), message.imbalance_direction(), message.price_variation_indicator()));
+        self.rare[0] += 1;
+        ControlFlow::Continue(())
+    }
+    fn on_luld_auction_collar(&mut self, message: &itch5::messages::LULDAuctionCollar) -> ControlFlow<()> {
+        let prices = [
+            message.lower_auction_collar_price().into_u32(),
+            message.auction_collar_reference_price().into_u32(),
+            message.upper_auction_collar_price().into_u32(),
+        ];
+        assert!(prices.is_sorted() && prices[0] > 0, "{prices:?}");
+        self.rare[1] += 1;
+        ControlFlow::Continue(())
+    }
+    fn on_quoting_period_update(
+        &mut self,
+        message: &itch5::messages::QuotingPeriodUpdate,
+    ) -> ControlFlow<()> {
+        assert_eq!(message.stock_locate(), 0);
+        known(message.ipo_quotation_release_qualifier());
+        self.rare[2] += 1;
+        ControlFlow::Continue(())
+    }
+    fn on_retail_price_improvement_indicator(
+        &mut self,
+        message: &itch5::messages::RetailPriceImprovementIndicator,
+    ) -> ControlFlow<()> {
+        known(message.interest_flag());
+        self.rare[3] += 1;
+        ControlFlow::Continue(())
+    }
+    fn on_direct_listing_with_capital_raise_price_discovery(
+        &mut self,
+        message: &itch5::messages::DirectListingwithCapitalRaisePriceDiscovery,
+    ) -> ControlFlow<()> {
+        known(message.open_eligibility_status());
+        self.rare[4] += 1;
+        ControlFlow::Continue(())
+    }
+    fn on_mwcb_status(&mut self, message: &itch5::messages::MWCBStatus) -> ControlFlow<()> {
+        known(message.breached_level());
+        self.rare[5] += 1;
+        ControlFlow::Continue(())
+    }
 }
 
 #[test]
@@ -228,5 +299,8 @@ fn a_decoder_by_somebody_else_reads_every_message() {
     assert_eq!(decoded.adds, count(b'A'));
     assert_eq!(decoded.attributed, count(b'F'));
     assert_eq!(decoded.executed_shares, market.counters().shares);
-    assert!(decoded.executed_shares > 0);
+    assert!(decoded.executed_shares > 0 && decoded.crossed_shares > 0);
+    assert_eq!(decoded.new_issues, 1);
+    assert_eq!(decoded.rare, b"IJKNOW".map(count));
+    assert!(decoded.rare.iter().all(|count| *count > 0));
 }

@@ -178,12 +178,12 @@ fn new_instruments_are_let_in_one_step_after_the_other() {
             match directory[31] {
                 b'Y' => {
                     offerings += 1;
-                    let (start, end) = (story.starts_with("HIPO1 KA "), story.ends_with("XH TIPOQ XC "));
+                    let (start, end) = (story.starts_with("HIPO1 KA "), story.ends_with("XH TR1 XC "));
                     assert!(start && end, "{story}");
                 }
                 b'Z' => {
                     listings += 1;
-                    assert_eq!(story, "HIPO1 QIPOQ ON I OY I XH TIPOQ XC ");
+                    assert_eq!(story, "HIPO1 QIPOQ ON I OY I XH TR1 XC ");
                 }
                 _ => assert!(story == "T XO XC " || story == "T XC ", "{story}"),
             }
@@ -191,8 +191,8 @@ fn new_instruments_are_let_in_one_step_after_the_other() {
         }
         assert_eq!((offerings, listings), (3, 1));
     }
-    assert!(told.contains("HIPO1 KA QIPOQ I I XH TIPOQ XC "));
-    assert!(told.contains("HIPO1 KA KC KA QIPOQ I QIPOE I XH TIPOQ XC "), "one is put off: {told:?}");
+    assert!(told.contains("HIPO1 KA QIPOQ I I XH TR1 XC "));
+    assert!(told.contains("HIPO1 KA KC KA QIPOQ I QIPOE I XH TR1 XC "), "one is put off: {told:?}");
     // What the opening said no state of is let in later, without an opening cross.
     assert!(told.contains("T XC "));
 }
@@ -394,4 +394,53 @@ fn the_profile_of_2026_replaces_more_than_a_quarter() {
     let said = day(Config { mix: Mix::of_2026(), ..Config::default() }, 200_000);
     let replaced = said.iter().filter(|message| message[0] == b'U').count();
     assert!((250..300).contains(&(replaced * 1_000 / said.len())), "{replaced}");
+}
+
+/// Odd configurations, from one instrument to a few, from no order to too many, everything always or never.
+#[test]
+fn odd_configurations_make_right_feeds_too() {
+    let mut rng = exchange::rng::Rng::new(23);
+    for round in 0..400 {
+        let mut pick = |choices: &[u32]| choices[rng.index(choices.len())];
+        let symbols = pick(&[1, 2, 3, 15, 16, 17, 40]) as u16;
+        let opening_orders = pick(&[0, 1, 4, 40]);
+        let max_orders = pick(&[50, 2_000]).max(u32::from(symbols) * opening_orders);
+        let mut part = |most| pick(&[0, 0, 1, 100, most]);
+        let config = Config {
+            symbols,
+            seed: round,
+            rate: 1_000_000,
+            start: 86_399_000_000_000 - u64::from(part(3_000)) * 1_000_000_000,
+            live_orders: 1 + part(1_000).min(max_orders - 1),
+            max_orders,
+            opening_orders,
+            halt_every: part(1_000),
+            halt_length: part(300),
+            breaker_after: part(2_000),
+            offerings: part(3) as u16,
+            listings: part(3) as u16,
+            late: part(3) as u16,
+            release_after: part(500),
+            rising_refs_percent: 75 + part(25).min(25) as u8,
+            mix: Mix {
+                imbalances: part(1_400),
+                hidden_trades: part(1_400),
+                broken_trades: part(1_400),
+                replaces: part(1_400),
+                takes: part(1_400),
+                cancels: part(1_400),
+                notices: part(1_400),
+            },
+        };
+        let mut market = Market::new(config).expect("good");
+        let mut books = Books::new();
+        let messages = market.shortest_day() + u64::from(round as u32 % 7) * 1_000;
+        let mut tell = |message: &[u8]| {
+            books.apply(message).unwrap_or_else(|fault| panic!("{config:?}: {fault}"));
+        };
+        market.run_day(messages, &mut tell).expect("long enough");
+        assert_eq!(books.messages(), messages, "{config:?}");
+        assert!(books.resting().eq(market.resting()), "{config:?}");
+        assert!(market.counters().peak_orders <= u64::from(max_orders), "{config:?}");
+    }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::document::Document;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Feed, Framing, Gateway, Instruments, Latency, Lcores, Level, Line, Log, Port, PortRef,
-    Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, Port,
+    PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::market::{Price, Symbol};
 
@@ -23,6 +23,9 @@ const MOST_MONEY: u64 = 1_000_000_000 * DOLLAR;
 const MOST_PRICE: u64 = 1_999_999_900;
 /// Instruments that a list may name: there are no more locates.
 const MOST_SYMBOLS: usize = 65_536;
+
+const IGMP: [(&str, Igmp); 4] =
+    [("auto", Igmp::Auto), ("v3", Igmp::V3), ("v2", Igmp::V2), ("off", Igmp::Off)];
 
 const PORT_WANTED: &str =
     "a PCI address, the name of a virtual device without its arguments, or an index below 32";
@@ -87,6 +90,9 @@ fn port(document: &mut Document<'_>) -> Port {
         tx_descriptors: document.int("port.tx_descriptors", 32..=32_768, 512),
         promiscuous: document.flag("port.promiscuous", false),
         link_wait: Duration::from_millis(document.int("port.link_wait_ms", 0..=60_000, 5_000)),
+        ip: host(document, "port.ip"),
+        igmp: document.choice("port.igmp", &IGMP, Igmp::Auto),
+        igmp_robustness: document.int("port.igmp_robustness", 1..=7, 2),
     }
 }
 
@@ -174,8 +180,14 @@ fn risk(document: &mut Document<'_>) -> Risk {
 fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
     if !document.has_section("gateway") {
         // Makes the keys known; a document without the section has none of them.
-        for path in ["gateway.framing", "gateway.local_ip", "gateway.local_mac", "gateway.ip", "gateway.mac"]
-        {
+        for path in [
+            "gateway.framing",
+            "gateway.local_ip",
+            "gateway.local_mac",
+            "gateway.ip",
+            "gateway.mac",
+            "gateway.next_hop",
+        ] {
             document.optional_text(path, "", "", |_| None::<()>);
         }
         for path in ["gateway.local_port", "gateway.port", "gateway.vlan"] {
@@ -190,9 +202,8 @@ fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
         local_port: document.required_int("gateway.local_port", 1..=65_535, 31_000),
         ip: required_host(document, "gateway.ip", "10.0.0.1"),
         port: document.required_int("gateway.port", 1..=65_535, 31_001),
-        mac: document
-            .required_text("gateway.mac", MAC_WANTED, "02:00:00:00:00:01", read_mac)
-            .unwrap_or_default(),
+        mac: document.optional_text("gateway.mac", MAC_WANTED, "02:00:00:00:00:01", read_mac),
+        next_hop: host(document, "gateway.next_hop"),
         vlan: vlan(document, "gateway.vlan"),
     })
 }

@@ -14,6 +14,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     feed(config, document);
     recovery(config, document);
     vlans(config, document);
+    port(config, document);
     strategy(config, document);
     risk(config, document);
     gateway(config, document);
@@ -109,6 +110,24 @@ fn vlans(config: &Config, document: &mut Document<'_>) {
                 "add its vlan; vlan = 0 states that its frames are untagged",
             );
         }
+    }
+}
+
+fn port(config: &Config, document: &mut Document<'_>) {
+    let (port, Some(gateway)) = (&config.port, &config.gateway) else { return };
+    if port.feed != port.orders && port.ip == Some(gateway.local_ip) {
+        document.contradiction(
+            &["port.ip", "gateway.local_ip"],
+            format!("port.ip and gateway.local_ip are both {}, on two ports", gateway.local_ip),
+            "give each port an address of its own, or remove port.ip",
+        );
+    }
+    if port.ip.is_some_and(|ip| ip == gateway.next_hop.unwrap_or(gateway.ip)) {
+        document.contradiction(
+            &["port.ip", "gateway.next_hop", "gateway.ip"],
+            "port.ip is the address of the other side".to_owned(),
+            "give this port an address of its own",
+        );
     }
 }
 
@@ -222,7 +241,21 @@ fn gateway(config: &Config, document: &mut Document<'_>) {
             "give this port an address of its own",
         );
     }
-    if gateway.local_mac == Some(gateway.mac) {
+    if gateway.mac.is_some() && gateway.next_hop.is_some() {
+        document.contradiction(
+            &["gateway.next_hop", "gateway.mac"],
+            "gateway.next_hop is to be resolved, and gateway.mac says to what".to_owned(),
+            "remove one of the two",
+        );
+    }
+    if gateway.next_hop == Some(gateway.local_ip) {
+        document.contradiction(
+            &["gateway.next_hop", "gateway.local_ip"],
+            format!("gateway.next_hop and gateway.local_ip are both {}", gateway.local_ip),
+            "write the router's address into gateway.next_hop, or remove it where there is none",
+        );
+    }
+    if gateway.mac.is_some() && gateway.local_mac == gateway.mac {
         document.contradiction(
             &["gateway.mac", "gateway.local_mac"],
             "gateway.mac and gateway.local_mac are the same".to_owned(),

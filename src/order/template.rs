@@ -223,6 +223,15 @@ impl OrderFrames {
         }
     }
 
+    /// From now on all frames go to this hardware address. No checksum covers it.
+    pub fn set_dst_mac(&mut self, mac: Mac) {
+        for template in [&mut self.enter, &mut self.replace, &mut self.cancel, &mut self.heartbeat] {
+            if let Some(place) = template.bytes.first_chunk_mut() {
+                *place = mac;
+            }
+        }
+    }
+
     /// The frame of a heartbeat.
     #[must_use]
     pub fn heartbeat(&self) -> &[u8] {

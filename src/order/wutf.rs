@@ -12,6 +12,7 @@ use super::template::{FrameAddressing, OrderFrames, TemplateError};
 use super::{SendError, Session, SessionCounters};
 use crate::nic::TxQueue;
 use crate::risk::{Cleared, Request};
+use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::{Kind, Packet};
 
 /// Longest silence towards the venue, ns.
@@ -26,6 +27,8 @@ pub struct WutfSession {
     /// The next sequence; `None` = whatever comes.
     expected: Option<u64>,
     healthy: bool,
+    /// The frames say where they go.
+    reachable: bool,
     /// Something left since the last timer call.
     sent: bool,
     last_sent_ns: u64,
@@ -43,6 +46,7 @@ impl WutfSession {
             session: None,
             expected: Some(1),
             healthy: true,
+            reachable: true,
             sent: false,
             last_sent_ns: 0,
             counters: SessionCounters::default(),
@@ -99,6 +103,7 @@ impl SessionCounters {
             SendError::NoBuffer => self.no_buffer += 1,
             SendError::RingFull => self.ring_full += 1,
             SendError::BufferTooShort => self.buffer_too_short += 1,
+            SendError::NoNextHop => self.no_next_hop += 1,
             // A session with a venue has no such error.
             SendError::NoVenue => {}
         }
@@ -108,6 +113,10 @@ impl SessionCounters {
 impl Session for WutfSession {
     #[inline]
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError> {
+        if !self.reachable {
+            self.counters.count(SendError::NoNextHop);
+            return Err(SendError::NoNextHop);
+        }
         let request = cleared.request();
         let result = transmit(self.frames.patch(request), tx);
         match (&result, request) {
@@ -155,7 +164,7 @@ impl Session for WutfSession {
         if std::mem::take(&mut self.sent) {
             self.last_sent_ns = now_ns;
         }
-        if now_ns.saturating_sub(self.last_sent_ns) < HEARTBEAT_NS {
+        if !self.reachable || now_ns.saturating_sub(self.last_sent_ns) < HEARTBEAT_NS {
             return;
         }
         match transmit(self.frames.heartbeat(), tx) {
@@ -167,8 +176,15 @@ impl Session for WutfSession {
         }
     }
 
+    fn set_next_hop(&mut self, mac: Option<Mac>) {
+        self.reachable = mac.is_some();
+        if let Some(mac) = mac {
+            self.frames.set_dst_mac(mac);
+        }
+    }
+
     fn healthy(&self) -> bool {
-        self.healthy
+        self.healthy && self.reachable
     }
 
     fn resume(&mut self) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::LoopCounters;
 use super::desk::{Desk, DeskCounters};
+use super::frames::CarryCounters;
 use super::repair::RepairCounters;
 use super::route::RouteCounters;
 use crate::book::{BookCounters, Books};
@@ -88,6 +89,8 @@ pub struct Tally {
     pub rejects: RejectCounters,
     /// Datagrams that belonged nowhere.
     pub unwanted: RouteCounters,
+    /// ARP and IGMP frames, carried to and from the control core.
+    pub carried: CarryCounters,
     /// Lines A and B.
     pub lines: [LineCounters; 2],
     /// Time since each line brought anything, ms; 0 before it first did.
@@ -119,6 +122,7 @@ impl Tally {
         (self.looped.rows().into_iter())
             .chain(self.rejects.rows())
             .chain(self.unwanted.rows())
+            .chain(self.carried.rows())
             .chain(lines)
             .chain([("line_a_silent_ms", self.silence[0]), ("line_b_silent_ms", self.silence[1])])
             .chain(Line::ALL.into_iter().flat_map(|line| self.lags[line as usize].rows(line)))
@@ -184,6 +188,12 @@ struct Census {
 
 impl Census {
     const NAMES: [&'static str; 3] = ["books_stale", "books_recovering", "books_live"];
+
+    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, no book is of use.
+    const fn rows(&self, overdue: bool) -> [u64; 3] {
+        let [stale, recovering, live] = self.counted;
+        if overdue { [stale, recovering + live, 0] } else { self.counted }
+    }
 
     fn go_on(&mut self, books: &Books) {
         let end = books.limits().locates;
@@ -254,7 +264,8 @@ impl Board {
         tally: &Tally,
     ) {
         self.census.go_on(&desk.books);
-        self.tally.publish(tally.rows().map(|(_, value)| value).chain(self.census.counted));
+        let counted = self.census.rows(desk.overdue);
+        self.tally.publish(tally.rows().map(|(_, value)| value).chain(counted));
 
         // SYNC POINT: relaxed; the symbol is the whole message.
         let asked = self.asked.load(Ordering::Relaxed);

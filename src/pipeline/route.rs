@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::feed::Line;
+use crate::wire::ethernet::{self, Mac};
 use crate::wire::frame::UdpDatagram;
 
 /// The address of one feed line.
@@ -48,10 +49,18 @@ pub enum Unwanted {
     Group,
     /// A line's group and port, from a sender that the configuration does not name.
     Source,
-    /// A line's group and port, with another VLAN tag or none.
+    /// A line's group and port, or our address, with another VLAN tag or none.
     Vlan,
-    /// Unicast that is not a reply of the gateway to our order port, in the gateway's VLAN.
-    Unicast,
+    /// To everybody: the broadcast address, of IP or of Ethernet.
+    Broadcast,
+    /// To another station: its hardware address is not ours.
+    Station,
+    /// Unicast to an address that is not ours.
+    Address,
+    /// To our address, and to a port that nobody listens on.
+    Port,
+    /// To our order port, and not from the gateway.
+    Sender,
 }
 
 /// Datagrams that belonged nowhere, by reason.
@@ -61,10 +70,18 @@ pub struct RouteCounters {
     pub other_group: u64,
     /// Right group, wrong sender.
     pub other_source: u64,
-    /// Right group, wrong VLAN.
+    /// Right group or address, wrong VLAN.
     pub other_vlan: u64,
-    /// Unicast that is not an order reply.
-    pub other_unicast: u64,
+    /// Broadcasts.
+    pub broadcast: u64,
+    /// Unicast to the hardware address of another station.
+    pub other_station: u64,
+    /// Unicast to another address than ours.
+    pub other_address: u64,
+    /// Unicast to us, wrong port.
+    pub other_port: u64,
+    /// Unicast to our order port, from elsewhere than the gateway.
+    pub other_sender: u64,
 }
 
 impl RouteCounters {
@@ -75,18 +92,26 @@ impl RouteCounters {
             Unwanted::Group => self.other_group += 1,
             Unwanted::Source => self.other_source += 1,
             Unwanted::Vlan => self.other_vlan += 1,
-            Unwanted::Unicast => self.other_unicast += 1,
+            Unwanted::Broadcast => self.broadcast += 1,
+            Unwanted::Station => self.other_station += 1,
+            Unwanted::Address => self.other_address += 1,
+            Unwanted::Port => self.other_port += 1,
+            Unwanted::Sender => self.other_sender += 1,
         }
     }
 
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
+    pub fn rows(&self) -> [(&'static str, u64); 8] {
         [
             ("route_other_group", self.other_group),
             ("route_other_source", self.other_source),
             ("route_other_vlan", self.other_vlan),
-            ("route_other_unicast", self.other_unicast),
+            ("route_broadcast", self.broadcast),
+            ("route_other_station", self.other_station),
+            ("route_other_address", self.other_address),
+            ("route_other_port", self.other_port),
+            ("route_other_sender", self.other_sender),
         ]
     }
 }
@@ -97,13 +122,21 @@ pub struct Routes {
     a: LineAddress,
     b: Option<LineAddress>,
     orders: Option<OrderAddress>,
+    stations: Option<[Mac; 2]>,
 }
 
 impl Routes {
     /// Line A, line B where there is one, and the order connection where there is one.
     #[must_use]
     pub const fn new(a: LineAddress, b: Option<LineAddress>, orders: Option<OrderAddress>) -> Self {
-        Self { a, b, orders }
+        Self { a, b, orders, stations: None }
+    }
+
+    /// Believes unicast only to these hardware addresses, those of the ports. Without them whatever comes is taken to be
+    /// for us: a kernel's sockets do not show it.
+    #[must_use]
+    pub const fn with_stations(self, stations: [Mac; 2]) -> Self {
+        Self { stations: Some(stations), ..self }
     }
 
     /// Where `datagram` belongs.
@@ -127,11 +160,40 @@ impl Routes {
                 if to == orders.local
                     && datagram.vlan == orders.vlan
                     && datagram.src == *orders.gateway.ip()
-                    && datagram.src_port == orders.gateway.port() =>
+                    && datagram.src_port == orders.gateway.port()
+                    && self.is_ours(datagram.dst_mac) =>
             {
                 Route::Reply
             }
-            _ => Route::Unwanted(Unwanted::Unicast),
+            _ => Route::Unwanted(self.why_not(datagram)),
+        }
+    }
+
+    #[inline]
+    fn is_ours(&self, mac: Mac) -> bool {
+        self.stations.is_none_or(|stations| stations.contains(&mac))
+    }
+
+    /// Why a datagram to no group is not a reply.
+    #[cold]
+    fn why_not(&self, datagram: &UdpDatagram<'_>) -> Unwanted {
+        if datagram.dst.is_broadcast() || datagram.dst_mac == ethernet::BROADCAST {
+            return Unwanted::Broadcast;
+        }
+        if !self.is_ours(datagram.dst_mac) {
+            return Unwanted::Station;
+        }
+        match &self.orders {
+            Some(orders) if datagram.dst == *orders.local.ip() => {
+                if datagram.vlan != orders.vlan {
+                    Unwanted::Vlan
+                } else if datagram.dst_port != orders.local.port() {
+                    Unwanted::Port
+                } else {
+                    Unwanted::Sender
+                }
+            }
+            _ => Unwanted::Address,
         }
     }
 
@@ -144,5 +206,80 @@ impl Routes {
             return Route::Unwanted(Unwanted::Vlan);
         }
         Route::Line(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Mac = [2, 0, 0, 0, 0, 2];
+    const FEED: Mac = [2, 0, 0, 0, 0, 3];
+    const LOCAL: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 31_000);
+    const GATEWAY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 31_001);
+    const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), 26_400);
+
+    fn routes() -> Routes {
+        let line = LineAddress { group: GROUP, vlan: Some(101), source: Some(*GATEWAY.ip()) };
+        let orders = OrderAddress { local: LOCAL, gateway: GATEWAY, vlan: None };
+        Routes::new(line, None, Some(orders)).with_stations([FEED, OURS])
+    }
+
+    const REPLY: UdpDatagram<'_> = UdpDatagram {
+        vlan: None,
+        outer_vlan: None,
+        src_mac: [2, 0, 0, 0, 0, 1],
+        dst_mac: OURS,
+        src: *GATEWAY.ip(),
+        dst: *LOCAL.ip(),
+        src_port: GATEWAY.port(),
+        dst_port: LOCAL.port(),
+        payload: b"",
+    };
+
+    #[test]
+    fn only_the_gateway_is_heard_and_everything_else_is_counted_by_its_reason() {
+        let routes = routes();
+        let elsewhere = Ipv4Addr::new(10, 0, 0, 9);
+        let on_line = UdpDatagram {
+            vlan: Some(101),
+            dst: *GROUP.ip(),
+            dst_port: GROUP.port(),
+            dst_mac: ethernet::multicast_mac(*GROUP.ip()),
+            ..REPLY
+        };
+        assert_eq!(routes.route(&on_line), Route::Line(Line::A));
+        assert_eq!(routes.route(&REPLY), Route::Reply);
+        let cases = [
+            (UdpDatagram { dst_port: 1, ..on_line }, "route_other_group"),
+            (UdpDatagram { src: elsewhere, ..on_line }, "route_other_source"),
+            (UdpDatagram { vlan: None, ..on_line }, "route_other_vlan"),
+            (UdpDatagram { vlan: Some(7), ..REPLY }, "route_other_vlan"),
+            (UdpDatagram { dst: Ipv4Addr::BROADCAST, ..REPLY }, "route_broadcast"),
+            // RFC 1122, 3.3.6: an address of one host in a frame to all is no message to that host.
+            (UdpDatagram { dst_mac: ethernet::BROADCAST, ..REPLY }, "route_broadcast"),
+            (UdpDatagram { dst_mac: [2, 0, 0, 0, 0, 9], ..REPLY }, "route_other_station"),
+            (UdpDatagram { dst: elsewhere, ..REPLY }, "route_other_address"),
+            (UdpDatagram { dst: elsewhere, dst_mac: FEED, ..REPLY }, "route_other_address"),
+            (UdpDatagram { dst_port: 22, ..REPLY }, "route_other_port"),
+            (UdpDatagram { src: elsewhere, ..REPLY }, "route_other_sender"),
+            (UdpDatagram { src_port: 1, ..REPLY }, "route_other_sender"),
+        ];
+        for (datagram, name) in cases {
+            let mut counters = RouteCounters::default();
+            match routes.route(&datagram) {
+                Route::Unwanted(why) => counters.count(why),
+                route => panic!("{name}: {route:?}"),
+            }
+            for (row, count) in counters.rows() {
+                assert_eq!(count, u64::from(row == name), "{row}, {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_order_port_no_unicast_is_ours() {
+        let line = LineAddress { group: GROUP, vlan: None, source: None };
+        assert_eq!(Routes::new(line, None, None).route(&REPLY), Route::Unwanted(Unwanted::Address));
     }
 }

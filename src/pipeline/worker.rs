@@ -8,16 +8,19 @@ use std::sync::Arc;
 
 use super::board::{self, BoardReader, Tally, Watch};
 use super::desk::{DeskParts, Universe};
+use super::frames::Carrier;
 use super::health::Health;
 use super::route::{LineAddress, OrderAddress, Routes};
 use super::stamp::Stamps;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
+use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::market::{BookState, Price, Symbol};
 use crate::nic::{RxQueue, TxQueue};
+use crate::order::Session;
 use crate::order::closed::ClosedSession;
 use crate::order::ouch::OuchProfile;
 use crate::order::template::{FrameAddressing, TemplateError};
@@ -27,6 +30,7 @@ use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, stages};
 use crate::strategy::Observer;
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
+use crate::wire::ethernet::Mac;
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
 const SAMPLES: usize = 1 << 16;
@@ -69,6 +73,8 @@ pub struct Handles {
     pub switches: Arc<Switches>,
     /// The clock that it uses.
     pub clock: Clock,
+    /// Speaks ARP and IGMP for its ports, where no kernel does.
+    pub port: Option<PortControl>,
     /// The client's end of the link to the loop, for [`crate::control::recovery::start`] or a simulation to take; `None`
     /// without a `[recovery]`.
     pub recovery: Option<ClientEnd>,
@@ -184,13 +190,18 @@ pub fn assemble(
     let (loop_end, client_end) =
         config.recovery.as_ref().map(|recovery| handover::link(recovery.handover_bytes)).unzip();
     let recovery = config.recovery.as_ref().zip(loop_end);
-    let recovery = recovery.map(|(config, end)| RecoveryParts { end, buffer_bytes: config.buffer_bytes });
+    let recovery = recovery.map(|(config, end)| RecoveryParts {
+        end,
+        // Nothing is put aside where no snapshot will come.
+        buffer_bytes: if config.snapshot.is_some() { config.buffer_bytes } else { 0 },
+    });
     let routes = routes(config);
     let handles = Handles {
         board: reader,
         stages: histograms,
         switches: Arc::clone(&switches),
         clock,
+        port: None,
         recovery: client_end,
         recovers: config.recovery.is_some(),
         health: Health::default(),
@@ -209,7 +220,15 @@ pub fn assemble(
                 Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
             };
             let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
-            Worker::Imbalance(Box::new(Parts { desk, stream, routes, switches, board, recovery }))
+            Worker::Imbalance(Box::new(Parts {
+                desk,
+                stream,
+                routes,
+                switches,
+                board,
+                recovery,
+                frames: None,
+            }))
         }
         (StrategyKind::None, _) | (_, None) => {
             let session = ClosedSession::default();
@@ -222,23 +241,33 @@ pub fn assemble(
                 clock,
                 stamps,
             };
-            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery }))
+            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None }))
         }
     };
     Ok((worker, handles))
 }
 
 impl Worker {
+    /// Puts it on ports that no kernel serves: the control core speaks ARP and IGMP for them through `frames`. `stations`
+    /// are the hardware addresses that are ours; `next_hop` is that of the gateway, `None` until it is resolved.
+    pub fn on_ports(&mut self, frames: Carrier, stations: [Mac; 2], next_hop: Option<Mac>) {
+        match self {
+            Self::Books(parts) => parts.on_ports(frames, stations, next_hop),
+            Self::Imbalance(parts) => parts.on_ports(frames, stations, next_hop),
+        }
+    }
+
     /// Polls `rx` and sends by `tx` until the stop switch is set; to be called on the lcore that owns the queues.
-    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T) -> Finished {
+    /// `feed_tx` is a transmit queue of the feed port, where orders leave by another.
+    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T, feed_tx: Option<T>) -> Finished {
         match self {
             Self::Books(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
                 pipeline.run();
                 pipeline.finish()
             }
             Self::Imbalance(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
                 pipeline.run();
                 pipeline.finish()
             }
@@ -246,10 +275,20 @@ impl Worker {
     }
 }
 
+impl<S, O: Session> Parts<S, O> {
+    fn on_ports(&mut self, frames: Carrier, stations: [Mac; 2], next_hop: Option<Mac>) {
+        self.frames = Some(frames);
+        self.routes = self.routes.with_stations(stations);
+        self.desk.session.set_next_hop(next_hop);
+    }
+}
+
 fn addressing(gateway: &Gateway, port_mac: [u8; 6]) -> FrameAddressing {
     FrameAddressing {
         src_mac: gateway.local_mac.unwrap_or(port_mac),
-        dst_mac: gateway.mac,
+        // Zeros go to nobody: on ports of our own the session is closed until the address is known, and a kernel's
+        // sockets do not look at it.
+        dst_mac: gateway.mac.unwrap_or_default(),
         src_ip: gateway.local_ip,
         dst_ip: gateway.ip,
         src_port: gateway.local_port,

@@ -40,6 +40,8 @@ kinds! {
         Fragment as ip_fragment = "IPv4 fragment",
         /// IGMP: not ours to read here.
         Igmp as ip_igmp = "IGMP packet",
+        /// ICMP: not answered, whatever it asks.
+        Icmp as ip_icmp = "ICMP packet",
         /// Any other IP protocol.
         OtherProtocol as ip_other_protocol = "packet of another IP protocol",
         /// Ends inside the UDP header, or a UDP length that does not fit header and packet.
@@ -124,6 +126,7 @@ pub fn parse_udp(bytes: &[u8], flags: u32) -> Result<UdpDatagram<'_>, Reject> {
     match packet.protocol() {
         ipv4::UDP => {}
         ipv4::IGMP => return Err(Reject::Igmp),
+        ipv4::ICMP => return Err(Reject::Icmp),
         _ => return Err(Reject::OtherProtocol),
     }
     let datagram = udp::Datagram::new_checked(packet.payload())?;
@@ -306,6 +309,7 @@ mod tests {
         let cases = [
             (with(20, 0x20), Reject::Fragment),
             (with(23, 2), Reject::Igmp),
+            (with(23, 1), Reject::Icmp),
             (with(23, 6), Reject::OtherProtocol),
         ];
         for (bytes, reject) in cases {

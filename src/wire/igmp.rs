@@ -220,6 +220,14 @@ pub struct Record<'a> {
     pub sources: &'a [Ipv4Addr],
 }
 
+/// Writes a report of version 1: "wants `group`"; to be sent to the group itself. Returns its length.
+///
+/// # Errors
+/// [`NoRoom`]; nothing is written then.
+pub fn emit_v1_report(out: &mut [u8], group: Ipv4Addr) -> Result<usize, NoRoom> {
+    emit_short(out, V1_REPORT, 0, group)
+}
+
 /// Writes a report of version 2: "wants `group`"; to be sent to the group itself. Returns its length.
 ///
 /// # Errors
@@ -309,6 +317,8 @@ mod tests {
         assert_eq!(Message::parse(&out), Ok(Message::V2Report(GROUP)));
         emit_leave(&mut out, GROUP).unwrap();
         assert_eq!(Message::parse(&out), Ok(Message::Leave(GROUP)));
+        emit_v1_report(&mut out, GROUP).unwrap();
+        assert_eq!(Message::parse(&out), Ok(Message::V1Report(GROUP)));
         emit_v2_query(&mut out, Ipv4Addr::UNSPECIFIED, 100).unwrap();
         let Message::Query(query) = Message::parse(&out).unwrap() else { panic!() };
         assert_eq!((query.version, query.max_response_tenths, query.sources.count()), (2, 100, 0));

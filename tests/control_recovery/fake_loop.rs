@@ -43,6 +43,7 @@ pub(crate) struct FakeLoop {
     /// The thread, until it is stopped.
     pub(crate) thread: Option<RecoveryThread>,
     pub(crate) need: Need,
+    missing: Vec<Range<u64>>,
     /// Messages that came, by sequence.
     pub(crate) got: BTreeMap<u64, Vec<u8>>,
     /// Ends of holes that were given up.
@@ -65,6 +66,7 @@ impl FakeLoop {
             thread: Some(spawn(config, client, health.clone()).unwrap()),
             health,
             need: Need { epoch: 1, session: SESSION, expected: 1, ..Need::default() },
+            missing: Vec::new(),
             got: BTreeMap::new(),
             abandoned: Vec::new(),
             snapshot: Vec::new(),
@@ -86,12 +88,9 @@ impl FakeLoop {
 
     pub(crate) fn miss(&mut self, missing: &[Range<u64>]) {
         assert!(missing.len() <= HOLES);
-        self.need.holes = Default::default();
-        for (place, hole) in self.need.holes.iter_mut().zip(missing) {
-            *place = Hole { first: hole.start, end: hole.end };
-        }
+        self.missing = missing.to_vec();
         self.need.expected = missing.first().map_or(self.need.expected, |hole| hole.start);
-        self.end.need.publish(&self.need);
+        self.shrink();
     }
 
     pub(crate) fn want_snapshot(&mut self, oldest: u64) {
@@ -102,6 +101,7 @@ impl FakeLoop {
 
     pub(crate) fn want_nothing(&mut self) {
         self.need.snapshot = 0;
+        self.missing.clear();
         self.need.holes = Default::default();
         self.end.need.publish(&self.need);
     }
@@ -139,20 +139,21 @@ impl FakeLoop {
         self.shrink();
     }
 
-    /// Holes become smaller from their beginning, as a stream's do.
+    /// What came is missing no more: holes become smaller, or two, as a stream's do; the first of them are told.
     fn shrink(&mut self) {
-        let before = self.need;
-        for hole in self.need.holes.iter_mut().filter(|hole| !hole.is_empty()) {
-            while hole.first < hole.end && self.got.contains_key(&hole.first) {
-                hole.first += 1;
+        let mut left: Vec<Hole> = Vec::new();
+        for sequence in
+            self.missing.iter().cloned().flatten().filter(|sequence| !self.got.contains_key(sequence))
+        {
+            match left.last_mut() {
+                Some(hole) if hole.end == sequence => hole.end += 1,
+                _ => left.push(Hole { first: sequence, end: sequence + 1 }),
             }
         }
-        if self.need != before {
-            let open: Vec<_> = self.need.open().collect();
-            self.need.holes = Default::default();
-            for (place, hole) in self.need.holes.iter_mut().zip(open) {
-                *place = hole;
-            }
+        left.resize(HOLES, Hole::default());
+        let holes: [Hole; HOLES] = left.try_into().unwrap();
+        if holes != self.need.holes {
+            self.need.holes = holes;
             self.end.need.publish(&self.need);
         }
     }

@@ -34,7 +34,7 @@ fn loss_duplicates_garbage_and_lies_only_delay() {
             let mut end = vec![0; 20];
             emit_end_of_session(&mut end, SESSION, u64::MAX).unwrap();
             let mut far = request;
-            far.sequence = u64::MAX - 5;
+            (far.sequence, far.count) = (u64::MAX - 5, 3);
             vec![end, answer(far, SESSION), Vec::new(), answer(request, SESSION)]
         }
         _ => vec![answer(request, SESSION), answer(request, SESSION)],

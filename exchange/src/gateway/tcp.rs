@@ -172,6 +172,15 @@ impl Tcp {
         }
     }
 
+    /// Takes replies for one connection on their way, as many as it may have now.
+    pub(super) fn pump(&mut self, now: u64, conn: ConnId, trading: &Trading) {
+        if let Some(connection) = self.connections.get_mut(&conn)
+            && let Some(client) = connection.client
+        {
+            connection.soup.pump(now, &trading.clients[client].replies, u64::MAX, &mut self.out);
+        }
+    }
+
     /// Sends what one connection may have now, and closes it if it is over.
     pub(super) fn run(
         &mut self,
@@ -180,14 +189,13 @@ impl Tcp {
         trading: &Trading,
         out: &mut impl FnMut(Output<'_>),
     ) {
+        self.pump(now, conn, trading);
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let soup = &mut connection.soup;
-        if let Some(client) = connection.client {
-            let replies = &trading.clients[client].replies;
-            soup.pump(now, replies, u64::MAX, &mut self.out);
-            if self.ending && soup.cursor() >= replies.next() {
-                soup.end_of_session(&mut self.out);
-            }
+        if self.ending
+            && connection.client.is_some_and(|client| soup.cursor() >= trading.clients[client].replies.next())
+        {
+            soup.end_of_session(&mut self.out);
         }
         soup.tick(now, &mut self.out);
         let over = soup.ended().is_some();

@@ -328,3 +328,75 @@ impl Trading {
         (client < self.clients.len()).then_some((client, tag as u32))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Config;
+    use crate::units::{Side, Symbol};
+
+    fn buy(symbol: Symbol, price: u32) -> Enter {
+        Enter {
+            user_ref: 1,
+            side: b'B',
+            quantity: 300,
+            symbol,
+            price: price.into(),
+            time_in_force: b'3',
+            display: b'Y',
+            capacity: b'P',
+            iso: b'N',
+            cross: b'N',
+            cl_ord_id: *b"CLIENT-ORDER-1",
+            firm: None,
+        }
+    }
+
+    #[test]
+    fn a_broken_trade_is_told_and_undone_once() {
+        let config = Config { symbols: 1, live_orders: 400, halt_every: 0, ..Config::default() };
+        let mut market = Market::new(config).expect("good");
+        for _ in 0..market.opening_length() + 2_000 {
+            market.step(&mut |_| {});
+        }
+        let symbol = market.symbol(0).expect("an instrument");
+        let ask = market.book(0).and_then(|book| book.best_price(Side::Sell)).expect("a price");
+        let mut trading = Trading::new(4, 10, 1 << 20);
+        let client = trading.new_client(Owner::User(User::new(b"user")), *b"SESSION001", 0).expect("room");
+        let order = buy(symbol, ask + 10_000);
+        trading.on_message(client, &Inbound::Enter(order), &mut market, &mut |_| {});
+        let bought = trading.clients[client].account.position(symbol);
+        assert!(bought.bought > 0 && bought.cash < 0);
+        // The first execution is the third reply: shares and match number stand where the document has them.
+        let reply = trading.clients[client].replies.get(3).expect("an execution").to_vec();
+        assert_eq!(reply[0], b'E');
+        let shares = u32::from_be_bytes(*reply[13..].first_chunk().expect("long enough"));
+        let match_number = u64::from_be_bytes(*reply[26..].first_chunk().expect("long enough"));
+        let fill = Fill {
+            kind: FillKind::Broken,
+            tag: 1 << 32 | 1,
+            time: 77,
+            shares,
+            price: ask,
+            match_number,
+            rested: false,
+        };
+        trading.fill(&fill);
+        let left = trading.clients[client].account.position(symbol);
+        assert_eq!(left.bought, bought.bought - u64::from(shares));
+        assert_eq!(left.cash, bought.cash + i128::from(shares) * i128::from(ask));
+        assert_eq!(left.executions, bought.executions - 1);
+        let replies = &trading.clients[client].replies;
+        let told = Outbound::broken(77, 1, match_number, b"CLIENT-ORDER-1");
+        assert_eq!(replies.get(replies.next() - 1), Some(told.bytes()));
+        // Not twice, and not one that never was.
+        let said = replies.next();
+        trading.fill(&fill);
+        trading.fill(&Fill { match_number: u64::MAX, ..fill });
+        trading.fill(&Fill { tag: 9 << 32 | 1, ..fill });
+        trading.fill(&Fill { tag: 1, ..fill });
+        assert_eq!(trading.clients[client].replies.next(), said);
+        assert_eq!(trading.clients[client].account.position(symbol), left);
+        assert_eq!((trading.counters.broken, trading.counters.forgotten), (1, 2));
+    }
+}

@@ -67,7 +67,7 @@ const RELEASE: Script = &[
     (Line::Imbalance, 1),
     (Line::Imbalance, 0),
     (Line::Cross, 0),
-    (Line::State(b'T', *b"IPOQ"), 0),
+    (Line::State(b'T', *b"R1  "), 0),
 ];
 
 const PUT_OFF: Script = &[
@@ -79,7 +79,7 @@ const PUT_OFF: Script = &[
     (Line::State(b'Q', *b"IPOE"), 1),
     (Line::Imbalance, 0),
     (Line::Cross, 0),
-    (Line::State(b'T', *b"IPOQ"), 0),
+    (Line::State(b'T', *b"R1  "), 0),
 ];
 
 const LISTING: Script = &[
@@ -89,7 +89,7 @@ const LISTING: Script = &[
     (Line::Offering(true), 0),
     (Line::Imbalance, 0),
     (Line::Cross, 0),
-    (Line::State(b'T', *b"IPOQ"), 0),
+    (Line::State(b'T', *b"R1  "), 0),
 ];
 
 const LATE: Script = &[(Line::State(b'T', *b"    "), 0)];

@@ -65,6 +65,8 @@ fn clear(interest: &[Interest], book: Option<&Book>, reference: u32) -> Option<C
     let touch = |side| book.and_then(|book| book.best_price(side));
     let prices = interest.iter().filter_map(|one| one.limit);
     let prices = prices.chain(touch(Side::Buy)).chain(touch(Side::Sell)).chain([reference]);
+    // The collar of the auction: twenty per cent to either side.
+    let prices = prices.filter(|price| price.abs_diff(reference) <= reference / 5);
     let clearings = prices.map(|price| {
         let (buyers, sellers) =
             (willing(interest, book, Side::Buy, price), willing(interest, book, Side::Sell, price));
@@ -204,3 +206,6 @@ impl Market {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

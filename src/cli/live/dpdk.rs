@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Progress, conclude, plan, recover};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
-use crate::config::{Config, PortRef};
+use crate::config::{Config, Igmp, PortRef};
 use crate::control;
 use crate::eal::{Eal, EalError, Lcore};
 use crate::nic::dpdk::{RxHandle, TxHandle};
@@ -15,6 +15,7 @@ use crate::pipeline::worker::{Finished, assemble};
 use crate::pmd::{PmdError, Port, PortConfig};
 use crate::stats::clock::{CALIBRATION, Clock};
 use crate::wire::ethernet::multicast_mac;
+use crate::wire::igmp::ALL_SYSTEMS;
 
 /// What stops a run before it begins, and the exit code that says which kind it was.
 struct Failure(Exit, String);
@@ -56,8 +57,9 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     if let Some(warning) = clock.invariance().warning() {
         tracing::warn!("{warning}");
     }
-    let (worker, mut handles) =
+    let (mut worker, mut handles) =
         assemble(config, ports.orders().mac(), clock).map_err(|why| Failure(Exit::Usage, why.to_string()))?;
+    control::port::attach(config, [ports.feed.mac(), ports.orders().mac()], &mut worker, &mut handles);
 
     // Both stay until the end: dropping them takes the service away.
     let _pdump = if config.telemetry.capture { capture(&eal) } else { None };
@@ -70,12 +72,12 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     // This thread is the main lcore, so the recovery thread shares its CPU and not the loop's.
     let recovery = recover(config, &mut handles).map_err(|why| Failure(Exit::Environment, why))?;
 
-    let (rx, tx) = ports.queues()?;
+    let (rx, tx, feed_tx) = ports.queues()?;
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
     eal.launch(lcore, move || {
         let queues = rx.into_iter().map(RxHandle::attach).collect();
         // The other end waits for nothing else and is gone only when the process is.
-        let _ = send_finished.send(worker.run(queues, TxHandle::attach(tx)));
+        let _ = send_finished.send(worker.run(queues, TxHandle::attach(tx), feed_tx.map(TxHandle::attach)));
     })?;
     tracing::info!(lcore = lcore.id(), "polling");
 
@@ -98,7 +100,8 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let finished = finished
         .recv()
         .map_err(|_| Failure(Exit::Environment, "the worker ended without leaving its books".to_owned()))?;
-    let port_rows = ports.rows();
+    let mut port_rows = ports.rows();
+    port_rows.extend(control::port_rows(&handles));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &port_rows, args))
 }
@@ -150,7 +153,10 @@ impl Ports {
         let feed = start(eal, &config.port.feed, config)?;
         let groups: Vec<_> = std::iter::once(&config.feed.line_a)
             .chain(config.feed.line_b.as_ref())
-            .map(|line| multicast_mac(line.group))
+            .map(|line| line.group)
+            // Queries about all groups come there.
+            .chain((config.port.igmp != Igmp::Off).then_some(ALL_SYSTEMS))
+            .map(multicast_mac)
             .collect();
         if config.port.promiscuous {
             feed.set_promiscuous(true)?;
@@ -171,13 +177,12 @@ impl Ports {
         self.orders.as_ref().unwrap_or(&self.feed)
     }
 
-    /// One receive queue of each port, and the transmit queue for orders.
-    fn queues(&self) -> Result<(Vec<RxHandle>, TxHandle), PmdError> {
+    /// One receive queue of each port, the transmit queue for orders, and that of the feed port where it is another.
+    fn queues(&self) -> Result<(Vec<RxHandle>, TxHandle, Option<TxHandle>), PmdError> {
         let mut rx = vec![self.feed.rx_handle(0)?];
-        if let Some(orders) = &self.orders {
-            rx.push(orders.rx_handle(0)?);
-        }
-        Ok((rx, self.orders().tx_handle(0)?))
+        let Some(orders) = &self.orders else { return Ok((rx, self.feed.tx_handle(0)?, None)) };
+        rx.push(orders.rx_handle(0)?);
+        Ok((rx, orders.tx_handle(0)?, Some(self.feed.tx_handle(0)?)))
     }
 
     /// What the ports count, both together.

@@ -47,7 +47,7 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
     };
     let thread = thread::spawn(move || {
         let (rx, tx) = port.attach();
-        worker.run(vec![rx], tx)
+        worker.run(vec![rx], tx, None)
     });
     let began = Instant::now();
     let mut log = Progress::new(config);

@@ -60,7 +60,7 @@ impl Lines {
                 {
                     return Route::Line(line);
                 }
-                Route::Unwanted(if datagram.dst.is_multicast() { Unwanted::Group } else { Unwanted::Unicast })
+                Route::Unwanted(if datagram.dst.is_multicast() { Unwanted::Group } else { Unwanted::Address })
             }
         }
     }

@@ -111,7 +111,7 @@ impl Requests {
             self.pieces.clear();
             self.answered.clear();
             self.gave_up = None;
-            for tracked in std::mem::take(&mut self.holes) {
+            for tracked in self.holes.drain(..) {
                 closed(&tracked, now, log);
             }
         }

@@ -13,10 +13,10 @@ use crate::strategy::{Intent, MarketView, Strategy};
 /// Cancels of one round.
 const AT_ONCE: usize = 16;
 
-/// Shortest time between two looks through the open orders, ns.
+/// Time between two looks through the open orders when another book went out of use or there was no room to send, ns.
 const SOON: u64 = 1_000_000;
 
-/// Longest time between two looks while any book is in doubt, ns. What was refused or found no room is tried again then.
+/// The same while any book is in doubt and nothing new happens, ns: cancels that the venue refused are tried again.
 const AGAIN: u64 = 100_000_000;
 
 /// Rounds without any order sent before the end does without.
@@ -27,35 +27,42 @@ const PATIENCE: u32 = 1_000;
 pub(super) struct Watch {
     /// Some book is in doubt.
     in_doubt: bool,
-    /// Something new is, or there was more to withdraw than one round holds.
-    soon: bool,
-    /// When the open orders were last looked through, ns; 0 = never.
+    /// When the open orders were last looked through, ns.
     looked: u64,
+    /// How long not to look again, ns.
+    pause: u64,
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Some book went out of use: its open orders must go.
     pub(in crate::pipeline) const fn doubt(&mut self) {
+        let pause = if self.watch.in_doubt { SOON } else { 0 };
         self.watch.in_doubt = true;
-        self.watch.soon = true;
+        if pause < self.watch.pause {
+            self.watch.pause = pause;
+        }
     }
 
     /// Withdraws open orders of books that are not live, a few at a time.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
-        let Watch { in_doubt, soon, looked } = self.watch;
-        let pause = if soon { SOON } else { AGAIN };
-        if !in_doubt || (looked != 0 && now_ns.saturating_sub(looked) < pause) {
+        let Watch { in_doubt, looked, pause } = self.watch;
+        if !in_doubt || now_ns.saturating_sub(looked) < pause {
             return;
         }
-        let mut more = false;
+        let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            let (found, _) =
+            (found, sent) =
                 self.cancel_some(now_ns, |desk, locate| desk.book_state(locate) != BookState::Live);
-            more = found == AT_ONCE;
         }
+        let pause = match found {
+            _ if sent < found => SOON,
+            // There may be more of them: the next round goes on.
+            AT_ONCE => 0,
+            _ => AGAIN,
+        };
         // Where nothing mends books they stay in doubt, and the watch goes on.
         let well = self.repair.is_mending() && !self.repair.is_busy() && !self.overdue;
-        self.watch = Watch { in_doubt: !well || more, soon: more, looked: now_ns.max(1) };
+        self.watch = Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause };
     }
 
     /// Withdraws every open order, as far as the transmit queue takes it. For the end of the loop.
