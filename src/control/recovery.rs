@@ -189,7 +189,7 @@ impl Driver {
     fn new(config: &config::Recovery, end: ClientEnd, health: Health) -> io::Result<Self> {
         let settings = settings::of(config);
         Ok(Self {
-            client: Recovery::new(settings.clone()),
+            client: Recovery::new(settings),
             config: settings,
             end,
             sockets: Sockets::new(config)?,
