@@ -15,7 +15,7 @@ use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::{CALIBRATION, Clock};
 use wirebook::stop::StopFlag;
 use wirebook::strategy::imbalance::Imbalance;
-use wirebook::venue::{Setup, Venue};
+use wirebook::venue::{Setup, Venue, exchange_config};
 use wirebook::wire::arp::{Operation, Packet};
 use wirebook::wire::ethernet::{BROADCAST, Mac};
 use wirebook::wire::frame::{emit_arp, parse_arp, parse_igmp, parse_udp};
@@ -61,16 +61,8 @@ impl Switch {
         let config = Config::parse(&text, "ours").unwrap();
         let gateway = config.gateway.unwrap();
         assert_eq!(gateway.mac, None);
-        let venue = Venue::new(&Setup {
-            config: &venue_config,
-            rate: 200_000,
-            symbols: 40,
-            seed: 1,
-            loss_ppm: 0,
-            client_mac: US,
-            stop: StopFlag::new(),
-        })
-        .unwrap();
+        let exchange = exchange_config(200_000, 40, 1, 0);
+        let venue = Venue::new(&Setup::new(&venue_config, exchange, US, StopFlag::new())).unwrap();
         let cable = LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 };
         let (to_us, End { rx, tx }) = pair(cable);
         let (venue_side, to_venue) = pair(cable);
