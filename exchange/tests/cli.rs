@@ -210,7 +210,8 @@ fn the_feed_and_the_gateway_live() {
             if sequence == next {
                 next += 1;
                 books.apply(message).expect("a right feed");
-                if message[0] == b'S' && message[11] == b'Q' {
+                // In the middle of the day: before and in the opening cross an order would rest, or be refused.
+                if sequence == 6_000 {
                     ordered = true;
                     order(&client, gateway);
                 }
