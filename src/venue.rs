@@ -47,7 +47,7 @@ pub struct Setup<'a> {
     pub config: &'a Config,
     /// The market, its lines and its servers; [`exchange_config`] has the usual ones.
     pub exchange: host::Config,
-    /// Where order replies go.
+    /// Where order replies go until an order tells by its sender.
     pub client_mac: [u8; 6],
     /// Request servers and snapshots on kernel sockets; `None`: they cannot be reached.
     pub services: Option<sockets::Config>,
@@ -228,6 +228,8 @@ impl Venue {
                 continue;
             }
             let from = SocketAddrV4::new(datagram.to.src, datagram.to.src_port);
+            // Whoever is asked answers the station that asked.
+            wire.reply.dst_mac = datagram.to.src_mac;
             let mut out = |output: Output<'_>| deliver(services, wire, tx, now, output);
             exchange.on_order(now, from, datagram.payload, &mut out);
         }

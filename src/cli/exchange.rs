@@ -47,7 +47,7 @@ pub(super) struct ExchangeArgs {
     /// How long the other side may take to bring the link up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     link_wait: u64,
-    /// Where order replies go.
+    /// The handler's hardware address, until its first order tells it.
     #[arg(long, value_name = "MAC", default_value = "02:00:00:00:00:02", value_parser = mac)]
     client_mac: [u8; 6],
     /// Feed messages a second.
