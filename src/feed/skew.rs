@@ -72,22 +72,6 @@ pub struct Skew {
     pub b_behind: Lag,
 }
 
-impl Skew {
-    /// Name and value of each figure of interest; `ns` turns ticks into ns. Which line was first how often is among the
-    /// lines' own counters.
-    pub fn rows(&self, ns: impl Fn(u64) -> u64) -> [(&'static str, u64); 6] {
-        let p50 = |lag: &Lag| ns(lag.p50().unwrap_or(0));
-        [
-            ("line_a_behind", self.a_behind.count),
-            ("line_a_behind_p50_ns", p50(&self.a_behind)),
-            ("line_a_behind_max_ns", ns(self.a_behind.max)),
-            ("line_b_behind", self.b_behind.count),
-            ("line_b_behind_p50_ns", p50(&self.b_behind)),
-            ("line_b_behind_max_ns", ns(self.b_behind.max)),
-        ]
-    }
-}
-
 /// First arrivals that await their copy, found by the sequence of their first message. Each has one place it may be in, so
 /// a newer packet may push an older one out unmeasured: a sample is lost then, never wrong.
 #[derive(Debug)]
@@ -186,14 +170,6 @@ mod tests {
             lag.add(u64::MAX);
         }
         assert_eq!(lag.p50(), Some(u64::MAX));
-        let skew = Skew { a_behind: Lag::default(), b_behind: lag };
-        let rows = skew.rows(|ticks| ticks / 2);
-        assert_eq!(
-            rows[..3],
-            [("line_a_behind", 0), ("line_a_behind_p50_ns", 0), ("line_a_behind_max_ns", 0)]
-        );
-        let (count, half) = (115, u64::MAX / 2);
-        assert_eq!(rows[3..].iter().map(|row| row.1).collect::<Vec<_>>(), [count, half, half]);
     }
 
     #[test]

@@ -55,16 +55,10 @@ impl LineLag {
     /// `lag`, measured in ticks of `clock`.
     #[must_use]
     pub fn of(lag: &Lag, clock: &Clock) -> Self {
-        let mut seen = 0;
-        let half = lag.log2.iter().position(|count| {
-            seen += count;
-            seen * 2 >= lag.count
-        });
-        let p50 = half.map_or(0, |bucket| (1_u64 << bucket) - 1).min(lag.max);
         Self {
             count: lag.count,
             mean_ns: clock.ns(lag.mean().unwrap_or(0)),
-            p50_ns: clock.ns(p50),
+            p50_ns: clock.ns(lag.p50().unwrap_or(0)),
             max_ns: clock.ns(lag.max),
         }
     }
