@@ -148,7 +148,10 @@ impl World {
         let expected = stream.expected();
         let mut decisions = std::mem::take(&mut *self.handler.decisions.borrow_mut());
         let Some(log) = self.logs.iter().find(|log| log.session == session) else {
-            return Err(format!("took a session that there is not: {}", session.escape_ascii()));
+            // Nothing was heard before, or the session had ended: a stray one is taken, until the right one is heard.
+            self.truth = None;
+            let orders = decisions.first().map(|decision| format!("{decision:?} in a session that there is not"));
+            return orders.map_or(Ok(()), Err);
         };
         if self.truth.as_ref().is_none_or(|truth| truth.session != session) {
             self.truth = Some(Truth::new(session));
@@ -165,6 +168,7 @@ impl World {
                 return Err(format!("{intent:?} left on a reply, and its book may not be used"));
             }
         }
+        let all = decisions.clone();
         let mut open = decisions.iter().filter(|decision| decision.view.is_some()).count();
         while truth.next < expected {
             let Some(message) = log.get(truth.next) else {
@@ -180,7 +184,6 @@ impl World {
                     if !view.tradable() {
                         return Err(format!("{decision:?}: a book that may not be used"));
                     }
-                    self.decided.push_back((*decision, symbol(truth, locate)));
                     decision.view = None;
                     self.checks.orders += 1;
                     open -= 1;
@@ -189,6 +192,9 @@ impl World {
         }
         if let Some(wrong) = decisions.iter().find(|decision| decision.view.is_some()) {
             return Err(format!("{wrong:?}: the book was never so"));
+        }
+        for decision in all {
+            self.decided.push_back((decision, symbol(truth, decision.intent.locate())));
         }
         let repairs = self.handler.pipeline.tally().repair.done;
         if thorough || repairs != self.checks.repairs {
