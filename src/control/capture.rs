@@ -325,6 +325,3 @@ impl Drop for CaptureThread {
         let _ = self.end();
     }
 }
-
-#[cfg(test)]
-mod tests;
