@@ -47,10 +47,9 @@ fn once(seed: u64, story: bool) -> Result<Outcome, String> {
     let run = || storm::run(Draw::new(seed), story);
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).map_or_else(
-            || "panicked".to_owned(),
-            |text| format!("panicked: {text}"),
-        ))
+        Err(text
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .map_or_else(|| "panicked".to_owned(), |text| format!("panicked: {text}")))
     })
 }
 
@@ -87,7 +86,12 @@ pub(crate) fn run(seeds: RangeInclusive<u64>) {
         }
     });
     let sums = sums.into_inner().unwrap();
-    println!("seeds {}..{}: {:.1} s on {threads} threads", seeds.start(), seeds.end(), began.elapsed().as_secs_f64());
+    println!(
+        "seeds {}..{}: {:.1} s on {threads} threads",
+        seeds.start(),
+        seeds.end(),
+        began.elapsed().as_secs_f64()
+    );
     sums.tell(story);
     assert!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), sums.runs);
 }
@@ -119,7 +123,9 @@ impl Sums {
 
     fn tell(&self, story: bool) {
         let Self { runs, messages, orders, books, all_live, .. } = self;
-        println!("{runs} runs: {messages} messages, {orders} orders and {books} times all live books compared");
+        println!(
+            "{runs} runs: {messages} messages, {orders} orders and {books} times all live books compared"
+        );
         println!("{all_live} ended with every book live, the others with books that say that they are not");
         println!("\nfault                     seeds");
         for kind in Kind::ALL {
@@ -134,7 +140,8 @@ impl Sums {
             }
         }
         println!("\ncounter                                     sum   seeds with it");
-        let shown = ["stream_", "repair_", "recovery_", "book_", "refused_", "orders_", "desk_", "rx_", "session_"];
+        let shown =
+            ["stream_", "repair_", "recovery_", "book_", "refused_", "orders_", "desk_", "rx_", "session_"];
         for (name, (sum, seeds)) in &self.rows {
             if story || (*sum > 0 && shown.iter().any(|prefix| name.starts_with(prefix))) {
                 println!("  {name:<34} {sum:>12} {seeds:>8}");

@@ -150,7 +150,8 @@ impl World {
         let Some(log) = self.logs.iter().find(|log| log.session == session) else {
             // Nothing was heard before, or the session had ended: a stray one is taken, until the right one is heard.
             self.truth = None;
-            let orders = decisions.first().map(|decision| format!("{decision:?} in a session that there is not"));
+            let orders =
+                decisions.first().map(|decision| format!("{decision:?} in a session that there is not"));
             return orders.map_or(Ok(()), Err);
         };
         if self.truth.as_ref().is_none_or(|truth| truth.session != session) {

@@ -245,7 +245,8 @@ impl World {
         let mut frames = Vec::new();
         self.handler.take_orders(|frame| frames.push(frame.to_vec()));
         for frame in frames {
-            let datagram = exchange::frames::parse(&frame).map_err(|bad| format!("an order frame is {bad:?}"))?;
+            let datagram =
+                exchange::frames::parse(&frame).map_err(|bad| format!("an order frame is {bad:?}"))?;
             self.check_order(datagram.payload)?;
             self.net.order(self.now, datagram.payload);
         }

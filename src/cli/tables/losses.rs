@@ -11,6 +11,9 @@ const LOSSES: &[(&str, &str)] = &[
         "rx_missed",
         "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own",
     ),
+    ("tap_dropped", "frames missing in the capture: raise --capture-buffer, or write to a faster disk"),
+    ("tap_notes_dropped", "the same: a replay goes another way from there on"),
+    ("tap_failed", "the capture ended early: see the log; is the disk full?"),
     ("rx_errors", "the NIC refused frames: cable, optics or FEC"),
     ("rx_no_buffer", "the packet pool was empty: give the EAL more memory"),
     ("tx_errors", "the port did not take frames that were handed to it"),
@@ -67,6 +70,12 @@ const LOSSES: &[(&str, &str)] = &[
     ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
     ("replay_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
     ("capture_not_ethernet", "capture on the interface itself, not on `any`"),
+    ("capture_lost", "the capture's own buffer was full: raise --capture-buffer where it is made"),
+    ("capture_bad_notes", "the capture is of another version of wirebook"),
+    (
+        "capture_snapshot_messages",
+        "the loop rebuilt books from snapshots; a replay does not: they stay stale from their gap on",
+    ),
     ("capture_cut_short", "captured with a snap length: capture with `-s 0`"),
     (
         "recovery_holes_abandoned",
@@ -149,7 +158,15 @@ mod tests {
     /// Every counter that a run may show, whoever counts.
     fn counted() -> Vec<&'static str> {
         let of = |rows: &[Row]| rows.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        let replay = ["replay_undecodable_all_stale", "capture_not_ethernet", "capture_cut_short"];
+        let replay = [
+            "replay_undecodable_all_stale",
+            "capture_not_ethernet",
+            "capture_cut_short",
+            "capture_lost",
+            "capture_bad_notes",
+            "capture_snapshot_messages",
+            "tap_failed",
+        ];
         // What the ports count is known with DPDK only.
         #[cfg(feature = "dpdk")]
         let port = of(&crate::pmd::PortStats::default().rows());
