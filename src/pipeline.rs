@@ -21,6 +21,7 @@ use crate::market::BookState;
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
+use crate::order::blotter::Blotter;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
@@ -437,6 +438,18 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     #[must_use]
     pub fn book_state(&self, locate: u16) -> BookState {
         self.desk.book_state(locate)
+    }
+
+    /// The feed, as far as it was put in order.
+    #[must_use]
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Open orders and positions.
+    #[must_use]
+    pub const fn blotter(&self) -> &Blotter {
+        self.desk.risk.blotter()
     }
 
     /// What is left when the loop has ended.

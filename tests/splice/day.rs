@@ -47,6 +47,15 @@ impl Day {
     }
 }
 
+impl Day {
+    /// The same, where the reference builder must not see messages that were put in by hand.
+    pub(crate) fn teller_without(&self, next: u64, by_hand: &[Vec<u8>]) -> Teller {
+        let mut teller = Teller { by_hand: by_hand.to_vec(), ..Teller::default() };
+        teller.go_to(self, next);
+        teller
+    }
+}
+
 /// Follows the day.
 #[derive(Default)]
 pub(crate) struct Teller {
@@ -54,6 +63,7 @@ pub(crate) struct Teller {
     /// The newest `R`, `H` and `h` of each instrument.
     said: BTreeMap<(u8, u16), Vec<u8>>,
     next: u64,
+    by_hand: Vec<Vec<u8>>,
 }
 
 /// The locate of a message.
@@ -65,7 +75,12 @@ impl Teller {
     /// Forward to the moment before the message with sequence `next`.
     pub(crate) fn go_to(&mut self, day: &Day, next: u64) {
         for message in day.range(self.next.max(1), next) {
-            self.books.apply(message).unwrap();
+            if !self.by_hand.contains(message) {
+                self.books.apply(message).unwrap();
+            }
+            if message[0] == b'W' {
+                self.said.retain(|(kind, _), _| *kind != 1);
+            }
             let order = match message[0] {
                 b'R' => 0,
                 b'H' => 1,

@@ -129,7 +129,7 @@ fn one_wrong_book_costs_its_own_orders_and_no_others() {
         told.sent.iter().filter(|(_, of)| **of == wrong).map(|(order, _)| *order).collect()
     };
     let open = ours(&told.borrow());
-    rig.send(bad, &[day.messages[bad as usize - 1][..20].to_vec()]);
+    rig.send(bad, &[day.messages[bad as usize - 1][..12].to_vec()]);
     requests(&mut rig);
     rig.turn();
     rig.play(&day, bad + 1, bad + 500, 7);

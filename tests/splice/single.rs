@@ -1,7 +1,7 @@
 //! One book goes wrong: it alone is made anew, and the others never notice.
 
 use wirebook::feed::handover::Item;
-use wirebook::market::BookState;
+use wirebook::market::{BookState, TradingState};
 
 use crate::day::{Day, SYMBOLS, locate};
 use crate::rig::{Options, Rig};
@@ -123,7 +123,7 @@ fn books_that_go_wrong_while_another_is_mended_get_the_next_snapshot() {
     let mut rig = Rig::new(&Options::default());
     let first = find(&day, 2_000, b"A");
     let wrong = locate(&day.messages[first as usize - 1]);
-    let cut = |at: u64| day.messages[at as usize - 1][..20].to_vec();
+    let cut = |at: u64| day.messages[at as usize - 1][..12].to_vec();
     let second = (first + 100..)
         .find(|at| {
             let message = &day.messages[*at as usize - 1];
@@ -157,15 +157,16 @@ fn a_limit_that_is_too_small_does_not_fetch_snapshots_for_ever() {
     let stale = usize::from(SYMBOLS) - rig.live().len();
     assert!(stale > 0, "the limit was never reached");
     let mut snapshots = 0;
+    let market = day.teller(at);
     // Nothing happens on the feed; time goes on for an hour.
     for _ in 0..3_600 {
         rig.time.set(rig.time.get() + 1_000_000_000);
         rig.turn();
         if rig.need().snapshot != 0 {
             snapshots += 1;
-            rig.snapshot(&day.teller(at).snapshot(), at);
+            rig.snapshot(&market.snapshot(), at);
         }
-        rig.agrees(&day.teller(at));
+        rig.agrees(&market);
     }
     assert!(snapshots < 40, "{snapshots}");
     assert!(rig.count("repair_given_up") > 0);
@@ -175,4 +176,52 @@ fn a_limit_that_is_too_small_does_not_fetch_snapshots_for_ever() {
     rig.play(&day, at + 1, at + 5, 1);
     rig.turns(20);
     assert_ne!(rig.need().snapshot, 0);
+}
+
+#[test]
+fn a_market_wide_halt_stays_in_its_place_among_messages_that_wait() {
+    let mut day = Day::new(16, 6_000);
+    let bad = find(&day, 2_000, b"A");
+    let wrong = locate(&day.messages[bad as usize - 1]);
+    let trading = |locate: u16, state: u8| {
+        let mut message = vec![b'H', 0, locate as u8];
+        message.extend([0; 22]);
+        message[19] = state;
+        // Its own symbol and time.
+        let like = day.messages.iter().find(|m| m[0] == b'H' && m[2] == locate as u8).unwrap();
+        message[3..19].copy_from_slice(&like[3..19]);
+        message
+    };
+    let breach = [&b"W"[..], &[0; 10], b"1"].concat();
+    let other = if wrong == 1 { 2 } else { 1 };
+    // Before the breach both trade; after it the other one alone is let go again; the wrong one later.
+    let said =
+        [trading(wrong, b'T'), trading(other, b'T'), breach, trading(other, b'T'), trading(wrong, b'P')];
+    let at = bad + 40;
+    for (place, message) in (at as usize - 1..).zip(&said) {
+        day.messages.insert(place, message.clone());
+    }
+    // The reference builder is strict about time and trading: it is asked for the orders only.
+    let orders = |next| day.teller_without(next, &said);
+    for next in at - 3..=at + 7 {
+        let mut rig = Rig::new(&Options::default());
+        play_with(&mut rig, &day, (1, at), bad, vec![b'A', 0, wrong as u8]);
+        let state = |rig: &Rig, locate| rig.pipeline.books().trading_state(locate);
+        rig.play(&day, at, at + 3, 1);
+        assert_eq!(state(&rig, other), TradingState::Halted, "at once for books that are live");
+        rig.play(&day, at + 3, at + 10, 1);
+        rig.snapshot(&orders(next).snapshot(), next);
+        assert_eq!(rig.live().len(), usize::from(SYMBOLS));
+        assert_eq!(state(&rig, other), TradingState::Trading, "snapshot as of {next}");
+        assert_eq!(state(&rig, wrong), TradingState::Paused, "snapshot as of {next}");
+        let third = (1..=SYMBOLS).find(|locate| ![wrong, other].contains(locate)).unwrap();
+        assert_eq!(state(&rig, third), TradingState::Halted);
+    }
+    // Spliced between the breach and its own announcement.
+    let mut rig = Rig::new(&Options::default());
+    play_with(&mut rig, &day, (1, at), bad, vec![b'A', 0, wrong as u8]);
+    rig.play(&day, at, at + 4, 1);
+    rig.snapshot(&orders(at + 1).snapshot(), at + 1);
+    assert_eq!(rig.state(wrong), BookState::Live);
+    assert_eq!(rig.pipeline.books().trading_state(wrong), TradingState::Halted);
 }
