@@ -24,8 +24,8 @@ pub(crate) struct Outcome {
 pub(crate) enum Verdict {
     /// Nothing.
     Passed { tests: u32 },
-    /// A test failed; `panic`: where the handler itself panicked.
-    Failed { test: String, panic: Option<String> },
+    /// A test failed; `panic`: where the handler itself panicked; `seed`: of the simulation, and why.
+    Failed { test: String, panic: Option<String>, seed: Option<String> },
     /// It hangs.
     TimedOut,
     /// It ended without a word.
@@ -36,8 +36,10 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed { tests } => write!(f, "{tests} passed"),
-            Self::Failed { test, panic: None } => write!(f, "{test}"),
-            Self::Failed { test, panic: Some(place) } => write!(f, "{test} [the handler panics at {place}]"),
+            Self::Failed { test, panic, seed } => {
+                f.write_str(seed.as_ref().unwrap_or(test))?;
+                panic.as_ref().map_or(Ok(()), |place| write!(f, " [the handler panics at {place}]"))
+            }
             Self::TimedOut => f.write_str("[hangs]"),
             Self::Died(how) => write!(f, "[{how}]"),
         }
@@ -82,11 +84,12 @@ pub(crate) fn run(judge: &Judge, scratch: &Scratch, canary: Option<u32>, limit: 
             let status = child.wait().expect("a child");
             if status.success() { Verdict::Passed { tests } } else { Verdict::Died(status.to_string()) }
         }
-        Found::Failure(test) => {
+        Found::Failure { test, seed } => {
             end(&mut child);
             let panics = panics.join().expect("a reader");
-            let panic = panics.iter().find(|panic| panic.thread == test && is_the_handlers(scratch, panic));
-            Verdict::Failed { panic: panic.map(|panic| panic.place.clone()), test }
+            let in_test = |panic: &&Panic| panic.thread == test || panic.thread == "<unnamed>";
+            let panic = panics.iter().filter(in_test).find(|panic| is_the_handlers(scratch, panic));
+            Verdict::Failed { panic: panic.map(|panic| panic.place.clone()), test, seed }
         }
         Found::Nothing => {
             end(&mut child);
@@ -115,7 +118,10 @@ fn reader(from: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 enum Found {
-    Failure(String),
+    Failure {
+        test: String,
+        seed: Option<String>,
+    },
     End {
         tests: u32,
     },
@@ -125,14 +131,20 @@ enum Found {
 
 /// Follows what a test binary prints.
 fn follow(lines: &Receiver<String>, deadline: Instant) -> Found {
-    let mut tests = 0;
+    let (mut tests, mut seed) = (0, None);
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 if let Some(test) =
                     line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED"))
                 {
-                    return Found::Failure(test.trim_end_matches(" - should panic").to_owned());
+                    return Found::Failure {
+                        test: test.trim_end_matches(" - should panic").to_owned(),
+                        seed,
+                    };
+                }
+                if let Some(failed) = line.strip_prefix("FAILED seed ") {
+                    seed.get_or_insert_with(|| format!("seed {failed}"));
                 }
                 let passed = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split_once(' '));
                 tests = passed.and_then(|(count, _)| count.parse().ok()).unwrap_or(tests);
@@ -170,8 +182,10 @@ fn what_a_test_binary_prints_is_understood() {
         lines
     };
     let soon = Instant::now() + Duration::from_secs(60);
-    let failing = lines(&["running 2 tests", "test a::b ... ok", "test a::c ... FAILED"]);
-    assert!(matches!(follow(&failing, soon), Found::Failure(test) if test == "a::c"));
+    let failing =
+        lines(&["test a::b ... ok", "FAILED seed 7: why", "FAILED seed 9: why", "test a::c ... FAILED"]);
+    assert!(matches!(follow(&failing, soon), Found::Failure { test, seed: Some(seed) }
+        if test == "a::c" && seed == "seed 7: why"));
     let passing = lines(&["test a::b ... ok", "test result: ok. 12 passed; 0 failed; 1 ignored"]);
     assert!(matches!(follow(&passing, soon), Found::End { tests: 12 }));
     let (_to, silent) = mpsc::channel();
