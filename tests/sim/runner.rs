@@ -68,6 +68,8 @@ pub(crate) fn run(seeds: RangeInclusive<u64>) {
     if story {
         println!("{}", Draw::new(*seeds.start()).tell());
     }
+    // For whoever only asks whether there is a failure: the first one ends the run.
+    let stop_early = std::env::var_os("SEEDS_STOP").is_some();
     let next = AtomicU64::new(*seeds.start());
     let sums = Mutex::new(Sums::default());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -80,6 +82,9 @@ pub(crate) fn run(seeds: RangeInclusive<u64>) {
                         return;
                     }
                     let outcome = checked(seed, story);
+                    if stop_early && outcome.is_err() {
+                        next.store(seeds.end() + 1, Ordering::Relaxed);
+                    }
                     sums.lock().unwrap().add(seed, outcome);
                 }
             });
