@@ -31,6 +31,8 @@ struct Sums {
     rows: BTreeMap<&'static str, (u64, u64)>,
     recoveries: Vec<u64>,
     failures: Vec<(u64, String)>,
+    /// Seeds in which something was counted under the name in `WITH`, and how much.
+    with: Vec<(u64, u64)>,
 }
 
 /// The seeds that the environment asks for.
@@ -118,6 +120,9 @@ impl Sums {
                 self.all_live += u64::from(outcome.all_live);
                 self.recoveries.extend(outcome.checks.recoveries);
                 for (name, value) in outcome.rows {
+                    if value > 0 && std::env::var("WITH").is_ok_and(|with| with == name) {
+                        self.with.push((seed, value));
+                    }
                     let row = self.rows.entry(name).or_default();
                     row.0 += value;
                     row.1 += u64::from(value > 0);
@@ -151,6 +156,9 @@ impl Sums {
             if story || (*sum > 0 && shown.iter().any(|prefix| name.starts_with(prefix))) {
                 println!("  {name:<34} {sum:>12} {seeds:>8}");
             }
+        }
+        if !self.with.is_empty() {
+            println!("\nseeds with it: {:?}", self.with);
         }
         for (seed, why) in self.failures.iter().take(SHOWN) {
             println!("\nFAILED seed {seed}: {why}");

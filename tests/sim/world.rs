@@ -233,7 +233,7 @@ impl World {
             self.handler.tick(self.now + self.clock_ahead);
             self.after_poll(false)?;
             self.send_orders()?;
-            self.note_states();
+            self.note_states()?;
         }
         Ok(())
     }
