@@ -117,7 +117,7 @@ fn live(seed: u64, steps: u64, buffer: usize, drain: u64) -> Live {
     for at in 1..20 {
         exchange.plan.push((at * 40_000_000, Fault::LoseOnBoth { messages: at as u32 }));
     }
-    let mut venue = Venue::new(&Setup::new(&config, exchange, [2; 6], StopFlag::new())).unwrap();
+    let mut venue = Venue::new(&Setup::new(&config, exchange, StopFlag::new())).unwrap();
     let (worker, _handles) = assemble(&config, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let time = Time::default();
