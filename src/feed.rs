@@ -13,15 +13,27 @@
 //!   allocated at start) and waits for the hole to be filled by either line.
 //!
 //! # When a hole becomes a gap
-//! A hole opens with the first packet, or the first heartbeat, from beyond it. It becomes a gap, [`Sink::gap`], when
+//! A hole opens with the first packet, or the first heartbeat, from beyond it. Its time is up when
 //! 1. it has been open for `StreamConfig::hole_wait` ticks (noticed at the next packet or tick), or
-//! 2. the window has no slot left for one more packet (or the packet is longer than a slot), or
-//! 3. both lines have sent something from beyond it, where `StreamConfig::lines_reorder` says that a line cannot
+//! 2. both lines have sent something from beyond it, where `StreamConfig::lines_reorder` says that a line cannot
 //!    overtake itself.
 //!
-//! Until one of these, a hole on one line that the other fills is no gap. What the window holds behind the gap is handed on
-//! next. A packet that comes after its messages were declared lost is counted as late and dropped: books went stale on the
-//! gap, and messages put in afterwards would not be in order.
+//! Without recovery it is a gap then: [`Sink::gap`]. Until then, a hole on one line that the other fills is no gap. What the
+//! window holds behind the gap is handed on next. A packet that comes after its messages were declared lost is counted as
+//! late and dropped: books went stale on the gap, and messages put in afterwards would not be in order.
+//!
+//! With recovery (`StreamConfig::recovery_wait` above 0) it is *overdue* instead: [`Sink::overdue`]. The stream goes on holding
+//! what comes behind it, so order is kept, and a request server is asked for what [`Stream::holes`] names. Its answers fill
+//! holes through [`Stream::on_recovered`]. When nothing is overdue any more, [`Sink::caught_up`]. An overdue hole becomes a gap
+//! after all when `recovery_wait` has passed since it opened, or when the client says that it cannot be had
+//! ([`Stream::abandon`]).
+//!
+//! In either case the first hole becomes a gap, before its time, when the window has no slot left for one more packet of
+//! the lines (or the packet is longer than a slot).
+//!
+//! Behind a hole that recovery filled, seconds of the feed may wait. They are handed on in portions, one with each packet and
+//! tick, so that no call takes long; [`Stream::has_backlog`] says that there is more. Books stay behind until all of it is
+//! through.
 //!
 //! # Sessions
 //! A new session is a new sequence space. Lines do not change over at the same moment, and a stray packet must not
@@ -41,11 +53,10 @@
 //! has sent [`CONFIRM`] such packets in a row, each near the one before. A jump ahead is then one gap; a jump back
 //! begins the session anew.
 //!
-//! # Where recovery plugs in
-//! [`Stream::hole`] is what a request server should be asked for now, [`Stream::lost`] what only a snapshot can make good.
-//! Packets that a request server sends go into [`Stream::on_recovered`], which fills holes like a third line; a client that wants
-//! more time for its answers gives a longer `hole_wait`. Pacing, retries and snapshots belong to the client, on the
-//! control side, not here.
+//! # Recovery
+//! [`recovery`] is the client that asks request and snapshot servers; it lives beside the loop. [`handover`] is what lies between:
+//! the loop says what it misses, the client gives what it got, and neither waits. Pacing, retries and sockets are not the
+//! stream's business, nor are snapshots: [`Stream::lost`] is only what it lost.
 //!
 //! All times are TSC ticks as the caller passes them; they must not go back by more than noise.
 
@@ -94,7 +105,8 @@ impl Line {
 /// Limits and times of a [`Stream`]. A value outside its range is moved to the nearest end of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
-    /// Packets that may wait behind holes, `0 ..= 65_536`. 0: every hole is a gap at once.
+    /// Packets that may wait behind holes, `0 ..= 65_536`. 0: every hole is a gap at once. Each takes `max_payload` bytes from
+    /// the start: with recovery, which needs room for all that comes in `recovery_wait`, mind the product.
     pub window_packets: usize,
     /// Longest UDP payload that can wait, in bytes, `20 ..= 65_507`; a longer one closes the hole before it as a gap.
     pub max_payload: usize,
@@ -158,10 +170,12 @@ impl StreamConfig {
     }
 }
 
-/// Where a [`Stream`] hands its messages. Called from within [`Stream::on_packet`] and [`Stream::on_tick`].
+/// Where a [`Stream`] hands its messages. Called from within [`Stream::on_packet`], [`Stream::on_tick`],
+/// [`Stream::on_recovered`] and [`Stream::abandon`].
 ///
 /// Between two calls of `session`, the ranges of `messages` and `gap` follow one another without overlap or space between:
-/// each begins where the one before ended, the first one at `first_sequence`.
+/// each begins where the one before ended, the first one at `first_sequence`. `overdue` and `caught_up` take turns, and a
+/// session neither begins nor ends while one is overdue: `caught_up` comes before either, with its gap before that.
 pub trait Sink {
     /// A new session begins here: books are cleared. They may go Live only if `first_sequence` is 1; anything else is a
     /// late join, and what was before is unknown. Ends the session before, whether it said so or not.

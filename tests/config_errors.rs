@@ -255,14 +255,14 @@ fn addresses_of_ports_are_checked() {
     let got = errors(&format!("{two}{GATEWAY}"));
     assert_eq!(
         got,
-        "f.toml:4:6: port.ip and gateway.local_ip are both 10.0.0.2, on two ports — give each port an address of its own, \
+        "f.toml:4:1: port.ip and gateway.local_ip are both 10.0.0.2, on two ports — give each port an address of its own, \
          or remove port.ip"
     );
     let theirs = LEAST.replace("name = \"0\"", "name = \"0\"\nip = \"10.0.0.1\"");
     let got = errors(&format!("{theirs}{GATEWAY}"));
     assert_eq!(
         got,
-        "f.toml:3:6: port.ip is the address of the other side — give this port an address of its own"
+        "f.toml:3:1: port.ip is the address of the other side — give this port an address of its own"
     );
     let cases = [
         ("ip = \"239.1.1.1\"", "port.ip is \"239.1.1.1\", not the IPv4 address of one host"),

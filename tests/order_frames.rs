@@ -246,6 +246,36 @@ fn a_send_that_fails_is_counted_and_can_be_released() {
     assert_eq!((c.no_buffer, c.ring_full, c.buffer_too_short, c.enters), (1, 1, 1, 0));
 }
 
+#[test]
+fn nothing_leaves_for_a_next_hop_that_is_not_known() {
+    let (mut risk, mut session, mut tx) = (risk(), session(), FakeTx::new());
+    session.set_next_hop(None);
+    assert!(!session.healthy());
+    let cleared = risk.check(BUY, &view(), 0).unwrap();
+    assert_eq!(session.send(&cleared, &mut tx), Err(SendError::NoNextHop));
+    session.on_timer(10 * HEARTBEAT_NS, &mut tx);
+    assert_eq!((tx.count, session.counters().no_next_hop), (0, 1));
+
+    let mac = [2, 0, 0, 0, 0, 9];
+    session.set_next_hop(Some(mac));
+    assert!(session.healthy());
+    let there = FrameAddressing { dst_mac: mac, ..ADDRESSING };
+    assert_eq!(session.send(&cleared, &mut tx), Ok(()));
+    dissect(tx.last(), &there);
+    session.on_timer(10 * HEARTBEAT_NS, &mut tx);
+    session.on_timer(20 * HEARTBEAT_NS, &mut tx);
+    dissect(tx.last(), &there);
+    assert_eq!((tx.count, session.counters().heartbeats), (2, 1));
+
+    // What else ails a session is not healed by it.
+    events(&mut session, b"?");
+    let mut out = [0; 100];
+    events(&mut session, packet(&mut out, 9, &[]));
+    assert!(!session.healthy());
+    session.set_next_hop(Some(mac));
+    assert!(!session.healthy());
+}
+
 fn events(session: &mut WutfSession, payload: &[u8]) -> Vec<OrderEvent> {
     let mut events = Vec::new();
     session.on_datagram(payload, &mut |event| events.push(event));

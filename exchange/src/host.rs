@@ -37,6 +37,9 @@ use crate::market::{self, Market, Phase};
 /// The most steps of the market in one [`Exchange::tick`]: an order must not wait for a burst to end.
 const ROUND: u32 = 32;
 
+/// The most steps without a message in one turn.
+const TRIES: u32 = 32;
+
 /// Deletes after the end of system hours.
 const LATE_DELETES: u64 = 8;
 
@@ -159,9 +162,9 @@ impl Exchange {
             {
                 self.apply(at, fault, out);
             } else {
-                let said = self.step(at, out);
-                // Who has nothing to say has had his turn all the same.
-                self.pacer.said(said.max(1));
+                // Some have nothing to say when it is their turn; the rate is kept by asking others.
+                let said = (0..TRIES).map(|_| self.step(at, out)).find(|said| *said > 0);
+                self.pacer.said(said.unwrap_or(1));
             }
         }
         self.market_due().min(self.plan.due()) <= now

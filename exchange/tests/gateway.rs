@@ -23,7 +23,8 @@ enum Reply {
     Accepted { user_ref: u32, quantity: u32, order_ref: u64 },
     Replaced { orig: u32, user_ref: u32, quantity: u32, order_ref: u64 },
     Canceled { user_ref: u32, quantity: u32, reason: char },
-    Executed { user_ref: u32, quantity: u32, price: u64, flag: char },
+    Executed { user_ref: u32, quantity: u32, price: u64, flag: char, match_number: u64 },
+    Broken { user_ref: u32, match_number: u64 },
     Rejected { user_ref: u32, reason: u16 },
     Next(u32),
     Ended,
@@ -50,8 +51,10 @@ fn read(message: &[u8]) -> Reply {
         b'C' => (Reply::Canceled { user_ref: word(9), quantity: word(13), reason: message[17].into() }, 18),
         b'E' => {
             let (price, flag) = (uint(message, 17, 8), message[25].into());
-            (Reply::Executed { user_ref: word(9), quantity: word(13), price, flag }, 36)
+            let match_number = uint(message, 26, 8);
+            (Reply::Executed { user_ref: word(9), quantity: word(13), price, flag, match_number }, 36)
         }
+        b'B' => (Reply::Broken { user_ref: word(9), match_number: uint(message, 13, 8) }, 36),
         b'J' => (Reply::Rejected { user_ref: word(9), reason: uint(message, 13, 2) as u16 }, 29),
         b'Q' => (Reply::Next(word(9)), 13),
         other => panic!("reply of type {other}"),
@@ -209,7 +212,7 @@ fn an_immediate_order_takes_what_is_there_and_drops_the_rest() {
     let executed: u64 = replies
         .iter()
         .map(|reply| match reply {
-            Reply::Executed { user_ref: 1, quantity, price, flag: 'R' } if *price == u64::from(ask) => {
+            Reply::Executed { user_ref: 1, quantity, price, flag: 'R', .. } if *price == u64::from(ask) => {
                 u64::from(*quantity)
             }
             _ => 0,
@@ -240,7 +243,7 @@ fn a_resting_order_is_shown_under_its_reference_and_hit_by_the_flow() {
         venue.step();
         if venue.market.counters().messages.is_multiple_of(64) {
             for (_, reply) in venue.replies() {
-                let Reply::Executed { user_ref: 1, quantity, price, flag: 'A' } = reply else {
+                let Reply::Executed { user_ref: 1, quantity, price, flag: 'A', .. } = reply else {
                     panic!("{reply:?}")
                 };
                 assert_eq!(price, u64::from(bid));
@@ -461,11 +464,21 @@ struct Book {
     /// Left and side of each open order.
     open: BTreeMap<u32, (u32, u8)>,
     sides: BTreeMap<u32, u8>,
-    bought: u64,
-    sold: u64,
+    /// Side and shares of each execution, by match number and order: it may yet be broken.
+    executed: BTreeMap<(u64, u32), (u8, u32)>,
+    broken: u32,
 }
 
 impl Book {
+    /// Shares traded on one side.
+    fn traded(&self, side: u8) -> u64 {
+        self.executed
+            .values()
+            .filter(|(of, _)| (*of == b'B') == (side == b'B'))
+            .map(|(_, shares)| u64::from(*shares))
+            .sum()
+    }
+
     fn hear(&mut self, reply: Reply) {
         match reply {
             Reply::Accepted { user_ref, quantity, .. } => {
@@ -477,10 +490,15 @@ impl Book {
                 self.open.insert(user_ref, (quantity, side));
             }
             Reply::Canceled { user_ref, quantity, .. } => self.less(user_ref, quantity),
-            Reply::Executed { user_ref, quantity, .. } => {
-                let bought = self.open[&user_ref].1 == b'B';
-                *(if bought { &mut self.bought } else { &mut self.sold }) += u64::from(quantity);
+            Reply::Executed { user_ref, quantity, match_number, .. } => {
+                let side = self.open[&user_ref].1;
+                let before = self.executed.insert((match_number, user_ref), (side, quantity));
+                assert_eq!(before, None, "each execution has a number of its own");
                 self.less(user_ref, quantity);
+            }
+            Reply::Broken { user_ref, match_number } => {
+                self.broken += 1;
+                self.executed.remove(&(match_number, user_ref)).expect("an execution, not broken before");
             }
             _ => {}
         }
@@ -535,7 +553,7 @@ fn clients_that_trade_at_random_end_with_what_the_exchange_says() {
     for (address, account) in venue.gateway.accounts() {
         let book = &books[&address];
         let position = account.position(symbol);
-        assert_eq!((position.bought, position.sold), (book.bought, book.sold));
+        assert_eq!((position.bought, position.sold), (book.traded(b'B'), book.traded(b'S')));
         let open: BTreeMap<u32, u32> =
             account.open_orders().map(|order| (order.entered.user_ref, order.left())).collect();
         assert_eq!(open, book.open.iter().map(|(number, (left, _))| (*number, *left)).collect());
@@ -551,6 +569,8 @@ fn clients_that_trade_at_random_end_with_what_the_exchange_says() {
     let counters = venue.gateway.counters();
     assert!(counters.replaced > 500 && counters.canceled > 500 && counters.executed > 1_000, "{counters:?}");
     assert_eq!(counters.malformed, 0);
+    let broken: u32 = books.values().map(|book| book.broken).sum();
+    assert!(broken > 0 && counters.broken == u64::from(broken) && counters.forgotten == 0, "{counters:?}");
 }
 
 #[test]

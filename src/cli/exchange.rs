@@ -47,9 +47,6 @@ pub(super) struct ExchangeArgs {
     /// How long the other side may take to bring the link up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     link_wait: u64,
-    /// Where order replies go.
-    #[arg(long, value_name = "MAC", default_value = "02:00:00:00:00:02", value_parser = mac)]
-    client_mac: [u8; 6],
     /// Feed messages a second.
     #[arg(long, value_name = "MESSAGES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     rate: u32,
@@ -115,14 +112,6 @@ impl FromStr for FaultPlan {
     }
 }
 
-fn mac(text: &str) -> Result<[u8; 6], String> {
-    let bytes: Option<Vec<u8>> = text
-        .split(':')
-        .map(|part| if part.len() == 2 { u8::from_str_radix(part, 16).ok() } else { None })
-        .collect();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "write it like 02:00:00:00:00:02".to_owned())
-}
-
 /// What stops it before it begins.
 struct Failure(Exit, String);
 
@@ -174,7 +163,6 @@ fn run(eal_args: &[OsString], args: &ExchangeArgs) -> Result<(), Failure> {
     let venue = Venue::new(&venue::Setup {
         config: &config,
         exchange,
-        client_mac: args.client_mac,
         services: Some(sockets::Config {
             requests: [args.requests.first().copied(), args.requests.get(1).copied()],
             glimpse: args.glimpse,
@@ -289,6 +277,6 @@ mod tests {
         let plan = |text: &str| ExchangeArgs::try_parse_from(["x", "--config", "f", "--plan", text]);
         assert_eq!(exchange_config(&plan("1s roll").expect("good")).expect("good").plan.len(), 1);
         assert!(plan("1s dance").expect_err("no fault").to_string().contains("entry 1 '1s dance'"));
-        assert!(parse("--client-mac 1:2").is_err() && parse("--requests 1,2,3").is_err());
+        assert!(parse("--requests 1,2,3").is_err());
     }
 }

@@ -8,6 +8,10 @@ use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
 use crate::stats::stages::StageRow;
 
+mod losses;
+
+pub(super) use losses::losses;
+
 /// Rows of cells, the first of each left-aligned, the others right-aligned, each column as wide as its widest cell.
 #[must_use]
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
@@ -155,6 +159,7 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("messages in gaps", "stream_lost_messages"),
     ("snapshots loaded", "recovery_snapshots_loaded"),
     ("snapshots tried", "recovery_logins"),
+    ("messages put aside at most", "repair_logged_peak"),
 ];
 
 /// How the books stand as a whole, what became of what was missing, and what was recovered, the latest last.
@@ -195,124 +200,6 @@ pub(super) fn recovery(view: &HealthView, rows: &[Row]) -> String {
     text
 }
 
-/// Counters that mean that something was dropped, refused or doubted: name, cause and remedy.
-const LOSSES: &[(&str, &str)] = &[
-    (
-        "rx_missed",
-        "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own",
-    ),
-    ("rx_errors", "the NIC refused frames: cable, optics or FEC"),
-    ("rx_no_buffer", "the packet pool was empty: give the EAL more memory"),
-    ("tx_errors", "the port did not take frames that were handed to it"),
-    ("loop_rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
-    ("loop_rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
-    ("loop_samples_dropped", "latency samples only: raise latency.sample_every"),
-    (
-        "udp_bad_checksum",
-        "damaged, or a sender on this machine left the checksum to a NIC that is not there: ethtool -K IFACE tx off",
-    ),
-    ("ip_bad_checksum", "damaged on the way"),
-    ("ip_icmp", "ping and its like, which are not answered: harmless"),
-    ("ip_fragment", "the sender's packets exceed the path's MTU: nothing is reassembled here"),
-    ("route_other_group", "the NIC or switch passes more groups than were asked for: harmless"),
-    ("route_other_vlan", "the group comes in another VLAN than feed.line says"),
-    ("route_other_source", "somebody else sends to the group"),
-    ("route_broadcast", "broadcasts of other hosts: harmless"),
-    (
-        "route_other_station",
-        "frames to other stations, as in promiscuous mode or from a flooding switch: harmless",
-    ),
-    ("route_other_address", "unicast to an address that is not ours"),
-    ("route_other_port", "unicast to a port of ours that nobody listens on: not answered"),
-    ("route_other_sender", "somebody else than the gateway sends to the order port: not believed"),
-    ("carry_ring_full", "a storm of ARP or IGMP: look for its sender"),
-    ("carry_unsent", "ARP or IGMP found the transmit ring full: raise port.tx_descriptors"),
-    ("session_no_next_hop", "the gateway's hardware address was not known: does it answer ARP?"),
-    ("igmp_other_vlan", "IGMP in a VLAN that no line is in: harmless"),
-    ("igmp_unreadable", "broken IGMP"),
-    ("arp_other_vlan", "ARP in a VLAN that none of our addresses is in: harmless"),
-    ("arp_unreadable", "broken ARP"),
-    ("arp_conflicts", "another station uses our address: give each its own"),
-    ("arp_not_believed", "somebody else claims the gateway's address: spoofed, or a second router"),
-    ("arp_replies_held", "more ARP requests than are answered"),
-    (
-        "stream_gaps",
-        "neither line brought these messages in time: books are stale until a snapshot, or for good",
-    ),
-    ("stream_window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
-    ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
-    ("replay_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
-    ("capture_not_ethernet", "capture on the interface itself, not on `any`"),
-    ("capture_cut_short", "captured with a snap length: capture with `-s 0`"),
-    (
-        "recovery_holes_abandoned",
-        "no request server brought them: left to the snapshot; check recovery.requests",
-    ),
-    (
-        "recovery_timeouts",
-        "requests that were not answered in time, or were lost: raise recovery.requests.timeout_ms, or check the servers",
-    ),
-    ("recovery_answers_no_room", "the loop did not take answers in time: raise recovery.handover_kib"),
-    ("recovery_failed_disconnected", "the snapshot server refused or closed the connection: does it listen?"),
-    ("recovery_failed_login_rejected", "check recovery.snapshot.username and its password"),
-    (
-        "recovery_failed_wrong_session",
-        "the snapshot server serves another day or feed: see recovery.snapshot.check_session",
-    ),
-    ("recovery_failed_too_slow", "raise recovery.snapshot.total_timeout_s, or find what is slow"),
-    ("recovery_failed_too_long", "raise recovery.snapshot.max_messages"),
-    ("recovery_failed_too_old", "the snapshot server lags behind the feed"),
-    (
-        "recovery_socket_errors",
-        "requests did not leave, or found nobody: check the route and recovery.requests.servers",
-    ),
-    ("recovery_notices_dropped", "lines of the log only"),
-    ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
-];
-
-/// The same for whole families of counters, by how their names begin; looked at after [`LOSSES`].
-const FAMILIES: &[(&str, &str)] = &[
-    ("refused_", "risk held an order back: see the section [risk] of the configuration"),
-    ("frame_", "not IPv4 over Ethernet: harmless, unless the feed is expected in it"),
-    ("ip_", "not UDP in an intact IPv4 packet"),
-    ("udp_", "damaged on the way"),
-    ("itch_", "a broken message: the book that it concerned is stale"),
-    ("line_a_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
-    ("line_b_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
-    ("replies_", "the venue said what does not fit our orders: compare positions with it"),
-    ("recovery_answers_", "answers that nobody asked for, or that cannot be read: is it the right server?"),
-    ("recovery_failed_", "snapshots that came to nothing, by reason: books stayed stale longer"),
-    ("session_bad_", "the venue said what cannot be read: compare positions with it"),
-    ("session_gap", "replies were lost: positions are uncertain, nothing but cancels leaves"),
-];
-
-/// Counters of books that contradict their feed.
-const ANOMALIES: &str =
-    "the feed contradicted the book, which is stale since: a limit of [book], or messages lost unseen";
-
-/// What was lost or refused, by reason, with what to do; the reasons that did not occur are left out.
-#[must_use]
-pub(super) fn losses(rows: &[Row]) -> String {
-    let remedy = |name: &str| {
-        let exact = LOSSES.iter().find(|(loss, _)| *loss == name);
-        let family = || FAMILIES.iter().find(|(start, _)| name.starts_with(start));
-        let anomaly = || (name == "book_anomalies").then_some(ANOMALIES);
-        exact.or_else(family).map(|(_, remedy)| *remedy).or_else(anomaly).map(str::to_owned)
-    };
-    let table: Vec<Vec<String>> = rows
-        .iter()
-        .filter(|(_, value)| *value != 0)
-        .filter_map(|(name, value)| Some(vec![(*name).to_owned(), grouped(*value), remedy(name)?]))
-        .collect();
-    // The remedy is a sentence: it reads from the left.
-    let width = table.iter().map(|row| row[0].len()).max().unwrap_or(0);
-    let mut text = String::new();
-    for row in &table {
-        let _ = writeln!(text, "  {:<width$}  {:>14}  {}", row[0], row[1], row[2]);
-    }
-    if text.is_empty() { "  nothing\n".to_owned() } else { text }
-}
-
 /// Every counter that is not 0.
 #[must_use]
 pub(super) fn counters(rows: &[Row]) -> String {
@@ -345,7 +232,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::feed::recovery::RecoveryCounters;
     use crate::market::{Price, Symbol};
     use crate::pipeline::board::Tally;
     use crate::pipeline::health::{Episode, FeedState, Mended};
@@ -369,46 +255,6 @@ mod tests {
         let table = tops(std::slice::from_ref(&book));
         assert!(table.contains("STALE") && table.contains("1,500") && table.contains("1.0000"), "{table}");
         assert!(depth(&book).lines().count() == 2);
-    }
-
-    /// A name that no counter has would hide its loss for good.
-    #[test]
-    #[cfg(feature = "dpdk")]
-    fn every_loss_is_a_counter() {
-        let tally = crate::pipeline::board::Tally::default();
-        let ports = crate::pmd::PortStats::default().rows();
-        let names: Vec<_> = tally.rows().chain(ports).map(|(name, _)| name).collect();
-        for (loss, _) in LOSSES {
-            // A replay and a recovery have counters of their own.
-            let apart = ["replay_", "capture_", "recovery_"].iter().any(|start| loss.starts_with(start));
-            assert!(apart || names.contains(loss), "{loss}");
-        }
-    }
-
-    #[test]
-    fn every_loss_is_a_counter_that_exists_and_no_two_counters_share_a_name() {
-        let port = ["rx_missed", "rx_errors", "rx_no_buffer", "tx_errors"];
-        let replay = ["replay_undecodable_all_stale", "capture_not_ethernet", "capture_cut_short"];
-        let recovery = RecoveryCounters::default().rows().map(|(name, _)| name);
-        let recovery = recovery.into_iter().chain(["recovery_socket_errors"]);
-        let names: Vec<&str> = (Tally::default().rows().map(|(name, _)| name))
-            .chain(port)
-            .chain(replay)
-            .chain(recovery)
-            .collect();
-        for (loss, _) in LOSSES {
-            assert!(names.contains(loss), "{loss} is counted nowhere");
-        }
-        for (family, _) in FAMILIES {
-            assert!(names.iter().any(|name| name.starts_with(family)), "{family} names no counter");
-        }
-        for (_, outcome) in OUTCOMES {
-            assert!(names.contains(outcome), "{outcome} is counted nowhere");
-        }
-        let mut unique = names.clone();
-        unique.sort_unstable();
-        unique.dedup();
-        assert_eq!(unique.len(), names.len());
     }
 
     #[test]
@@ -444,11 +290,5 @@ mod tests {
             10,
             "{table}"
         );
-    }
-
-    #[test]
-    fn losses_name_their_remedy_and_skip_what_did_not_happen() {
-        assert_eq!(losses(&[("stream_gaps", 0)]), "  nothing\n");
-        assert!(losses(&[("stream_gaps", 3)]).contains("stale"));
     }
 }

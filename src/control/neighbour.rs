@@ -5,7 +5,7 @@
 //! - Our addresses are announced at the start. Another station that uses one is told of, and told off at most every
 //!   [`DEFEND_INTERVAL`] ns (RFC 5227, 2.4 c); the address is kept, since it was given to us by an operator.
 //! - The next hop is asked for with a growing pause, asked again before it is forgotten, and forgotten when it does not
-//!   answer ([`hop`]).
+//!   answer (`hop.rs`).
 
 use std::net::Ipv4Addr;
 

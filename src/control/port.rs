@@ -116,10 +116,11 @@ impl PortControl {
                 membership.leave(now, &mut |output| said(speaker.port, output, &mut self.end.down));
             }
         }
-        while !(self.has_left() && self.end.down.is_taken())
-            && !self.end.down.is_abandoned()
-            && began.elapsed() < LEAVE
-        {
+        while began.elapsed() < LEAVE {
+            let said = self.has_left() && self.end.down.is_taken();
+            if said || self.end.down.is_abandoned() {
+                break;
+            }
             thread::sleep(Duration::from_millis(2));
             self.round();
         }

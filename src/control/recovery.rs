@@ -189,7 +189,7 @@ impl Driver {
     fn new(config: &config::Recovery, end: ClientEnd, health: Health) -> io::Result<Self> {
         let settings = settings::of(config);
         Ok(Self {
-            client: Recovery::new(settings.clone()),
+            client: Recovery::new(settings),
             config: settings,
             end,
             sockets: Sockets::new(config)?,
@@ -209,7 +209,8 @@ impl Driver {
         while !stop.load(Ordering::Relaxed) {
             let need = self.end.need.read();
             self.round(&need);
-            self.report(&need);
+            let helped = settings::is_at_work(&self.config, &need, &self.client.status());
+            self.report(&need, helped);
             let busy = need.snapshot != 0 || need.open().next().is_some() || self.inbox.is_waiting();
             self.sockets.wait(if busy { BUSY } else { IDLE });
         }
@@ -271,10 +272,9 @@ impl Driver {
         }
     }
 
-    /// Into the log and into what is shown.
-    fn report(&mut self, need: &Need) {
+    /// Into the log and into what is shown; `helped` where somebody is at work on what is missing.
+    fn report(&mut self, need: &Need, helped: bool) {
         let now = self.now();
-        let helped = settings::is_at_work(&self.config, need, &self.client.status());
         let before = self.episodes.state();
         let ended = self.episodes.on_need(now, need, helped);
         for notice in self.client.notices() {
@@ -313,7 +313,8 @@ impl Driver {
             self.round(&Need::default());
         }
         let need = self.end.need.read();
-        self.report(&need);
+        // From now on nobody is at work on what may be missing.
+        self.report(&need, false);
     }
 }
 

@@ -39,6 +39,22 @@ impl Lag {
     pub const fn mean(&self) -> Option<u64> {
         self.sum.checked_div(self.count)
     }
+
+    /// Half of the lags were no longer than this, in ticks: the upper end of the element of [`Lag::log2`] that the middle
+    /// one falls into, so up to twice too long. `None` where none was measured.
+    #[must_use]
+    pub fn p50(&self) -> Option<u64> {
+        let mut left = self.count.div_ceil(2);
+        for (bucket, count) in self.log2.iter().enumerate() {
+            left = left.saturating_sub(*count);
+            if left == 0 && self.count > 0 {
+                // The last element has no end of its own.
+                let end = if bucket < Self::BUCKETS - 1 { (1 << bucket) - 1 } else { u64::MAX };
+                return Some(self.max.min(end));
+            }
+        }
+        None
+    }
 }
 
 impl Default for Lag {
@@ -134,6 +150,26 @@ mod tests {
         assert_eq!((b.count, b.min, b.max, b.mean(), b.log2[5]), (1, 30, 30, Some(30), 1));
         let a = skew.a_behind;
         assert_eq!((a.count, a.min, a.max, a.mean(), a.log2[0]), (1, 0, 0, Some(0), 1));
+    }
+
+    #[test]
+    fn the_median_is_that_of_its_power_of_two() {
+        let mut lag = Lag::default();
+        assert_eq!(lag.p50(), None);
+        lag.add(0);
+        assert_eq!(lag.p50(), Some(0));
+        for ticks in [5, 6, 7, 1_000] {
+            lag.add(ticks);
+        }
+        assert_eq!(lag.p50(), Some(7));
+        for _ in 0..10 {
+            lag.add(1_000);
+        }
+        assert_eq!(lag.p50(), Some(1_000));
+        for _ in 0..100 {
+            lag.add(u64::MAX);
+        }
+        assert_eq!(lag.p50(), Some(u64::MAX));
     }
 
     #[test]

@@ -93,6 +93,10 @@ impl FakeLoop {
         self.shrink();
     }
 
+    pub(crate) fn miss_one(&mut self, missing: Range<u64>) {
+        self.miss(std::slice::from_ref(&missing));
+    }
+
     pub(crate) fn want_snapshot(&mut self, oldest: u64) {
         self.need.snapshot += 1;
         self.need.oldest = oldest;

@@ -41,7 +41,7 @@ fn loss_duplicates_garbage_and_lies_only_delay() {
     });
     let silent = requests(0, |_, _| vec![]);
     let mut handler = FakeLoop::new(&config(&[lossy.address, silent.address], None));
-    handler.miss(&[1..2_001]);
+    handler.miss_one(1..2_001);
     handler.until("filled", |handler| handler.need.open().next().is_none());
     assert!(handler.is_whole(1..2_001));
     assert_eq!(handler.got.len(), 2_000, "nothing else was handed over");
@@ -58,7 +58,7 @@ fn a_server_that_restarts_is_used_again() {
     let first = requests(0, |count, request| if count < 3 { vec![answer(request, SESSION)] } else { vec![] });
     let address = first.address;
     let mut handler = FakeLoop::new(&config(&[address], None));
-    handler.miss(&[1..1_001]);
+    handler.miss_one(1..1_001);
     handler.until("begun", |handler| !handler.got.is_empty());
     drop(first);
     std::thread::sleep(Duration::from_millis(100));
@@ -73,7 +73,7 @@ fn where_nobody_answers_holes_are_given_up_and_the_thread_goes_on() {
     let limits = patient.requests.as_mut().unwrap();
     (limits.timeout, limits.retries) = (Duration::from_millis(5), 2);
     let mut handler = FakeLoop::new(&patient);
-    handler.miss(&[7..20]);
+    handler.miss_one(7..20);
     handler.until("given up", |handler| handler.abandoned == [20]);
     handler.until("told", |handler| handler.count("recovery_socket_errors") > 0);
     // The loop calls it a gap, and wants what nobody has.
@@ -88,7 +88,7 @@ fn where_nobody_answers_holes_are_given_up_and_the_thread_goes_on() {
 fn it_ends_at_once_when_told() {
     let silent = requests(0, |_, _| vec![]);
     let mut handler = FakeLoop::new(&config(&[silent.address], Some(nobody())));
-    handler.miss(&[1..1_000]);
+    handler.miss_one(1..1_000);
     handler.want_snapshot(1);
     handler.until("asked", |handler| handler.count("recovery_requests") > 0);
     let began = Instant::now();

@@ -4,6 +4,7 @@
 //! `bench` writes packets byte by byte, without `wire`. `requests` and `snapshots` are single stories; `hostile` is what a
 //! server may do at its worst; `properties` lets a client and a stream recover from random losses with random servers.
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test")]
+#![expect(clippy::single_range_in_vec_init, reason = "one hole is a list of one range here")]
 
 mod bench;
 #[path = "../counting/mod.rs"]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use wirebook::feed::handover::{HOLES, Hole};
 use wirebook::feed::{Line, Sink, Stream, StreamConfig};
 use wirebook::wire::moldudp64::Blocks;
 
@@ -52,8 +53,10 @@ fn nothing_is_allocated_after_construction() {
             packets.push((Line::A, end_of_session(day, 10_000)));
         }
     }
-    let mut stream = Stream::new(StreamConfig { max_payload: 9_000, lost_ranges: 3, ..CONFIG });
+    let mut stream =
+        Stream::new(StreamConfig { max_payload: 9_000, lost_ranges: 3, recovery_wait: 500, ..CONFIG });
     let mut sum = Sum::default();
+    let mut holes = [Hole::default(); HOLES];
     let calls = counting::calls(|| {
         for (now, (line, packet)) in (0..).step_by(20).zip(&packets) {
             stream.on_packet(*line, packet, now, &mut sum);
@@ -63,6 +66,10 @@ fn nothing_is_allocated_after_construction() {
             {
                 stream.on_recovered(ahead, now + 11, &mut sum);
             }
+            stream.holes(&mut holes);
+            if now % 900 == 0 {
+                stream.abandon(holes[0].end, now + 12, &mut sum);
+            }
         }
     });
     assert_eq!(calls, 0);
@@ -70,5 +77,6 @@ fn nothing_is_allocated_after_construction() {
     let counters = stream.counters();
     assert!(sum.bytes > 10_000 && sum.gaps > 0, "{} bytes, {} lost", sum.bytes, sum.gaps);
     assert!(counters.held > 100 && counters.released > 50, "{counters:?}");
+    assert!(counters.overdue > 10 && counters.abandoned > 0, "{counters:?}");
     assert!(counters.lost_forgotten > 0 && counters.sessions >= 3 && counters.recovered > 0, "{counters:?}");
 }

@@ -255,14 +255,65 @@ proptest! {
         prop_assert_eq!(delivered, sent(&after, NEXT));
     }
 
+    /// With recovery, what one line's packets leave open is filled from anywhere and in any order, or given up; nothing
+    /// that was received is declared lost (the recorder checks), and what is named to ask for is just what is missing.
+    #[test]
+    fn holes_are_what_is_missing_and_answers_fill_them(
+        ways in ways(35, 100), recovery_wait in 1..3_000_u64, window_packets in 1..200_usize,
+        answers in vec((0..9_u64, 1..25_u64, any::<bool>()), 1..40),
+    ) {
+        let config = StreamConfig { hole_wait: 150, recovery_wait, window_packets, ..PATIENT };
+        let mut bench = Bench::new(config);
+        let flights = fly(&ways, SESSION, 0);
+        let (mut answers, mut known) = (answers.iter().cycle(), BTreeSet::new());
+        run(&mut bench, &flights, |bench, (_, _, _, range), _| {
+            known.extend(range.clone());
+            let holes = bench.holes();
+            if let Some(last) = holes.last() {
+                let missing = (bench.stream.expected()..last.end).filter(|at| !known.contains(at));
+                // What was given up, or cut off with the window, is no hole; what is behind the eighth is not named.
+                assert_eq!(holes.iter().cloned().flatten().collect::<Vec<_>>(), missing.collect::<Vec<_>>());
+            }
+            let (which, size, give_up) = answers.next().unwrap();
+            let Some(hole) = holes.get(usize::try_from(*which).unwrap()) else { return };
+            if *give_up && *which == 0 {
+                bench.abandon(hole.start + size);
+            } else {
+                let part = (hole.end - size.min(&(hole.end - hole.start)))..hole.end;
+                bench.sink.received.entry(SESSION).or_default().extend(part.clone());
+                match bench.recovered(&data(SESSION, part.clone())) {
+                    Verdict::NoRoom => {
+                        for sequence in part {
+                            bench.sink.received.entry(SESSION).or_default().remove(&sequence);
+                        }
+                    }
+                    Verdict::Delivered | Verdict::Held => known.extend(part),
+                    verdict => panic!("{part:?} of {holes:?}: {verdict:?}"),
+                }
+            }
+        });
+        bench.wait(config.recovery_wait.max(config.hole_wait));
+        prop_assert_eq!(bench.stream.hole(), None);
+        let (delivered, lost) = (bench.sink.delivered(), bench.sink.lost());
+        let all: BTreeSet<_> = delivered.union(&lost).copied().collect();
+        prop_assert_eq!(all.len(), delivered.len() + lost.len());
+        prop_assert_eq!(all, (1..bench.stream.expected()).collect::<BTreeSet<_>>());
+        let told = &bench.sink.told;
+        let times = |which| told.iter().filter(|told| **told == which).count();
+        prop_assert_eq!(times(Told::Overdue), times(Told::CaughtUp));
+        prop_assert_eq!(bench.stream.counters().overdue, times(Told::Overdue) as u64);
+        check_counters(&bench)?;
+    }
+
     /// Anything at all: no panic, the sink's contract holds, and each packet is counted once.
     #[test]
     fn any_bytes_are_harmless(
         packets in vec((any::<bool>(), hostile(), 0..200_u64), 1..300),
-        window_packets in 0..4_usize, lines_reorder: bool, skew_slots in 0..5_usize,
+        window_packets in 0..40_usize, lines_reorder: bool, skew_slots in 0..5_usize,
+        recovery_wait in prop_oneof![Just(0_u64), 1..2_000_u64],
     ) {
         let config = StreamConfig {
-            window_packets, lines_reorder, skew_slots, max_payload: 200, lost_ranges: 2, quiet: 5_000, ..CONFIG
+            window_packets, lines_reorder, recovery_wait, skew_slots, max_payload: 200, lost_ranges: 2, quiet: 5_000, ..CONFIG
         };
         let mut bench = Bench::new(config);
         bench.sink.garbled = true;
@@ -270,9 +321,17 @@ proptest! {
             let line = if *b { Line::B } else { Line::A };
             bench.packet(line, payload);
             bench.wait(*ticks);
-            if count % 10 == 9 {
-                bench.stream.on_recovered(payload, bench.now, &mut bench.sink);
+            if count % 4 == 3 {
+                bench.recovered(payload);
             }
+            if count % 25 == 24 {
+                bench.abandon(bench.stream.expected().saturating_add(ticks / 20));
+            }
+            let holes = bench.holes();
+            prop_assert!(holes.is_empty() || bench.stream.is_overdue());
+            prop_assert!(holes.iter().all(|hole| hole.start < hole.end));
+            prop_assert!(holes.windows(2).all(|two| two[0].end <= two[1].start));
+            prop_assert!(recovery_wait > 0 || !bench.stream.is_overdue());
             if let Some(hole) = bench.stream.hole() {
                 prop_assert!(hole.start < hole.end && hole.start == bench.stream.expected());
             }

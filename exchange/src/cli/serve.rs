@@ -236,7 +236,8 @@ fn host_config(args: &Args) -> Outcome<host::Config> {
 
 fn report(args: &Args, exchange: &Exchange, services: &Services, closed: u64) -> Outcome {
     let mut text = String::new();
-    for (name, value) in exchange.rows() {
+    // What never happened is left out.
+    for (name, value) in exchange.rows().into_iter().filter(|(_, value)| *value != 0) {
         text.push_str(&format!("{name:<32} {value:>14}\n"));
     }
     print(&text)?;

@@ -38,12 +38,14 @@ impl Market {
             draw = draw.wrapping_sub(part);
             hit
         };
-        if is(mix.imbalances) && self.say_outlook(instrument, out) {
+        // These two may find nothing to say; something else is done then.
+        if (is(mix.imbalances) && self.say_outlook(instrument, out))
+            || (is(mix.broken_trades) && self.break_trade(out))
+        {
             return;
         }
         if is(mix.hidden_trades) && trading {
             self.hidden_trade(instrument, out);
-        } else if is(mix.broken_trades) && self.break_trade(out) {
         } else if is(mix.notices) {
             self.notice(instrument, out);
         } else if self.instruments[instrument as usize].book.list().len() < 4 {

@@ -4,8 +4,10 @@
 
 mod faults;
 mod feed;
+mod orders;
 mod receiver;
 mod recovery;
+mod soup;
 
 use exchange::host::{Config, Exchange, Output};
 use exchange::{lines, market, publisher};

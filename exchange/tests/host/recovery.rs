@@ -9,6 +9,7 @@ use exchange::rerequest;
 use exchange::rng::Rng;
 
 use super::receiver::{Receiver, agree};
+use super::soup::Client;
 use super::{MS, play, small, venue};
 
 const ASKER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 31_010);
@@ -92,56 +93,18 @@ fn request_servers_misbehave_one_by_one_or_both() {
     }
 }
 
-/// What a client of the snapshot server got.
-#[derive(Default)]
-struct Snapshot {
-    bytes: Vec<u8>,
-    closed: bool,
+/// The messages of a snapshot and the sequence to go on with, once it is whole.
+fn whole(snapshot: &Client) -> Option<(Vec<&[u8]>, u64)> {
+    let mut messages: Vec<&[u8]> =
+        snapshot.packets().iter().filter(|(kind, _)| *kind == b'S').map(|(_, message)| *message).collect();
+    let end = messages.pop().filter(|message| message.starts_with(b"G"))?;
+    let digits = std::str::from_utf8(&end[1..21]).expect("ASCII").trim();
+    Some((messages, digits.parse().expect("a number")))
 }
 
-impl Snapshot {
-    fn take(&mut self, conn: ConnId, output: Output<'_>) {
-        match output {
-            Output::Tcp { conn: to, bytes } if to == conn => self.bytes.extend_from_slice(bytes),
-            Output::Close { conn: of } if of == conn => self.closed = true,
-            _ => {}
-        }
-    }
-
-    /// The packets so far: type and payload.
-    fn packets(&self) -> Vec<(u8, &[u8])> {
-        let (mut packets, mut rest) = (Vec::new(), &self.bytes[..]);
-        while let Some((len, after)) = rest.split_first_chunk::<2>()
-            && let Some((packet, after)) = after.split_at_checked(usize::from(u16::from_be_bytes(*len)))
-        {
-            packets.push((packet[0], &packet[1..]));
-            rest = after;
-        }
-        packets
-    }
-
-    /// The messages and the sequence to go on with, once it is whole.
-    fn whole(&self) -> Option<(Vec<&[u8]>, u64)> {
-        let mut messages: Vec<&[u8]> =
-            self.packets().iter().filter(|(kind, _)| *kind == b'S').map(|(_, message)| *message).collect();
-        let end = messages.pop().filter(|message| message.starts_with(b"G"))?;
-        let digits = std::str::from_utf8(&end[1..21]).expect("ASCII").trim();
-        Some((messages, digits.parse().expect("a number")))
-    }
-}
-
-fn login() -> Vec<u8> {
-    let mut packet = vec![0, 47, b'L'];
-    packet.extend_from_slice(b"reader");
-    packet.extend_from_slice(b"secret    ");
-    packet.extend_from_slice(b"          ");
-    packet.extend_from_slice(b"                   1");
-    packet
-}
-
-fn join(exchange: &mut Exchange, now: u64, conn: ConnId, snapshot: &mut Snapshot) {
+fn join(exchange: &mut Exchange, now: u64, conn: ConnId, snapshot: &mut Client) {
     exchange.on_connect(now, Service::Glimpse, conn);
-    exchange.on_bytes(now, conn, &login(), &mut |output| snapshot.take(conn, output));
+    exchange.on_bytes(now, conn, &Client::login(1), &mut |output| snapshot.take(conn, output));
 }
 
 /// Applies what follows a snapshot, from `from` on, and up to but not with `end`. `None` if that cannot be right.
@@ -171,7 +134,7 @@ fn a_snapshot_and_what_follows_are_the_books_from_exactly_its_sequence_on() {
         play(&mut exchange, now, next, MS, &mut |_, output| receiver.take(output));
         now = next;
         let conn = ConnId(number);
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Client::default();
         join(&mut exchange, now, conn, &mut snapshot);
         let end = now + 2 * MS;
         play(&mut exchange, now, end, MS / 10, &mut |_, output| {
@@ -192,7 +155,7 @@ fn a_snapshot_and_what_follows_are_the_books_from_exactly_its_sequence_on() {
     };
     let mut told = 0;
     for snapshot in &snapshots {
-        let (messages, next) = snapshot.whole().expect("a whole snapshot");
+        let (messages, next) = whole(snapshot).expect("a whole snapshot");
         let mut truth = Books::new();
         for (_, message) in receiver.messages[&session].range(..next) {
             truth.apply(message).expect("a right feed");
@@ -221,11 +184,11 @@ fn a_snapshot_contains_messages_that_still_wait_for_their_packet() {
     let mut config = small(9);
     config.publisher.coalesce_ns = MS;
     let mut exchange = venue(&config);
-    let (mut receiver, mut snapshot) = (Receiver::default(), Snapshot::default());
+    let (mut receiver, mut snapshot) = (Receiver::default(), Client::default());
     play(&mut exchange, 0, 100 * MS + 300_000, MS, &mut |_, output| receiver.take(output));
     join(&mut exchange, 100 * MS + 300_000, ConnId(1), &mut snapshot);
     play(&mut exchange, 100 * MS + 300_000, 110 * MS, MS, &mut |_, output| snapshot.take(ConnId(1), output));
-    let (_, next) = snapshot.whole().expect("a snapshot");
+    let (_, next) = whole(&snapshot).expect("a snapshot");
     let (sent, _) = receiver.messages[&config.publisher.session].last_key_value().expect("messages");
     assert!(next > sent + 1, "{next} {sent}");
 }
@@ -235,7 +198,7 @@ fn a_roll_ends_snapshots_and_answers_only_for_the_new_session() {
     let plan = vec![(50 * MS, Fault::SessionRoll)];
     let mut exchange = venue(&Config { plan, ..small(4) });
     let old = exchange.publisher().session();
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Client::default();
     play(&mut exchange, 0, 49 * MS, MS, &mut |_, _| {});
     join(&mut exchange, 49 * MS, ConnId(1), &mut snapshot);
     // This one is still under way when the session ends.
@@ -262,13 +225,13 @@ fn a_roll_ends_snapshots_and_answers_only_for_the_new_session() {
     assert!(answers.len() == 1 && answers[0].starts_with(&new));
     assert_eq!(exchange.requests(1).expect("a server").counters().other_session, 1);
     // The next snapshot is of the new session, and says so.
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Client::default();
     join(&mut exchange, 70 * MS, ConnId(2), &mut snapshot);
     play(&mut exchange, 70 * MS, 80 * MS, MS, &mut |_, output| snapshot.take(ConnId(2), output));
     let packets = snapshot.packets();
     assert!(packets[0].0 == b'A' && packets[0].1.starts_with(&new));
-    let (_, next) = snapshot.whole().expect("a snapshot");
-    assert!((1_900..2_100).contains(&next), "{next}");
+    let (_, next) = whole(&snapshot).expect("a snapshot");
+    assert!((1_950..2_050).contains(&next), "{next}");
 }
 
 #[test]
@@ -277,13 +240,13 @@ fn faults_of_the_snapshot_server_come_and_go() {
         vec![(10 * MS, Fault::Glimpse(Some(glimpse::Fault::RefuseLogin))), (30 * MS, Fault::Glimpse(None))];
     let mut exchange = venue(&Config { plan, ..small(4) });
     let mut outcome = |conn, from: u64| {
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Client::default();
         play(&mut exchange, (from - 10) * MS, from * MS, MS, &mut |_, _| {});
         join(&mut exchange, from * MS, ConnId(conn), &mut snapshot);
         play(&mut exchange, from * MS, (from + 10) * MS, MS, &mut |_, output| {
             snapshot.take(ConnId(conn), output);
         });
-        (snapshot.packets()[0].0, snapshot.whole().is_some())
+        (snapshot.packets()[0].0, whole(&snapshot).is_some())
     };
     assert_eq!(outcome(1, 20), (b'J', false));
     assert_eq!(outcome(2, 40), (b'A', true));
@@ -293,7 +256,7 @@ fn faults_of_the_snapshot_server_come_and_go() {
 fn connections_break_when_the_link_goes_down_and_new_ones_are_refused() {
     let plan = vec![(20 * MS, Fault::LinkFlap { length: 10 * MS })];
     let mut exchange = venue(&Config { plan, ..small(4) });
-    let (mut first, mut second, mut third) = (Snapshot::default(), Snapshot::default(), Snapshot::default());
+    let (mut first, mut second, mut third) = (Client::default(), Client::default(), Client::default());
     play(&mut exchange, 0, 19 * MS, MS, &mut |_, _| {});
     join(&mut exchange, 19 * MS, ConnId(1), &mut first);
     let session = exchange.publisher().session();
@@ -311,7 +274,7 @@ fn connections_break_when_the_link_goes_down_and_new_ones_are_refused() {
     assert!(second.closed && second.bytes.is_empty());
     join(&mut exchange, 31 * MS, ConnId(3), &mut third);
     play(&mut exchange, 31 * MS, 41 * MS, MS, &mut |_, output| third.take(ConnId(3), output));
-    assert!(third.whole().is_some());
+    assert!(whole(&third).is_some());
     let faults = exchange.faults();
     assert_eq!((faults.broken, faults.refused, faults.swallowed_in, faults.swallowed_out), (1, 1, 1, 1));
 }

@@ -40,7 +40,8 @@ impl Story {
         news.extend(health.episodes.iter().skip(from).map(closed));
         let opened = matches!(health.state, FeedState::Recovering | FeedState::Stale);
         if health.state != self.state && opened {
-            news.push(format!("{:5.1} s  {}", health.since.as_secs_f64(), state(health)));
+            let word = health.state.word().to_uppercase();
+            news.push(format!("{:5.1} s  {word}: {}", health.since.as_secs_f64(), doing(health)));
         }
         (self.state, self.finished) = (health.state, health.finished);
         news
@@ -54,16 +55,21 @@ pub(super) fn state(health: &HealthView) -> String {
         FeedState::Silent => format!("{word}: nothing of the feed was heard yet"),
         FeedState::Live => format!("{word} for {}", short(health.lasts)),
         FeedState::Recovering | FeedState::Stale => {
-            let doing = match (health.missing, health.snapshot_wanted, health.state) {
-                (_, true, FeedState::Recovering) => "loading a snapshot".to_owned(),
-                (_, true, _) => "a snapshot is wanted".to_owned(),
-                (missing, false, _) => {
-                    format!("{} messages missing on both lines, asked for", tables::grouped(missing))
-                }
-            };
-            format!("{word} for {}: {doing}; no orders on these books", short(health.lasts))
+            format!("{word} for {}: {}", short(health.lasts), doing(health))
         }
     }
+}
+
+/// What is being done about books that may not be used.
+fn doing(health: &HealthView) -> String {
+    let doing = match (health.snapshot_wanted, health.state) {
+        (true, FeedState::Recovering) => "a snapshot is being loaded".to_owned(),
+        (true, _) => "a snapshot is wanted".to_owned(),
+        (false, _) => {
+            format!("neither line brought {} messages; asking for them", tables::grouped(health.missing))
+        }
+    };
+    format!("{doing}; no orders meanwhile")
 }
 
 /// One finished episode in a line.
@@ -179,7 +185,7 @@ mod tests {
             HealthView { state: FeedState::Stale, snapshot_wanted: true, ..HealthView::default() };
         assert!(state(&health).contains("a snapshot is wanted"));
         health.state = FeedState::Recovering;
-        assert!(state(&health).contains("loading a snapshot"));
+        assert!(state(&health).contains("a snapshot is being loaded"));
         health.state = FeedState::Live;
         assert!(state(&health).starts_with("LIVE for"));
         assert!(state(&HealthView::default()).starts_with("SILENT"));

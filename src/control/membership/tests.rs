@@ -221,7 +221,7 @@ fn general_queries_of_version_3_are_answered_once_and_in_time() {
         let asked = host.now;
         host.query(&v3(ALL, 100, &[]), ALL);
         let sent = host.over(20 * S);
-        assert_eq!(said(&sent), [whole.clone()]);
+        assert_eq!(said(&sent), std::slice::from_ref(&whole));
         assert!(asked < sent[0].at && sent[0].at <= asked + 10 * S);
         moments.push((sent[0].at - asked) / S);
     }

@@ -41,7 +41,9 @@ impl Station {
         station.answer(GATEWAY.1);
         assert_eq!(station.hops, [Some(GATEWAY.1)]);
         assert_eq!(station.notices, [Notice::Resolved(GATEWAY.1)]);
-        (station.sent.clear(), station.hops.clear(), station.notices.clear());
+        station.sent.clear();
+        station.hops.clear();
+        station.notices.clear();
         station
     }
 

@@ -27,8 +27,11 @@ fn control(text: &str) -> (PortControl, Carrier) {
     (PortControl::new(&config, [FEED, if same { FEED } else { ORDERS }], end), carrier)
 }
 
-/// What the loop is told: frames by port, and next hops.
-fn told(looped: &mut Carrier) -> (Vec<(PortIndex, Vec<u8>)>, Vec<Option<Mac>>) {
+/// A frame that the loop is to transmit by a port.
+type Outgoing = (PortIndex, Vec<u8>);
+
+/// What the loop is told: frames, and next hops.
+fn told(looped: &mut Carrier) -> (Vec<Outgoing>, Vec<Option<Mac>>) {
     let (mut frames, mut hops) = (Vec::new(), Vec::new());
     while let Some(down) = looped.take() {
         match down {
@@ -39,11 +42,11 @@ fn told(looped: &mut Carrier) -> (Vec<(PortIndex, Vec<u8>)>, Vec<Option<Mac>>) {
     (frames, hops)
 }
 
-fn arps(frames: &[(PortIndex, Vec<u8>)]) -> Vec<(PortIndex, arp::Packet)> {
+fn arps(frames: &[Outgoing]) -> Vec<(PortIndex, arp::Packet)> {
     frames.iter().filter_map(|(port, frame)| Some((*port, parse_arp(frame)?.0))).collect()
 }
 
-fn igmp_sources(frames: &[(PortIndex, Vec<u8>)]) -> Vec<(PortIndex, Ipv4Addr)> {
+fn igmp_sources(frames: &[Outgoing]) -> Vec<(PortIndex, Ipv4Addr)> {
     frames.iter().filter_map(|(port, frame)| Some((*port, parse_igmp(frame).ok()?.src))).collect()
 }
 
