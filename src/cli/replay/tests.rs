@@ -145,9 +145,13 @@ fn live(seed: u64, steps: u64, buffer: usize, drain: u64) -> Live {
         if step + 500 == steps {
             venue.close(&mut venue_tx, now);
         }
+        // Timers come before what came meanwhile is polled, after it, or not at all.
+        if state >> 63 == 0 {
+            pipeline.tick(time.now());
+        }
         while venue.pump(&mut venue_rx, &mut venue_tx, now) {}
         while pipeline.poll() {}
-        if state >> 63 == 0 {
+        if state >> 62 & 1 == 0 {
             time.0.set(time.now() + (state >> 50) % 1_000);
             pipeline.tick(time.now());
         }
