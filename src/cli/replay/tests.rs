@@ -94,6 +94,11 @@ fn config() -> Config {
     Config::parse(&text, "demo.toml").unwrap()
 }
 
+/// Every other day line B is so late that holes are given up before it fills them.
+const fn late(seed: u64) -> bool {
+    seed.is_multiple_of(2)
+}
+
 struct Live {
     outcome: Outcome,
     captured: Captured,
@@ -110,12 +115,14 @@ fn live(seed: u64, steps: u64, buffer: usize, drain: u64) -> Live {
         pair(LinkConfig { ring: 8192, buffers: 16384, slot_len: 2048 });
     let mut exchange = exchange_config(200_000, 40, seed, 20_000);
     let lines = &mut exchange.publisher.lines;
-    // What line A lost comes by line B in time, or late.
-    lines.b = lines.b.map(|b| LineConfig { jitter_ns: 600_000, reorder_ppm: 10_000, ..b });
+    if late(seed) {
+        // What line A lost comes by line B in time, or late.
+        lines.b = lines.b.map(|b| LineConfig { jitter_ns: 600_000, reorder_ppm: 10_000, ..b });
+    }
     lines.a = LineConfig { truncate_ppm: 500, bit_flip_ppm: 500, stray_ppm: 500, ..lines.a };
-    // Some of both: gaps while much and while little follows.
+    // Orders until then, gaps from then on.
     for at in 1..20 {
-        exchange.plan.push((at * 40_000_000, Fault::LoseOnBoth { messages: at as u32 }));
+        exchange.plan.push((200_000_000 + at * 15_000_000, Fault::LoseOnBoth { messages: at as u32 }));
     }
     let mut venue = Venue::new(&Setup::new(&config, exchange, StopFlag::new())).unwrap();
     let (worker, _handles) = assemble(&config, [2; 6], clock).unwrap();
@@ -138,9 +145,13 @@ fn live(seed: u64, steps: u64, buffer: usize, drain: u64) -> Live {
         if step + 500 == steps {
             venue.close(&mut venue_tx, now);
         }
+        // Timers come before what came meanwhile is polled, after it, or not at all.
+        if state >> 63 == 0 {
+            pipeline.tick(time.now());
+        }
         while venue.pump(&mut venue_rx, &mut venue_tx, now) {}
         while pipeline.poll() {}
-        if state >> 63 == 0 {
+        if state >> 62 & 1 == 0 {
             time.0.set(time.now() + (state >> 50) % 1_000);
             pipeline.tick(time.now());
         }
@@ -185,12 +196,13 @@ fn a_replay_of_a_capture_is_the_run() {
         assert_eq!((live.dropped, live.captured.failure.clone()), (0, None));
         let (again, lost) = again(live.file.path());
         assert_eq!(lost, 0);
-        assert!(
-            live.outcome.events.len() > 50_000 && live.orders > 100,
-            "seed {seed}: hardly anything happened"
-        );
-        assert!(live.outcome.stream.gaps > 10 && live.captured.notes > 0, "{:?}", live.outcome.stream);
-        assert!(live.outcome.lines.iter().any(|line| line.late > 0), "{:?}", live.outcome.lines);
+        let Outcome { stream, lines, events, .. } = &live.outcome;
+        assert!(events.len() > 50_000 && stream.gaps > 10 && live.captured.notes > 0, "{stream:?}");
+        if late(seed) {
+            assert!(lines.iter().any(|line| line.late > 0), "{lines:?}");
+        } else {
+            assert!(live.orders > 100, "seed {seed}: {} orders", live.orders);
+        }
         assert!(live.outcome == again, "seed {seed}: {:?}, again {:?}", live.outcome.stream, again.stream);
     }
 }
