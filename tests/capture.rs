@@ -1,5 +1,5 @@
 //! Captures of our own, read by others: an independent crate, tshark, capinfos; cut off as by a kill, and on a full disk.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test that cannot go on fails")]
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -53,8 +53,8 @@ fn when(n: usize) -> When {
 fn frame(tap: &mut Tap, n: usize) {
     let mut frames = Frames::new();
     frames.push_with(&bytes(n), n as u64 + 5, flags(n));
-    tap.burst(u8::from(n % 3 == 0), when(n), &ReplayRx::new(frames).poll());
-    if n % 5 == 0 {
+    tap.burst(u8::from(n.is_multiple_of(3)), when(n), &ReplayRx::new(frames).poll());
+    if n.is_multiple_of(5) {
         tap.note(when(n), &Note::Abandon(n as u64));
     }
 }
@@ -69,7 +69,7 @@ fn write(path: &Path, frames: usize) -> Captured {
     let mut writer = writer(File::create(path).unwrap(), from);
     for n in 0..frames {
         frame(&mut tap, n);
-        if n % 16 == 0 {
+        if n.is_multiple_of(16) {
             while writer.round() {}
         }
     }
@@ -96,7 +96,7 @@ fn every_frame_and_note_comes_back_with_its_stamps_and_flags() {
         assert_eq!((record.stamp_ns, record.original_len as usize), (Some(stamp(n)), record.bytes.len()));
         assert_eq!((own.ticks, own.hz, own.flags), (when(n).feed, HZ, flags(n)));
         assert_eq!(own.nic_stamp, if flags(n) & HW_STAMP == 0 { 0 } else { n as u64 + 5 });
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             let record = reader.next_record().unwrap().unwrap();
             assert_eq!((record.link_type, record.stamp_ns), (LINK_NOTES, Some(stamp(n))));
             assert_eq!(record.own.unwrap().ticks, when(n).feed);
@@ -172,7 +172,7 @@ fn tshark_and_capinfos_read_it() {
     assert_eq!(rows.len(), 500);
     for (n, row) in rows.iter().enumerate() {
         let (s, ns) = (stamp(n) / 1_000_000_000, stamp(n) % 1_000_000_000);
-        let port = if n % 3 == 0 { "orders0" } else { "feed0" };
+        let port = if n.is_multiple_of(3) { "orders0" } else { "feed0" };
         assert_eq!(*row, format!("{s}.{ns:09}\t{}\t{port}", bytes(n).len()));
     }
     let text = said(Command::new("capinfos").arg(&path));

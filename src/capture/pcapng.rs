@@ -189,8 +189,7 @@ impl Section {
             offset_s: 0,
             loop_hz: None,
         };
-        let mut options = Options { order: self.order, rest: &body[8..] };
-        while let Some((code, value)) = options.next() {
+        for (code, value) in (Options { order: self.order, rest: &body[8..] }) {
             match (code, value) {
                 (9, [n]) if n & 0x80 == 0 => interface.resolution = Resolution::Decimal(*n),
                 (9, [n]) => interface.resolution = Resolution::Binary(n & 0x7f),
