@@ -30,7 +30,7 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
-oracle: ## Compare books with those of meatpy, a public order book builder (PyPI; some minutes)
+oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build
 	CARGO='$(CARGO)' tests/oracle/run.sh $(ORACLE_FILES)
 
