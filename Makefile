@@ -14,7 +14,7 @@ ORACLE_FILES ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oracle bench lint fuzz clean
+.PHONY: help setup demo test canaries oracle bench lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,10 @@ demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
+
+canaries: ## Put known bugs into a copy, one at a time: the tests must catch each (some minutes)
+	@tools/setup.sh build
+	$(CARGO) test --test canaries -- --ignored --nocapture
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

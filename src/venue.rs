@@ -6,6 +6,7 @@
 //! theirs ([`Venue::pump`]). All the encoding, matching and breaking is the `exchange` crate's, which shares no code
 //! with this one.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ const NAP: Duration = Duration::from_micros(100);
 /// Resting orders of an instrument, on the average. Thin books, so that a resting order of a client is reached soon.
 const ORDERS: u32 = 100;
 
+/// Clients whose station is remembered.
+const CLIENTS: usize = 1_024;
+
 /// The port of the feed's sender.
 const FEED_PORT: u16 = 26_000;
 
@@ -47,8 +51,6 @@ pub struct Setup<'a> {
     pub config: &'a Config,
     /// The market, its lines and its servers; [`exchange_config`] has the usual ones.
     pub exchange: host::Config,
-    /// Where order replies go.
-    pub client_mac: [u8; 6],
     /// Request servers and snapshots on kernel sockets; `None`: they cannot be reached.
     pub services: Option<sockets::Config>,
     /// Closes the day after so many messages; `None`: when it is told to.
@@ -62,9 +64,9 @@ pub struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// A venue without services that closes when it is told to.
     #[must_use]
-    pub fn new(config: &'a Config, exchange: host::Config, client_mac: [u8; 6], stop: StopFlag) -> Self {
+    pub fn new(config: &'a Config, exchange: host::Config, stop: StopFlag) -> Self {
         let linger = Duration::from_millis(500);
-        Self { config, exchange, client_mac, services: None, messages: None, linger, stop }
+        Self { config, exchange, services: None, messages: None, linger, stop }
     }
 }
 
@@ -115,6 +117,8 @@ struct Wire {
     line_frames: [Framer; 2],
     gateway: SocketAddrV4,
     reply: Addressing,
+    /// The station that each client speaks from, to which its replies go.
+    stations: BTreeMap<SocketAddrV4, [u8; 6]>,
     stop: StopFlag,
 }
 
@@ -228,6 +232,7 @@ impl Venue {
                 continue;
             }
             let from = SocketAddrV4::new(datagram.to.src, datagram.to.src_port);
+            wire.learn(from, datagram.to.src_mac);
             let mut out = |output: Output<'_>| deliver(services, wire, tx, now, output);
             exchange.on_order(now, from, datagram.payload, &mut out);
         }
@@ -287,7 +292,7 @@ impl Wire {
             gateway: SocketAddrV4::new(ip, port),
             reply: Addressing {
                 src_mac: mac,
-                dst_mac: setup.client_mac,
+                dst_mac: [0; 6],
                 src: ip,
                 dst: gateway.map_or(Ipv4Addr::UNSPECIFIED, |gateway| gateway.local_ip),
                 src_port: port,
@@ -295,8 +300,16 @@ impl Wire {
                 vlan: gateway.and_then(|gateway| gateway.vlan),
                 ttl: 64,
             },
+            stations: BTreeMap::new(),
             stop: setup.stop.clone(),
         })
+    }
+
+    /// Remembers where replies go. More clients than [`CLIENTS`] are not answered.
+    fn learn(&mut self, client: SocketAddrV4, station: [u8; 6]) {
+        if self.stations.len() < CLIENTS || self.stations.contains_key(&client) {
+            self.stations.insert(client, station);
+        }
     }
 
     /// Sends what belongs on the port; what is for sockets that are not there is lost.
@@ -310,7 +323,8 @@ impl Wire {
                 }
             }
             Output::Reply { to, payload } => {
-                let to = Addressing { dst: *to.ip(), dst_port: to.port(), ..self.reply };
+                let Some(station) = self.stations.get(to) else { return };
+                let to = Addressing { dst_mac: *station, dst: *to.ip(), dst_port: to.port(), ..self.reply };
                 if let Some(frame) = Framer::new(to).frame(payload) {
                     transmit(tx, &self.stop, frame);
                 }

@@ -62,7 +62,7 @@ impl Switch {
         let gateway = config.gateway.unwrap();
         assert_eq!(gateway.mac, None);
         let exchange = exchange_config(200_000, 40, 1, 0);
-        let venue = Venue::new(&Setup::new(&venue_config, exchange, US, StopFlag::new())).unwrap();
+        let venue = Venue::new(&Setup::new(&venue_config, exchange, StopFlag::new())).unwrap();
         let cable = LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 };
         let (to_us, End { rx, tx }) = pair(cable);
         let (venue_side, to_venue) = pair(cable);

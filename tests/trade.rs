@@ -44,7 +44,7 @@ fn run(config: &Config, seed: u64, loss_ppm: u32, steps: u64) -> Run {
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
-        Venue::new(&Setup::new(config, exchange_config(200_000, 40, seed, loss_ppm), MAC, StopFlag::new()))
+        Venue::new(&Setup::new(config, exchange_config(200_000, 40, seed, loss_ppm), StopFlag::new()))
             .unwrap();
     let (worker, _handles) = assemble(config, MAC, clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
@@ -148,8 +148,7 @@ fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
-        Venue::new(&Setup::new(&both, exchange_config(200_000, 40, 9, 20_000), [2; 6], StopFlag::new()))
-            .unwrap();
+        Venue::new(&Setup::new(&both, exchange_config(200_000, 40, 9, 20_000), StopFlag::new())).unwrap();
     let (worker, _handles) = assemble(&alone, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
@@ -178,8 +177,7 @@ fn the_loop_allocates_nothing_from_frame_to_order() {
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
-        Venue::new(&Setup::new(&config, exchange_config(200_000, 40, 5, 20_000), [2; 6], StopFlag::new()))
-            .unwrap();
+        Venue::new(&Setup::new(&config, exchange_config(200_000, 40, 5, 20_000), StopFlag::new())).unwrap();
     let (worker, mut handles) = assemble(&config, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let mut pipeline = Pipeline::new(*parts, vec![rx], tx);

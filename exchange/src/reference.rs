@@ -426,10 +426,7 @@ impl Books {
 
     /// What the feed said of each instrument, by locate.
     pub fn said(&self) -> impl Iterator<Item = (u16, Said)> {
-        self.instruments.iter().map(|(locate, sides)| {
-            let Sides { symbol, state, operational_halt, reg_sho, interest, .. } = *sides;
-            (*locate, Said { symbol, state, operational_halt, reg_sho, interest })
-        })
+        self.instruments.keys().filter_map(|locate| Some((*locate, self.said_of(*locate)?)))
     }
 
     /// Shares printed in an instrument since the first message: executions that count, trades against hidden orders,
@@ -456,6 +453,22 @@ impl Books {
                 Some(Resting { locate: *locate, symbol, side, price, order_ref: *order_ref, shares })
             })
         })
+    }
+
+    /// The best level of a side of an instrument: price, shares, orders.
+    #[must_use]
+    pub fn best(&self, locate: u16, side: Side) -> Option<(u32, u64, u32)> {
+        let (price, queue) = self.instruments.get(&locate)?.best(side)?;
+        let shares = queue.iter().filter_map(|one| self.orders.get(one)).map(|order| u64::from(order.shares));
+        Some((*price, shares.sum(), u32::try_from(queue.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// What the feed said of one instrument.
+    #[must_use]
+    pub fn said_of(&self, locate: u16) -> Option<Said> {
+        let Sides { symbol, state, operational_halt, reg_sho, interest, .. } =
+            *self.instruments.get(&locate)?;
+        Some(Said { symbol, state, operational_halt, reg_sho, interest })
     }
 
     /// Writes [`Books::resting`] as text; see [`dump`].

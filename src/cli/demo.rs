@@ -115,7 +115,7 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     }
 
     let clock = Clock::calibrate(CALIBRATION).map_err(|why| text(&why))?;
-    let venue = venue(args, &config, port.mac(), eal.stop_flag().clone())?;
+    let venue = venue(args, &config, eal.stop_flag().clone())?;
     reach(&mut config, &venue)?;
     let (worker, mut handles) = assemble(&config, port.mac(), clock).map_err(|why| text(&why))?;
 
@@ -124,7 +124,7 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
         (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
     eal.launch(handler_lcore, move || {
         // The receiver lives as long as the demo.
-        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None));
+        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None, None));
     })
     .map_err(|why| text(&why))?;
 
@@ -179,7 +179,7 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
 }
 
 /// The exchange, with its request servers and its snapshots on ports that the kernel chooses.
-fn venue(args: &DemoArgs, config: &Config, client_mac: [u8; 6], stop: StopFlag) -> Result<Venue, String> {
+fn venue(args: &DemoArgs, config: &Config, stop: StopFlag) -> Result<Venue, String> {
     let mut exchange = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
     exchange.plan = match &args.plan {
         Some(FaultPlan(plan)) => plan.clone(),
@@ -193,7 +193,7 @@ fn venue(args: &DemoArgs, config: &Config, client_mac: [u8; 6], stop: StopFlag) 
     Venue::new(&venue::Setup {
         services: Some(services),
         linger: DRAIN,
-        ..venue::Setup::new(config, exchange, client_mac, stop)
+        ..venue::Setup::new(config, exchange, stop)
     })
 }
 

@@ -47,9 +47,6 @@ pub(super) struct ExchangeArgs {
     /// How long the other side may take to bring the link up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     link_wait: u64,
-    /// Where order replies go.
-    #[arg(long, value_name = "MAC", default_value = "02:00:00:00:00:02", value_parser = mac)]
-    client_mac: [u8; 6],
     /// Feed messages a second.
     #[arg(long, value_name = "MESSAGES", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     rate: u32,
@@ -90,7 +87,7 @@ pub(super) struct ExchangeArgs {
     #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST)]
     services_ip: Ipv4Addr,
     /// UDP ports of the request servers of lines A and B.
-    #[arg(long, value_name = "PORT", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
     requests: Vec<u16>,
     /// TCP port of GLIMPSE.
     #[arg(long, value_name = "PORT")]
@@ -113,14 +110,6 @@ impl FromStr for FaultPlan {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         plan::parse(text).map(Self)
     }
-}
-
-fn mac(text: &str) -> Result<[u8; 6], String> {
-    let bytes: Option<Vec<u8>> = text
-        .split(':')
-        .map(|part| if part.len() == 2 { u8::from_str_radix(part, 16).ok() } else { None })
-        .collect();
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "write it like 02:00:00:00:00:02".to_owned())
 }
 
 /// What stops it before it begins.
@@ -174,7 +163,6 @@ fn run(eal_args: &[OsString], args: &ExchangeArgs) -> Result<(), Failure> {
     let venue = Venue::new(&venue::Setup {
         config: &config,
         exchange,
-        client_mac: args.client_mac,
         services: Some(sockets::Config {
             requests: [args.requests.first().copied(), args.requests.get(1).copied()],
             glimpse: args.glimpse,
@@ -227,6 +215,9 @@ fn exchange_config(args: &ExchangeArgs) -> Result<exchange::host::Config, String
     let mut config = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
     config.publisher.lines.disjoint = !args.independent;
     config.plan.clone_from(&args.plan.0);
+    if args.requests.len() > 2 {
+        return Err("--requests takes one port or two: a server for each line".to_owned());
+    }
     if args.burst_every_ms != 0 {
         if args.burst_ms >= args.burst_every_ms {
             return Err("--burst-ms must be less than --burst-every-ms".to_owned());
@@ -289,6 +280,7 @@ mod tests {
         let plan = |text: &str| ExchangeArgs::try_parse_from(["x", "--config", "f", "--plan", text]);
         assert_eq!(exchange_config(&plan("1s roll").expect("good")).expect("good").plan.len(), 1);
         assert!(plan("1s dance").expect_err("no fault").to_string().contains("entry 1 '1s dance'"));
-        assert!(parse("--client-mac 1:2").is_err() && parse("--requests 1,2,3").is_err());
+        let why = exchange_config(&parse("--requests 1,2,3").expect("good")).expect_err("three servers");
+        assert!(why.contains("--requests"), "{why}");
     }
 }

@@ -9,10 +9,13 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
+use crate::control::capture::{self, CaptureThread, Captured, Head};
 use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::health::FeedState;
+use crate::pipeline::tap::Tap;
 use crate::pipeline::worker::{Finished, Handles};
+use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
 #[cfg(feature = "dpdk")]
@@ -92,6 +95,27 @@ fn recover(config: &Config, handles: &mut Handles) -> Result<Option<RecoveryThre
         tracing::info!("no [recovery]: a gap makes the books stale for good");
     }
     Ok(thread)
+}
+
+/// Starts to write what the loop receives from `ports` to a file, where that is asked for.
+fn tap(args: &LiveArgs, clock: Clock, ports: Vec<String>) -> Result<Option<(Tap, CaptureThread)>, String> {
+    let Some(path) = &args.capture else { return Ok(None) };
+    let head = Head { hardware: machine::processor(), os: machine::system(), ports };
+    let made = capture::start(path, usize::from(args.capture_buffer) << 20, clock, &head);
+    let made = made.map_err(|why| format!("{}: cannot be written: {why}", path.display()))?;
+    tracing::info!(file = %path.display(), buffer_mb = args.capture_buffer, "capturing");
+    Ok(Some(made))
+}
+
+/// Ends a capture after its loop, and says what came of it.
+fn captured(thread: Option<CaptureThread>) -> Vec<(&'static str, u64)> {
+    let Some(captured) = thread.map(CaptureThread::finish) else { return Vec::new() };
+    let Captured { frames, notes, bytes, failure } = &captured;
+    match failure {
+        None => tracing::info!(frames, notes, bytes, "capture written"),
+        Some(why) => tracing::error!(frames, notes, bytes, "capture not complete: {why}"),
+    }
+    captured.rows().to_vec()
 }
 
 /// What is amiss with packets of the feed, by counters that rise with it.

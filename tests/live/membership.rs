@@ -139,7 +139,7 @@ fn joins_and_resolves(test: &str, querier: u8) {
 
     let exchange = must(
         lan.exchange
-            .enter(exchange().args(["send", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
+            .enter(exchange().args(["serve", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
             .args(["--messages", "100000", "--rate", "20000", "--coalesce-us", "1000", "--symbols"])
             .arg(SYMBOLS.to_string())
             .args(["--linger-ms", "2000", "--dump"])

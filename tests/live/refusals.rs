@@ -99,7 +99,7 @@ fn live_signals() {
     packed("whole.pcap", &[]);
     packed("torn.pcap", &["--both", "20000"]);
     let config = config(directory.path(), "net_pcap0", None, OBSERVE);
-    let start = |input: &str, dump: &str| {
+    let start = |input: &str, dump: &str, until: &str| {
         let mut running = Running::start(
             wirebook()
                 .args(private_eal())
@@ -108,14 +108,17 @@ fn live_signals() {
                 .args(["--for", "100", "--dump", &file(dump), "--report", &file("report.toml"), "--config"])
                 .arg(&config),
         );
-        running.wait_for("messages_per_s");
+        running.wait_for(until);
         running
     };
 
-    for (signal, input, code) in
-        [("INT", "whole.pcap", 0), ("TERM", "whole.pcap", 0), ("TERM", "torn.pcap", 1)]
-    {
-        let running = start(input, "books.csv");
+    // A hole is waited for before it makes books stale.
+    for (signal, input, until, code) in [
+        ("INT", "whole.pcap", "live=4", 0),
+        ("TERM", "whole.pcap", "live=4", 0),
+        ("TERM", "torn.pcap", "stale=4", 1),
+    ] {
+        let running = start(input, "books.csv", until);
         running.signal(signal);
         let ended = running.end();
         assert_eq!(ended.code, Some(code), "SIG{signal}, {input}: {}{}", ended.stdout, ended.stderr);
@@ -127,7 +130,7 @@ fn live_signals() {
 
     // It hangs in its last act, for a pipe that nobody reads: a second signal ends it all the same.
     must(Command::new("mkfifo").arg(file("pipe")));
-    let mut running = start("whole.pcap", "pipe");
+    let mut running = start("whole.pcap", "pipe", "live=4");
     running.signal("INT");
     running.wait_until("report", |running| running.stdout().contains("all live"));
     running.signal("TERM");
