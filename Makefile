@@ -34,7 +34,7 @@ canaries: ## Put known bugs into a copy, one at a time: the tests must catch eac
 	@tools/setup.sh build
 	$(CARGO) test --test canaries -- --ignored --nocapture
 
-oracle: ## Compare books with those of meatpy, a public order book builder (PyPI; some minutes)
+oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build
 	CARGO='$(CARGO)' tests/oracle/run.sh $(ORACLE_FILES)
 

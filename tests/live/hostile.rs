@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::running::Running;
 
 mod feed;
-mod network;
+pub(crate) mod network;
 mod peers;
 mod requests;
 mod snapshots;

@@ -10,6 +10,7 @@ mod capture;
 mod hostile;
 mod membership;
 mod memif;
+mod outside;
 mod pcap;
 mod place;
 mod programs;

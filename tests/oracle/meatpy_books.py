@@ -48,12 +48,14 @@ def busiest(path, count):
 
 
 def build(path, locates):
-    """A meatpy processor for each locate."""
+    """A meatpy processor for each locate, messages that they took, and messages that were kept from them."""
     processors = {}
     messages = 0
+    kept = 0
     for block in blocks(path):
         # meatpy 0.5.0 takes this type, which no book keeps, for longer than it is.
         if block[:1] == b"O":
+            kept += 1
             continue
         message = ITCH50MarketMessage.from_bytes(block)
         if isinstance(message, SystemEventMessage):
@@ -67,7 +69,7 @@ def build(path, locates):
             processors[locate] = ITCH50MarketProcessor(message.stock.decode().strip(), DAY)
         processors[locate].process_message(message)
         messages += 1
-    return processors, messages
+    return processors, messages, kept
 
 
 def lines(processors):
@@ -88,7 +90,7 @@ def main():
         sys.exit(__doc__)
     path, dump = sys.argv[1:3]
     locates = busiest(path, int(sys.argv[3]) if len(sys.argv) == 4 else 24)
-    processors, messages = build(path, locates)
+    processors, messages, kept = build(path, locates)
     theirs = list(lines(processors))
     with open(dump, encoding="ascii") as file:
         next(file)
@@ -101,6 +103,8 @@ def main():
     if len(theirs) < LEAST_ORDERS:
         sys.exit(f"{len(theirs)} orders are too few to compare")
     print(f"{path}: {len(processors)} symbols, {messages} messages, {len(theirs)} resting orders: equal to meatpy's")
+    if kept:
+        print(f"{path}: {kept} messages of type O were kept from meatpy, which cannot read them")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ const SHORT: u64 = 60_000;
 /// Time between two looks at the services while there is much to say, ns.
 const SERVICES: u64 = 100_000;
 
+/// Time for the last bytes to leave, ns.
+const FAREWELL: u64 = 50_000_000;
+
 /// Faults that wait to be injected; whoever writes them waits.
 const FAULTS: usize = 16;
 
@@ -87,6 +90,11 @@ pub(super) fn serve(args: &Args) -> Outcome {
     exchange.close(closed, &mut |output| send(&mut services, &mut lines, closed, output));
     let over = closed.saturating_add(linger);
     while clock.now() < over || !exchange.is_over() {
+        turn(&mut exchange, &mut lines, &mut services, clock, &mut 0)?;
+    }
+    let now = clock.now();
+    exchange.end_orders(now, &mut |output| send(&mut services, &mut lines, now, output));
+    while clock.now() < now.saturating_add(FAREWELL) {
         turn(&mut exchange, &mut lines, &mut services, clock, &mut 0)?;
     }
     report(args, &exchange, &services, closed)

@@ -14,20 +14,20 @@ use crate::place::Namespace;
 use crate::programs::must;
 
 /// The exchange's side, and that of all hostile peers.
-pub(super) const VENUE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(crate) const VENUE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The handler's side.
-pub(super) const HANDLER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+pub(crate) const HANDLER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// Lines A and B.
-pub(super) const GROUPS: [SocketAddrV4; 2] = [
+pub(crate) const GROUPS: [SocketAddrV4; 2] = [
     SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), 26_400),
     SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 2), 26_400),
 ];
 
 /// The network; it is gone when this is dropped.
-pub(super) struct Network(pub(super) Namespace);
+pub(crate) struct Network(pub(crate) Namespace);
 
 impl Network {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let space = Namespace::new();
         for address in [VENUE, HANDLER] {
             must(space.run("ip").args(["address", "add", &format!("{address}/24"), "dev", "lo"]));
@@ -36,7 +36,7 @@ impl Network {
     }
 
     /// What `make` makes, in this network: a socket stays where it was opened.
-    pub(super) fn inside<T: Send>(&self, make: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn inside<T: Send>(&self, make: impl FnOnce() -> T + Send) -> T {
         let place = File::open(format!("/proc/{}/ns/net", self.0.pid())).unwrap();
         thread::scope(|scope| {
             let made = scope.spawn(|| {
