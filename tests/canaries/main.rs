@@ -10,6 +10,8 @@
 //! WIREBOOK_CANARIES=splice,lost make canaries     # those whose name contains one of these
 //! WIREBOOK_CANARY_MATRIX=1 make canaries          # asks every judge about each, not only until one has caught it
 //! ```
+#![expect(clippy::expect_used, reason = "a runner that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "a run tells what it saw")]
 
 mod judge;
 mod list;
