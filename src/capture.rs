@@ -1,4 +1,4 @@
-//! Recorded market data: pcap, pcapng and Nasdaq BinaryFILE, read as a stream of records.
+//! Recorded market data: pcap, pcapng and Nasdaq BinaryFILE, read as a stream of records; pcapng also [written](write).
 //!
 //! [`Reader::open`] tells the format by its first bytes; [`Reader::next_record`] hands out one record after the other,
 //! borrowed from a buffer of fixed size, whatever the size of the file. Written here rather than taken from a crate,
@@ -18,10 +18,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 mod binary_file;
+pub mod own;
 mod pcap;
 mod pcapng;
 mod window;
+pub mod write;
 
+use own::Own;
 use window::Window;
 
 /// Longest record that is believed, in bytes: what libpcap takes for the largest snap length.
@@ -62,6 +65,8 @@ pub struct Record<'a> {
     pub original_len: u32,
     /// What kind of frame, [`LINK_ETHERNET`] or another of libpcap's numbers; 0 in a BinaryFILE.
     pub link_type: u16,
+    /// What the loop knew of it, in captures of our own ([`own`]).
+    pub own: Option<Own>,
 }
 
 /// How the file ended, where it did not end cleanly.
@@ -160,7 +165,15 @@ impl From<io::Error> for Fault {
 /// What a format's reader found at the window's start. The bytes it names are still in the window.
 enum Step {
     /// A record: where it lies in the window, and how many bytes of the window it takes up.
-    Record { at: usize, len: usize, stamp_ns: Option<u64>, original_len: u32, link_type: u16, total: usize },
+    Record {
+        at: usize,
+        len: usize,
+        stamp_ns: Option<u64>,
+        original_len: u32,
+        link_type: u16,
+        own: Option<Own>,
+        total: usize,
+    },
     /// The file ends here.
     End,
     /// The file ends inside a record of which so many bytes are there.
@@ -272,10 +285,10 @@ impl<R: Read> Reader<R> {
         };
         let offset = self.window.offset();
         match step {
-            Ok(Step::Record { at, len, stamp_ns, original_len, link_type, total }) => {
+            Ok(Step::Record { at, len, stamp_ns, original_len, link_type, own, total }) => {
                 self.handed_out = total;
                 let bytes = &self.window.bytes()[at..at + len];
-                Ok(Some(Record { bytes, stamp_ns, original_len, link_type }))
+                Ok(Some(Record { bytes, stamp_ns, original_len, link_type, own }))
             }
             Ok(Step::End) => {
                 self.ended = true;

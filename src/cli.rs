@@ -82,6 +82,13 @@ struct LiveArgs {
     /// Write the final books, order by order, to this file.
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
+    /// Write every received frame to this pcapng file, to look at and to `replay`.
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// MB of memory between the loop and the file; frames that find it full are not captured, and counted.
+    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..),
+          requires = "capture")]
+    capture_buffer: u16,
     /// Write the final report as TOML, for scripts, to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,

@@ -3,6 +3,7 @@
 //! It is tied to the loop by the sample ring, the published board and the switches only, and may be as slow as it
 //! likes: the loop never waits for it.
 
+pub mod capture;
 pub mod membership;
 pub mod neighbour;
 pub mod port;

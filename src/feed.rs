@@ -53,6 +53,9 @@
 //! has sent [`CONFIRM`] such packets in a row, each near the one before. A jump ahead is then one gap; a jump back
 //! begins the session anew.
 //!
+//! The end of a session is believed when it is told. Where one line sends [`CONFIRM`] packets from beyond it, it was none: the
+//! session begins anew with the last of them, like after a late join.
+//!
 //! # Recovery
 //! [`recovery`] is the client that asks request and snapshot servers; it lives beside the loop. [`handover`] is what lies between:
 //! the loop says what it misses, the client gives what it got, and neither waits. Pacing, retries and sockets are not the

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::book::Books;
+use crate::capture::own::Note;
 use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
 use crate::market::BookState;
@@ -32,12 +33,14 @@ pub mod health;
 pub mod repair;
 pub mod route;
 pub mod stamp;
+pub mod tap;
 pub mod worker;
 
 use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
 use frames::{Carrier, Down, FEED_PORT, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
+use tap::{Tap, When};
 use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
@@ -133,6 +136,7 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     /// The feed port's, where orders leave by another.
     feed_tx: Option<T>,
     frames: Option<Carrier>,
+    tap: Option<Tap>,
     desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
@@ -186,6 +190,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             rx,
             feed_tx: None,
             frames: parts.frames,
+            tap: None,
             desk: Desk::new(parts.desk, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
@@ -208,6 +213,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     #[must_use]
     pub fn with_feed_tx(self, feed_tx: Option<T>) -> Self {
         Self { feed_tx, ..self }
+    }
+
+    /// Has it capture what it receives.
+    #[must_use]
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Polls until [`Switches::stop`], then publishes once more.
@@ -272,6 +283,10 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                     },
                 }
             }
+            // Last, so that no order waits for it; the frames are still what they were.
+            if let Some(tap) = &mut self.tap {
+                tap.burst(port as u8, When { ticks: received, feed: feed_now }, &burst);
+            }
             drop(burst);
             rx.refill();
         }
@@ -286,8 +301,11 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     #[inline(never)]
     fn recover(&mut self) {
         let Some(link) = &mut self.link else { return };
-        let now = self.feed_clock.at(self.desk.time.now());
+        let ticks = self.desk.time.now();
+        let when = When { ticks, feed: self.feed_clock.at(ticks) };
+        let now = when.feed;
         if self.stream.has_backlog() {
+            note(&mut self.tap, when, &Note::Tick);
             self.stream.on_tick(now, &mut self.desk);
         }
         self.desk.drain();
@@ -296,10 +314,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             let Some(item) = link.taker.take() else { break };
             let cost = match item {
                 Item::Packet { epoch, payload } if epoch == self.desk.epoch => {
+                    note(&mut self.tap, when, &Note::Answer(payload));
                     self.stream.on_recovered(payload, now, &mut self.desk);
                     PACKET
                 }
                 Item::Abandon { epoch, end } if epoch == self.desk.epoch => {
+                    note(&mut self.tap, when, &Note::Abandon(end));
                     self.stream.abandon(end, now, &mut self.desk);
                     PACKET
                 }
@@ -308,18 +328,22 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                     1
                 }
                 Item::SnapshotBegin { epoch, number } => {
+                    note(&mut self.tap, when, &Note::SnapshotBegin(number));
                     self.desk.begin_snapshot(epoch, number);
                     1
                 }
                 Item::SnapshotMessage { message } => {
+                    note(&mut self.tap, when, &Note::SnapshotMessage(message));
                     self.desk.load(message);
                     1
                 }
                 Item::SnapshotEnd { next } => {
+                    note(&mut self.tap, when, &Note::SnapshotEnd(next));
                     self.desk.end_snapshot(next);
                     1
                 }
                 Item::SnapshotFailed => {
+                    note(&mut self.tap, when, &Note::SnapshotFailed);
                     self.desk.snapshot_failed();
                     1
                 }
@@ -349,7 +373,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     /// Housekeeping at tick `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
-        self.stream.on_tick(self.feed_clock.at(now), &mut self.desk);
+        let when = When { ticks: now, feed: self.feed_clock.at(now) };
+        let before = (self.stream.expected(), self.stream.is_overdue(), self.stream.has_backlog());
+        self.stream.on_tick(when.feed, &mut self.desk);
+        if before != (self.stream.expected(), self.stream.is_overdue(), false) {
+            note(&mut self.tap, when, &Note::Tick);
+        }
         // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
         if self.switches.armed.load(Ordering::Relaxed) {
             self.desk.risk.arm();
@@ -422,6 +451,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             silence: Line::ALL.map(|line| self.silence(line)),
             lags: [skew.a_behind, skew.b_behind].map(|lag| LineLag::of(&lag, &self.desk.clock)),
             stream: *self.stream.counters(),
+            tap: self.tap.as_ref().map_or_else(Default::default, |tap| tap.counters),
             carried: self.frames.as_ref().map_or_else(Default::default, |frames| frames.counters),
             ..self.desk.tally()
         }
@@ -452,6 +482,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         self.desk.risk.blotter()
     }
 
+    /// Every message that was decoded so far, by sequence.
+    #[cfg(test)]
+    pub(crate) fn journal(&self) -> &[(u64, crate::market::Event)] {
+        &self.desk.journal
+    }
+
     /// What is left when the loop has ended.
     #[must_use]
     pub fn finish(self) -> Finished {
@@ -465,6 +501,13 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             })
             .collect();
         Finished { books, tally, positions }
+    }
+}
+
+/// Tells a capture, where there is one, what the loop does.
+fn note(tap: &mut Option<Tap>, when: When, note: &Note<'_>) {
+    if let Some(tap) = tap {
+        tap.note(when, note);
     }
 }
 

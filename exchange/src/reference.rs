@@ -466,7 +466,8 @@ impl Books {
     /// What the feed said of one instrument.
     #[must_use]
     pub fn said_of(&self, locate: u16) -> Option<Said> {
-        let Sides { symbol, state, operational_halt, reg_sho, interest, .. } = *self.instruments.get(&locate)?;
+        let Sides { symbol, state, operational_halt, reg_sho, interest, .. } =
+            *self.instruments.get(&locate)?;
         Some(Said { symbol, state, operational_halt, reg_sho, interest })
     }
 

@@ -38,6 +38,7 @@ pub(super) fn step<R: Read>(window: &mut Window<R>) -> Result<Step, Fault> {
         stamp_ns: None,
         original_len: u32::from(len),
         link_type: 0,
+        own: None,
         total,
     })
 }

@@ -76,6 +76,7 @@ impl Header {
             stamp_ns: Some(stamp_ns),
             original_len,
             link_type: self.link_type,
+            own: None,
             total,
         })
     }

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 
+use super::own::{self, Own};
 use super::window::{Order, Window};
 use super::{Fault, MAX_RECORD, Step};
 
@@ -42,6 +43,8 @@ struct Interface {
     resolution: Resolution,
     /// To add to its stamps, in seconds.
     offset_s: i64,
+    /// Ticks a second of the loop that wrote the file, where it was one of ours.
+    loop_hz: Option<u64>,
 }
 
 /// The unit of the stamps of an interface.
@@ -82,6 +85,36 @@ struct Packet {
     at: usize,
     captured: usize,
     original_len: u32,
+}
+
+impl Packet {
+    /// What the options behind the packet say of the loop that wrote it.
+    fn own(&self, order: Order, hz: u64, block: &[u8]) -> Option<Own> {
+        let begin = self.at + self.captured.next_multiple_of(4);
+        let rest = block.get(begin..block.len().saturating_sub(4))?;
+        let mut options = Options { order, rest };
+        options.find(|(code, _)| *code == own::OPTION).and_then(|(_, value)| Own::parse(value, hz))
+    }
+}
+
+/// Codes and values of the options of a block, up to their end.
+struct Options<'b> {
+    order: Order,
+    rest: &'b [u8],
+}
+
+impl<'b> Iterator for Options<'b> {
+    type Item = (u16, &'b [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (code, len) = match self.rest {
+            [_, _, _, _, ..] => (self.order.u16(self.rest, 0), usize::from(self.order.u16(self.rest, 2))),
+            _ => return None,
+        };
+        let value = self.rest.get(4..4 + len)?;
+        self.rest = self.rest.get(4 + len.next_multiple_of(4)..).unwrap_or(&[]);
+        (code != 0).then_some((code, value))
+    }
 }
 
 impl Section {
@@ -140,7 +173,7 @@ impl Section {
             };
             match packet {
                 None => window.consume(total),
-                Some(packet) => return self.record(&packet, total),
+                Some(packet) => return self.record(&packet, &window.bytes()[..total]),
             }
         }
     }
@@ -154,22 +187,18 @@ impl Section {
             snap_len: self.order.u32(body, 4),
             resolution: Resolution::Decimal(6),
             offset_s: 0,
+            loop_hz: None,
         };
-        let mut options = &body[8..];
-        while options.len() >= 4 {
-            let code = self.order.u16(options, 0);
-            let len = usize::from(self.order.u16(options, 2));
-            let Some(value) = options.get(4..4 + len) else { break };
+        for (code, value) in (Options { order: self.order, rest: &body[8..] }) {
             match (code, value) {
-                (0, _) => break,
                 (9, [n]) if n & 0x80 == 0 => interface.resolution = Resolution::Decimal(*n),
                 (9, [n]) => interface.resolution = Resolution::Binary(n & 0x7f),
                 (14, [_, _, _, _, _, _, _, _]) => {
                     interface.offset_s = self.order.u64(value, 0).cast_signed();
                 }
+                (own::OPTION, value) => interface.loop_hz = own::parse_clock(value),
                 _ => {}
             }
-            options = options.get(4 + len.next_multiple_of(4)..).unwrap_or(&[]);
         }
         self.interfaces.push(interface);
         Ok(())
@@ -212,7 +241,9 @@ impl Section {
         Ok(packet)
     }
 
-    fn record(&self, packet: &Packet, total: usize) -> Result<Step, Fault> {
+    /// `block` is the whole block.
+    fn record(&self, packet: &Packet, block: &[u8]) -> Result<Step, Fault> {
+        let total = block.len();
         let Some(interface) = self.interfaces.get(packet.interface) else {
             return Err(Fault::Corrupt(format!(
                 "a packet of interface {}, which is not described",
@@ -225,6 +256,7 @@ impl Section {
             stamp_ns: packet.stamp.and_then(|(high, low)| interface.stamp_ns(high, low)),
             original_len: packet.original_len,
             link_type: interface.link_type,
+            own: interface.loop_hz.and_then(|hz| packet.own(self.order, hz, block)),
             total,
         })
     }

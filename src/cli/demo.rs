@@ -124,7 +124,7 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
         (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
     eal.launch(handler_lcore, move || {
         // The receiver lives as long as the demo.
-        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None));
+        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None, None));
     })
     .map_err(|why| text(&why))?;
 

@@ -87,7 +87,7 @@ pub(super) struct ExchangeArgs {
     #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST)]
     services_ip: Ipv4Addr,
     /// UDP ports of the request servers of lines A and B.
-    #[arg(long, value_name = "PORT", value_delimiter = ',', num_args = 1..=2)]
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
     requests: Vec<u16>,
     /// TCP port of GLIMPSE.
     #[arg(long, value_name = "PORT")]
@@ -215,6 +215,9 @@ fn exchange_config(args: &ExchangeArgs) -> Result<exchange::host::Config, String
     let mut config = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
     config.publisher.lines.disjoint = !args.independent;
     config.plan.clone_from(&args.plan.0);
+    if args.requests.len() > 2 {
+        return Err("--requests takes one port or two: a server for each line".to_owned());
+    }
     if args.burst_every_ms != 0 {
         if args.burst_ms >= args.burst_every_ms {
             return Err("--burst-ms must be less than --burst-every-ms".to_owned());
@@ -277,6 +280,7 @@ mod tests {
         let plan = |text: &str| ExchangeArgs::try_parse_from(["x", "--config", "f", "--plan", text]);
         assert_eq!(exchange_config(&plan("1s roll").expect("good")).expect("good").plan.len(), 1);
         assert!(plan("1s dance").expect_err("no fault").to_string().contains("entry 1 '1s dance'"));
-        assert!(parse("--requests 1,2,3").is_err());
+        let why = exchange_config(&parse("--requests 1,2,3").expect("good")).expect_err("three servers");
+        assert!(why.contains("--requests"), "{why}");
     }
 }

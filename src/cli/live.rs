@@ -9,10 +9,13 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::{LiveArgs, complain, dump, machine, report, tables};
 use crate::config::{Config, Level};
+use crate::control::capture::{self, CaptureThread, Captured, Head};
 use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::health::FeedState;
+use crate::pipeline::tap::Tap;
 use crate::pipeline::worker::{Finished, Handles};
+use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
 #[cfg(feature = "dpdk")]
@@ -94,11 +97,64 @@ fn recover(config: &Config, handles: &mut Handles) -> Result<Option<RecoveryThre
     Ok(thread)
 }
 
+/// Starts to write what the loop receives from `ports` to a file, where that is asked for.
+fn tap(args: &LiveArgs, clock: Clock, ports: Vec<String>) -> Result<Option<(Tap, CaptureThread)>, String> {
+    let Some(path) = &args.capture else { return Ok(None) };
+    let head = Head { hardware: machine::processor(), os: machine::system(), ports };
+    let made = capture::start(path, usize::from(args.capture_buffer) << 20, clock, &head);
+    let made = made.map_err(|why| format!("{}: cannot be written: {why}", path.display()))?;
+    tracing::info!(file = %path.display(), buffer_mb = args.capture_buffer, "capturing");
+    Ok(Some(made))
+}
+
+/// Ends a capture after its loop, and says what came of it.
+fn captured(thread: Option<CaptureThread>) -> Vec<(&'static str, u64)> {
+    let Some(captured) = thread.map(CaptureThread::finish) else { return Vec::new() };
+    let Captured { frames, notes, bytes, failure } = &captured;
+    match failure {
+        None => tracing::info!(frames, notes, bytes, "capture written"),
+        Some(why) => tracing::error!(frames, notes, bytes, "capture not complete: {why}"),
+    }
+    captured.rows().to_vec()
+}
+
+/// What is amiss with packets of the feed, by counters that rise with it.
+const AMISS: [(&[&str], &str); 5] = [
+    (
+        &["line_a_wrong_session", "line_b_wrong_session"],
+        "packets of another session: does somebody else send to the group?",
+    ),
+    (
+        &["line_a_implausible", "line_b_implausible"],
+        "packets with a sequence far from the feed's: does somebody else send to the group?",
+    ),
+    (
+        &["line_a_after_end", "line_b_after_end"],
+        "packets from after the end of the session: it was none, or they are",
+    ),
+    (
+        &[
+            "line_a_sequence_zero",
+            "line_a_mold_too_short",
+            "line_a_mold_block_overrun",
+            "line_a_mold_sequence_overflow",
+            "line_b_sequence_zero",
+            "line_b_mold_too_short",
+            "line_b_mold_block_overrun",
+            "line_b_mold_sequence_overflow",
+        ],
+        "packets that are not MoldUDP64: is another feed on this group and port?",
+    ),
+    (&["stream_jumps"], "the feed's sequence jumped far: every book was given up"),
+];
+
 /// One line of a run now and then, for the log.
 struct Progress {
     frames: Rate,
     messages: Rate,
     patience_ms: u64,
+    /// How much of each of [`AMISS`] was told.
+    amiss: [u64; AMISS.len()],
 }
 
 impl Progress {
@@ -107,7 +163,7 @@ impl Progress {
         let [mut frames, mut messages] = [Rate::default(); 2];
         let _ = (frames.update(0, 0), messages.update(0, 0));
         let patience_ms = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
-        Self { frames, messages, patience_ms }
+        Self { frames, messages, patience_ms, amiss: [0; AMISS.len()] }
     }
 
     fn show(&mut self, now: &Moment) {
@@ -138,6 +194,13 @@ impl Progress {
             let silent_ms = now.count(silent);
             if silent_ms > self.patience_ms {
                 tracing::warn!(line, silent_ms, "a line is dead: not even heartbeats come");
+            }
+        }
+        for ((names, what), told) in AMISS.iter().zip(&mut self.amiss) {
+            let count = names.iter().map(|name| now.count(name)).sum::<u64>();
+            if count > *told {
+                tracing::warn!(more = count - *told, "{what}");
+                *told = count;
             }
         }
     }
@@ -201,6 +264,15 @@ fn conclude(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A name that no counter has would never be told.
+    #[test]
+    fn what_is_amiss_is_counted() {
+        let names: Vec<_> = crate::pipeline::board::Tally::default().rows().map(|(name, _)| name).collect();
+        for name in AMISS.iter().flat_map(|(of, _)| *of) {
+            assert!(names.contains(name), "{name} is counted nowhere");
+        }
+    }
 
     #[test]
     fn backends_are_named_as_documented() {

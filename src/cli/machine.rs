@@ -3,14 +3,25 @@
 /// Processor, number of CPUs, and kernel, in one line.
 #[must_use]
 pub(super) fn describe() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpuinfo = read("/proc/cpuinfo");
+    format!("{}, {}", processor(), system())
+}
+
+/// Processor and number of CPUs.
+#[must_use]
+pub(super) fn processor() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let processor = model(&cpuinfo).unwrap_or_else(|| "unknown processor".to_owned());
     // Not those that this thread may use: the EAL pins it to one.
     let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let plural = if cpus == 1 { "" } else { "s" };
-    let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{processor}, {cpus} CPU{plural}, Linux {}", kernel.trim())
+    format!("{processor}, {cpus} CPU{plural}")
+}
+
+/// Kernel and its version.
+#[must_use]
+pub(super) fn system() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Linux {}", kernel.trim())
 }
 
 /// The first `model name` of /proc/cpuinfo.

@@ -2,7 +2,8 @@
 //!
 //! BinaryFILE messages go straight to the decoder and the books. Frames of pcap and pcapng files take the way of live
 //! ones: wire, lines A and B, one ordered stream, books. The stream's clock is the capture's own time, so that a
-//! replay gives the same result on every machine and at any speed.
+//! replay gives the same result on every machine and at any speed. A capture that wirebook made itself (`--capture`) gives,
+//! with the same configuration, the very events that the loop saw, gaps at the same places included ([`frames`]).
 //!
 //! Books that are not live at the end, gaps, and messages that cannot be right make the exit code
 //! [`Exit::Flagged`]. A capture whose last record is cut off is read to there, with a note.
@@ -25,7 +26,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::feed::StreamConfig;
 use crate::market::Symbol;
 use crate::pipeline::worker;
-use crate::stats::clock::Clock;
+use crate::stats::clock::{Clock, ClockError};
 
 mod frames;
 mod lines;
@@ -98,6 +99,9 @@ pub enum ReplayError {
         /// What was looked for, what is there, and what to do.
         why: String,
     },
+    /// There is no clock of ns.
+    #[error("clock: {0}")]
+    Clock(#[from] ClockError),
     /// The dump would overwrite the capture.
     #[error("{0}: is the capture itself; give --dump another file")]
     DumpIsInput(String),
@@ -116,7 +120,9 @@ impl ReplayError {
         match self {
             Self::Capture(_) | Self::NoFeed { .. } => Exit::Input,
             Self::Config(_) | Self::DumpIsInput(_) => Exit::Usage,
-            Self::Books(LimitError::Memory { .. }) | Self::Dump(_) | Self::Report(_) => Exit::Environment,
+            Self::Clock(_) | Self::Books(LimitError::Memory { .. }) | Self::Dump(_) | Self::Report(_) => {
+                Exit::Environment
+            }
             Self::Books(_) => Exit::Usage,
         }
     }
@@ -147,6 +153,10 @@ pub struct Summary {
     pub gaps: u64,
     /// Messages in them.
     pub lost: u64,
+    /// Messages that the loop still waited for when its capture ended.
+    pub unfilled: u64,
+    /// Frames that the capture itself is missing, as it says.
+    pub uncaptured: u64,
     /// Messages that cannot be right, given the books.
     pub anomalies: u64,
     /// Messages of types that books keep which could not be decoded.
@@ -157,7 +167,8 @@ impl Summary {
     /// True if a book may be wrong.
     #[must_use]
     pub fn flagged(&self) -> bool {
-        self.stale > 0 || self.gaps > 0 || self.anomalies > 0 || self.undecodable > 0
+        let incomplete = self.unfilled > 0 || self.uncaptured > 0;
+        incomplete || self.stale > 0 || self.gaps > 0 || self.anomalies > 0 || self.undecodable > 0
     }
 }
 
@@ -191,7 +202,9 @@ pub fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<Summary, ReplayErr
     }
     let limits = config.as_ref().map_or_else(|| limits_for(reader.file_len()), worker::book_limits);
     let mut player = Player::new(Books::new(limits)?);
-    let mut path = FramePath::new(lines(args, config.as_ref()), stream_config(config.as_ref()));
+    let lines = lines(args, config.as_ref());
+    let setup = Box::new(move |clock: &Clock, own| setup(config.as_ref(), clock, own));
+    let mut path = FramePath::new(lines, Clock::from_hz(NS)?, setup);
 
     let bar = progress_bar(args, reader.file_len());
     let start = Instant::now();
@@ -214,6 +227,8 @@ pub fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<Summary, ReplayErr
         orders: u64::from(player.books().usage().orders),
         gaps: stream.gaps,
         lost: stream.lost_messages,
+        unfilled: path.unfilled(),
+        uncaptured: path.counters().lost,
         anomalies: player.books().counters().anomalies,
         undecodable: player.counters().undecodable,
     };
@@ -268,11 +283,11 @@ fn lines(args: &ReplayArgs, config: Option<&Config>) -> Lines {
     }
 }
 
-fn stream_config(config: Option<&Config>) -> StreamConfig {
-    match (config, Clock::from_hz(NS)) {
-        (Some(config), Ok(clock)) => worker::stream_config(config, &clock),
-        _ => StreamConfig::usual(NS),
-    }
+/// The stream of `config`; with the waits for recovery where the loop's own time is known, since then what came of it is, too.
+fn setup(config: Option<&Config>, clock: &Clock, own: bool) -> StreamConfig {
+    let Some(config) = config else { return StreamConfig::usual(clock.hz()) };
+    let recovery_wait = if own { worker::recovery_wait(config, clock) } else { 0 };
+    StreamConfig { recovery_wait, ..worker::stream_config(config, clock) }
 }
 
 /// As many orders as the file has room for, at most as many as a full day needs.
@@ -311,3 +326,6 @@ fn progress_bar(args: &ReplayArgs, file_len: Option<u64>) -> ProgressBar {
         _ => ProgressBar::hidden(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,11 @@ impl Report {
                 .iter()
                 .map(|(symbol, shares)| (symbol.to_string(), *shares))
                 .collect(),
-            counters: rows.iter().copied().collect(),
+            // TOML has signed integers: what is beyond could not be read back.
+            counters: rows
+                .iter()
+                .map(|(name, value)| (*name, (*value).min(i64::MAX.unsigned_abs())))
+                .collect(),
             recovery: last.health.as_ref().map(Recovery::of),
             latency_ns: last
                 .stages

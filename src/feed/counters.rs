@@ -96,6 +96,8 @@ pub struct StreamCounters {
     pub sessions: u64,
     /// Sessions that ended.
     pub ended: u64,
+    /// Ends of session that were none: the session went on beyond them, and was taken anew.
+    pub reopened: u64,
     /// Jumps of the sequence that were believed in the end.
     pub jumps: u64,
     /// Times that a hole was overdue, so that all books were behind, for one hole or for several in a row.
@@ -115,7 +117,7 @@ pub struct StreamCounters {
 impl StreamCounters {
     /// Name and value of each counter.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 19] {
+    pub const fn rows(&self) -> [(&'static str, u64); 20] {
         [
             ("stream_messages", self.messages),
             ("stream_held", self.held),
@@ -129,6 +131,7 @@ impl StreamCounters {
             ("stream_lost_forgotten", self.lost_forgotten),
             ("stream_sessions", self.sessions),
             ("stream_ended", self.ended),
+            ("stream_reopened", self.reopened),
             ("stream_jumps", self.jumps),
             ("stream_overdue", self.overdue),
             ("stream_abandoned", self.abandoned),

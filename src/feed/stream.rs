@@ -49,6 +49,8 @@ struct LineState {
     /// Far packets since the last near one, and the sequence of the last of them.
     far_run: u8,
     far_at: u64,
+    /// Packets from beyond the announced end of the session.
+    beyond: u8,
 }
 
 /// One ordered stream from two lines; see [`crate::feed`]. Allocates in [`Stream::new`] only.
@@ -167,7 +169,7 @@ impl Stream {
             return self.far(line, packet, payload, now, sink);
         }
         if self.limit.is_some_and(|limit| end > limit) {
-            return Verdict::AfterEnd;
+            return self.beyond_end(line, packet, payload, now, sink);
         }
         let verdict = match packet.kind() {
             Kind::Data => self.data(line, packet, payload, now, sink),

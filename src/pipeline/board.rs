@@ -13,6 +13,7 @@ use super::desk::{Desk, DeskCounters};
 use super::frames::CarryCounters;
 use super::repair::RepairCounters;
 use super::route::RouteCounters;
+use super::tap::TapCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
@@ -85,6 +86,8 @@ pub struct Tally {
     pub unwanted: RouteCounters,
     /// ARP and IGMP frames, carried to and from the control core.
     pub carried: CarryCounters,
+    /// What was captured.
+    pub tap: TapCounters,
     /// Lines A and B.
     pub lines: [LineCounters; 2],
     /// Time since each line brought anything, ms; 0 before it first did.
@@ -117,6 +120,7 @@ impl Tally {
             .chain(self.rejects.rows())
             .chain(self.unwanted.rows())
             .chain(self.carried.rows())
+            .chain(self.tap.rows())
             .chain(lines)
             .chain([("line_a_silent_ms", self.silence[0]), ("line_b_silent_ms", self.silence[1])])
             .chain(Line::ALL.into_iter().flat_map(|line| self.lags[line as usize].rows(line)))

@@ -109,6 +109,9 @@ pub struct Desk<T, S, O, C = Tsc> {
     /// The sequence after the message in hand.
     pub(super) next: u64,
     watch: Watch,
+    /// Everything that was decoded, by sequence: what a replay must come to, too.
+    #[cfg(test)]
+    pub(crate) journal: Vec<(u64, Event)>,
 }
 
 /// What a desk is made of. Plain parts, so that they can be made on one thread and put together on the lcore that
@@ -156,6 +159,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             feed_session: [0; 10],
             next: 0,
             watch: Watch::default(),
+            #[cfg(test)]
+            journal: Vec::new(),
         }
     }
 
@@ -385,6 +390,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
             match feed::itch::decode(block) {
                 Ok(event) => {
                     self.stamps.decoded(&self.time);
+                    #[cfg(test)]
+                    self.journal.push((self.next - 1, event));
                     if !self.repair.is_on() || !self.put_aside(&event) {
                         self.on_event(&event);
                     }

@@ -12,6 +12,7 @@ use super::frames::Carrier;
 use super::health::Health;
 use super::route::{LineAddress, OrderAddress, Routes};
 use super::stamp::Stamps;
+use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
@@ -157,7 +158,8 @@ pub fn stream_config(config: &Config, clock: &Clock) -> StreamConfig {
 }
 
 /// How long the stream leaves holes to those who are asked for them, in ticks; 0 where nobody is.
-fn recovery_wait(config: &Config, clock: &Clock) -> u64 {
+#[must_use]
+pub fn recovery_wait(config: &Config, clock: &Clock) -> u64 {
     let asks = config.recovery.as_ref().filter(|recovery| recovery.requests.is_some());
     asks.map_or(0, |recovery| clock.ticks(u64::try_from(recovery.hole_wait.as_nanos()).unwrap_or(u64::MAX)))
 }
@@ -258,16 +260,22 @@ impl Worker {
     }
 
     /// Polls `rx` and sends by `tx` until the stop switch is set; to be called on the lcore that owns the queues.
-    /// `feed_tx` is a transmit queue of the feed port, where orders leave by another.
-    pub fn run<R: RxQueue, T: TxQueue>(self, rx: Vec<R>, tx: T, feed_tx: Option<T>) -> Finished {
+    /// `feed_tx` is a transmit queue of the feed port, where orders leave by another; `tap` captures what comes.
+    pub fn run<R: RxQueue, T: TxQueue>(
+        self,
+        rx: Vec<R>,
+        tx: T,
+        feed_tx: Option<T>,
+        tap: Option<Tap>,
+    ) -> Finished {
         match self {
             Self::Books(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx).with_tap(tap);
                 pipeline.run();
                 pipeline.finish()
             }
             Self::Imbalance(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx).with_tap(tap);
                 pipeline.run();
                 pipeline.finish()
             }

@@ -209,6 +209,40 @@ fn an_end_that_contradicts_the_stream_is_not_believed() {
 }
 
 #[test]
+fn an_end_that_the_feed_goes_on_beyond_was_none() {
+    let mut bench = begun(CONFIG);
+    bench.packet(Line::A, &end_of_session(SESSION, 10));
+    assert_eq!(bench.told(), [End]);
+    for first in [10, 12, 14] {
+        assert_eq!(bench.a(first..first + 2), Verdict::AfterEnd);
+        // Another end contradicts it too, but what it is worth nobody knows.
+        assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 90)), Verdict::AfterEnd);
+    }
+    assert_eq!(bench.b(10..12), Verdict::AfterEnd);
+    assert!(bench.stream.has_ended());
+    // Books begin anew, and are not believed: it is a late join.
+    assert_eq!(bench.a(16..18), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 16), Messages(16..18)]);
+    assert_eq!(bench.b(10..16), Verdict::Late);
+    bench.packet(Line::B, &end_of_session(SESSION, 18));
+    assert_eq!(bench.told(), [End]);
+    assert_eq!((bench.stream.counters().reopened, bench.stream.counters().gaps), (1, 0));
+}
+
+#[test]
+fn an_end_that_is_not_reached_yet_may_be_none_as_well() {
+    let mut bench = begun(CONFIG);
+    bench.packet(Line::A, &end_of_session(SESSION, 12));
+    for first in [12, 14, 16] {
+        assert_eq!(bench.b(first..first + 2), Verdict::AfterEnd);
+    }
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.packet(Line::B, &heartbeat(SESSION, 18)), Verdict::Control);
+    assert_eq!(bench.b(18..20), Verdict::Delivered);
+    assert_eq!(bench.told(), [Gap(10..12), End, Session(SESSION, 18), Messages(18..20)]);
+}
+
+#[test]
 fn recovered_packets_fill_holes_and_nothing_else() {
     let mut bench = begun(CONFIG);
     bench.a(14..16);

@@ -71,13 +71,17 @@ impl Day {
     }
 
     fn replay(&self, config: &Path) -> Ended {
+        self.replay_of(config, "day.pcap")
+    }
+
+    fn replay_of(&self, config: &Path, capture: &str) -> Ended {
         run(
             wirebook()
                 .args(["replay", "--no-progress", "--config"])
                 .arg(config)
                 .arg("--dump")
                 .arg(self.file("replay.csv"))
-                .arg(self.file("day.pcap")),
+                .arg(self.file(capture)),
             PATIENCE,
         )
     }
@@ -204,4 +208,40 @@ fn live_pcap_with_a_hole_that_nobody_fills() {
     let replayed = day.replay(&config);
     assert_eq!(replayed.code, Some(1), "{}", replayed.stdout);
     assert!(replayed.stdout.contains("STALE"), "{}", replayed.stdout);
+}
+
+/// What the program captured itself, played again, comes to its books and its gaps.
+#[test]
+fn live_pcap_captured_and_replayed() {
+    let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip("live_pcap_captured_and_replayed", &why);
+    }
+    let day = Day::new();
+    day.pack(&holes(&["--both", "300", "--line-seed", "5"]));
+    let config = config(day.directory.path(), "net_pcap0", None, OBSERVE);
+    let capture = day.file("own.pcapng");
+    // Room for the whole day: this machine's disk is not what is tested.
+    let capturing = ["--capture", capture.to_str().unwrap(), "--capture-buffer", "256"];
+    let ended = day.live(&config, &[&WHEN_IDLE[..], &capturing].concat());
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    let report = Report::new(&day.file("live.toml"), &ended);
+    assert!(report.count("stream_gaps") > 0, "{}", report.text());
+    for row in ["tap_frames", "tap_written"] {
+        assert_eq!(report.count(row), report.count("rx_frames"), "{row}\n{}", report.text());
+    }
+    let replayed = day.replay_of(&config, "own.pcapng");
+    assert_eq!(replayed.code, Some(1), "{}{}", replayed.stdout, replayed.stderr);
+    let books = |name: &str| std::fs::read_to_string(day.file(name)).unwrap();
+    assert!(books("live.csv") == books("replay.csv"), "{}{}", report.text(), replayed.stdout);
+    let counted: Vec<_> = (replayed.stdout.lines())
+        .filter_map(|line| {
+            let (name, value) = line.trim().split_once(' ')?;
+            Some((name, value.trim().replace(',', "").parse::<u64>().ok()?))
+        })
+        .collect();
+    for row in ["stream_gaps", "stream_lost_messages", "stream_messages", "line_a_late", "line_b_late"] {
+        let again = counted.iter().find(|(name, _)| *name == row).map_or(0, |(_, value)| *value);
+        assert_eq!(again, report.count(row), "{row}\n{}{}", report.text(), replayed.stdout);
+    }
 }

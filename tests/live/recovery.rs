@@ -230,7 +230,7 @@ fn live_recovery_by_nobody() {
 }
 
 /// The number after `name=` in a line of the log.
-fn field(line: &str, name: &str) -> u64 {
+pub(crate) fn field(line: &str, name: &str) -> u64 {
     let plain: String = strip_colours(line);
     let (_, rest) = plain.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name}: {line}"));
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

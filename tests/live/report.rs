@@ -41,6 +41,11 @@ impl Report {
         self.table["recovery"]["state"].as_str().unwrap()
     }
 
+    /// How long it ran, rounded up.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.table["seconds"].as_float().unwrap().ceil() as u64
+    }
+
     /// Positions that are not 0, in shares.
     pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
         let table = self.table["positions"].as_table().unwrap();

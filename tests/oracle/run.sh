@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Compares the books of "wirebook replay" with those of meatpy 0.5.0, a public order book builder from PyPI, order by
-# order, for the busiest symbols: of a day that our own exchange makes, or of the ITCH 5.0 files that are named.
+# Lets public programs judge, which share nothing with ours:
+# - meatpy 0.5.0, an order book builder: the books of "wirebook replay" are compared with its own, order by order, for the
+#   busiest symbols, of a day that our own exchange makes with everything that it can do, or of the ITCH 5.0 files named;
+# - nasdaq-protocols 1.3.0, a SoupBinTCP client and server: it speaks to our exchange, and to wirebook (soup.py). Not
+#   where files are named.
 #
 #   tests/oracle/run.sh [FILE.itch]...
 #
@@ -10,15 +13,16 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 MEATPY=0.5.0
+NASDAQ_PROTOCOLS=1.3.0
 place=${CARGO_TARGET_DIR:-target}/oracle
-venv=$place/venv-$MEATPY
+venv=$place/venv-$MEATPY-$NASDAQ_PROTOCOLS
 mkdir -p "$place"
-if ! "$venv/bin/python" -c 'import meatpy' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import meatpy, nasdaq_protocols' 2>/dev/null; then
     if ! python3 -m venv "$venv"; then
         echo 'oracle: python3 with venv is needed; on Debian and Ubuntu: apt-get install python3-venv' >&2
         exit 1
     fi
-    "$venv/bin/pip" install --quiet "meatpy==$MEATPY"
+    "$venv/bin/pip" install --quiet "meatpy==$MEATPY" "nasdaq-protocols==$NASDAQ_PROTOCOLS"
 fi
 
 cargo=${CARGO:-cargo}

@@ -8,6 +8,7 @@
 #[path = "../live/programs.rs"]
 mod programs;
 
+mod markets;
 mod plain;
 
 use std::path::Path;

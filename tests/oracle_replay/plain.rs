@@ -8,7 +8,8 @@ use itch5::{MessageHandler, messages as itch};
 /// Order reference and shares, front first.
 type Queue = VecDeque<(u64, u32)>;
 
-/// Every order of every instrument. Panics at the first message that does not fit.
+/// Every order of every instrument. Panics at the first message that does not fit, and at an execution that is not of the
+/// order in front of the best price of its side.
 #[derive(Default)]
 pub(crate) struct PlainBooks {
     symbols: BTreeMap<u16, String>,
@@ -16,26 +17,32 @@ pub(crate) struct PlainBooks {
     queues: BTreeMap<(u16, bool), BTreeMap<u32, Queue>>,
     homes: HashMap<u64, (u16, bool, u32)>,
     pub(crate) messages: u64,
+    /// Messages of each type, whether a book keeps it or not.
+    pub(crate) kinds: BTreeMap<char, u64>,
 }
 
 impl PlainBooks {
-    /// One line an order, as `--dump` writes them, without the heading.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::with_capacity(self.homes.len());
-        for (&(locate, sell), levels) in &self.queues {
-            let symbol = &self.symbols[&locate];
-            let letter = if sell { 'S' } else { 'B' };
+    /// Every order: locate, whether it sells, price, reference, shares; buys before sells, better prices first, and as they
+    /// stand in their queues.
+    pub(crate) fn resting(&self) -> impl Iterator<Item = (u16, bool, u32, u64, u32)> + '_ {
+        self.queues.iter().flat_map(|(&(locate, sell), levels)| {
             let mut side: Vec<_> = levels.iter().collect();
             if !sell {
                 side.reverse();
             }
-            for (price, queue) in side {
-                for (order_ref, shares) in queue {
-                    lines.push(format!("{locate},{symbol},{letter},{price},{order_ref},{shares}"));
-                }
-            }
-        }
-        lines
+            side.into_iter().flat_map(move |(price, queue)| {
+                queue.iter().map(move |(order_ref, shares)| (locate, sell, *price, *order_ref, *shares))
+            })
+        })
+    }
+
+    /// One line an order, as `--dump` writes them, without the heading.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |(locate, sell, price, order_ref, shares)| {
+            let letter = if sell { 'S' } else { 'B' };
+            format!("{locate},{},{letter},{price},{order_ref},{shares}", self.symbols[&locate])
+        };
+        self.resting().map(line).collect()
     }
 
     fn put_in(
@@ -55,6 +62,21 @@ impl PlainBooks {
             .or_default()
             .push_back((order_ref, shares));
         ControlFlow::Continue(())
+    }
+
+    fn note(&mut self, kind: char) -> ControlFlow<()> {
+        *self.kinds.entry(kind).or_default() += 1;
+        ControlFlow::Continue(())
+    }
+
+    /// Takes the executed shares off an order, which must be next in price and time.
+    fn execute(&mut self, locate: u16, order_ref: u64, shares: u32) -> ControlFlow<()> {
+        let (_, sell, _) = self.homes[&order_ref];
+        let levels = &self.queues[&(locate, sell)];
+        let best = if sell { levels.first_key_value() } else { levels.last_key_value() };
+        let (front, _) = best.unwrap().1[0];
+        assert_eq!(front, order_ref, "message {} executes an order that another is before", self.messages);
+        self.take(locate, order_ref, Some(shares))
     }
 
     /// Takes `shares` off an order, or all of them.
@@ -88,11 +110,13 @@ fn is_sell(side: &itch::BuySellIndicator) -> bool {
 
 impl MessageHandler for PlainBooks {
     fn on_stock_directory(&mut self, m: &itch::StockDirectory) -> ControlFlow<()> {
+        let _ = self.note('R');
         self.symbols.insert(m.stock_locate(), m.stock().as_str().trim_end().to_owned());
         ControlFlow::Continue(())
     }
 
     fn on_add_order_no_mpid_attribution(&mut self, m: &itch::AddOrderNoMPIDAttribution) -> ControlFlow<()> {
+        let _ = self.note('A');
         let sell = is_sell(&m.buy_sell_indicator());
         self.put_in(m.stock_locate(), sell, m.order_reference_number(), m.shares(), m.price().into_u32())
     }
@@ -101,27 +125,33 @@ impl MessageHandler for PlainBooks {
         &mut self,
         m: &itch::AddOrderWithMPIDAttribution,
     ) -> ControlFlow<()> {
+        let _ = self.note('F');
         let sell = is_sell(&m.buy_sell_indicator());
         self.put_in(m.stock_locate(), sell, m.order_reference_number(), m.shares(), m.price().into_u32())
     }
 
     fn on_order_executed(&mut self, m: &itch::OrderExecuted) -> ControlFlow<()> {
-        self.take(m.stock_locate(), m.order_reference_number(), Some(m.executed_shares()))
+        let _ = self.note('E');
+        self.execute(m.stock_locate(), m.order_reference_number(), m.executed_shares())
     }
 
     fn on_order_executed_with_price(&mut self, m: &itch::OrderExecutedWithPrice) -> ControlFlow<()> {
-        self.take(m.stock_locate(), m.order_reference_number(), Some(m.executed_shares()))
+        let _ = self.note('C');
+        self.execute(m.stock_locate(), m.order_reference_number(), m.executed_shares())
     }
 
     fn on_order_cancel(&mut self, m: &itch::OrderCancel) -> ControlFlow<()> {
+        let _ = self.note('X');
         self.take(m.stock_locate(), m.order_reference_number(), Some(m.cancelled_shares()))
     }
 
     fn on_order_delete(&mut self, m: &itch::OrderDelete) -> ControlFlow<()> {
+        let _ = self.note('D');
         self.take(m.stock_locate(), m.order_reference_number(), None)
     }
 
     fn on_order_replace(&mut self, m: &itch::OrderReplace) -> ControlFlow<()> {
+        let _ = self.note('U');
         let old = m.original_order_reference_number();
         let (_, sell, _) = self.homes[&old];
         let _ = self.take(m.stock_locate(), old, None);
@@ -129,5 +159,71 @@ impl MessageHandler for PlainBooks {
         self.messages -= 1;
         let price = m.price().into_u32();
         self.put_in(m.stock_locate(), sell, m.new_order_reference_number(), m.shares(), price)
+    }
+
+    fn on_system_event(&mut self, _: &itch::SystemEvent) -> ControlFlow<()> {
+        self.note('S')
+    }
+
+    fn on_stock_trading_action(&mut self, _: &itch::StockTradingAction) -> ControlFlow<()> {
+        self.note('H')
+    }
+
+    fn on_reg_sho_restriction(&mut self, _: &itch::RegSHORestriction) -> ControlFlow<()> {
+        self.note('Y')
+    }
+
+    fn on_market_participant_position(&mut self, _: &itch::MarketParticipantPosition) -> ControlFlow<()> {
+        self.note('L')
+    }
+
+    fn on_mwcb_decline_level(&mut self, _: &itch::MWCBDeclineLevel) -> ControlFlow<()> {
+        self.note('V')
+    }
+
+    fn on_mwcb_status(&mut self, _: &itch::MWCBStatus) -> ControlFlow<()> {
+        self.note('W')
+    }
+
+    fn on_quoting_period_update(&mut self, _: &itch::QuotingPeriodUpdate) -> ControlFlow<()> {
+        self.note('K')
+    }
+
+    fn on_luld_auction_collar(&mut self, _: &itch::LULDAuctionCollar) -> ControlFlow<()> {
+        self.note('J')
+    }
+
+    fn on_operational_halt(&mut self, _: &itch::OperationalHalt) -> ControlFlow<()> {
+        self.note('h')
+    }
+
+    fn on_trade(&mut self, _: &itch::Trade) -> ControlFlow<()> {
+        self.note('P')
+    }
+
+    fn on_cross_trade(&mut self, _: &itch::CrossTrade) -> ControlFlow<()> {
+        self.note('Q')
+    }
+
+    fn on_broken_trade(&mut self, _: &itch::BrokenTrade) -> ControlFlow<()> {
+        self.note('B')
+    }
+
+    fn on_net_order_imbalance_indicator(&mut self, _: &itch::NetOrderImbalanceIndicator) -> ControlFlow<()> {
+        self.note('I')
+    }
+
+    fn on_retail_price_improvement_indicator(
+        &mut self,
+        _: &itch::RetailPriceImprovementIndicator,
+    ) -> ControlFlow<()> {
+        self.note('N')
+    }
+
+    fn on_direct_listing_with_capital_raise_price_discovery(
+        &mut self,
+        _: &itch::DirectListingwithCapitalRaisePriceDiscovery,
+    ) -> ControlFlow<()> {
+        self.note('O')
     }
 }

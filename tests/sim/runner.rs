@@ -31,6 +31,8 @@ struct Sums {
     rows: BTreeMap<&'static str, (u64, u64)>,
     recoveries: Vec<u64>,
     failures: Vec<(u64, String)>,
+    /// Seeds in which something was counted under the name in `WITH`, and how much.
+    with: Vec<(u64, u64)>,
 }
 
 /// The seeds that the environment asks for.
@@ -47,10 +49,9 @@ fn once(seed: u64, story: bool) -> Result<Outcome, String> {
     let run = || storm::run(Draw::new(seed), story);
     panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
-        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).map_or_else(
-            || "panicked".to_owned(),
-            |text| format!("panicked: {text}"),
-        ))
+        Err(text
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .map_or_else(|| "panicked".to_owned(), |text| format!("panicked: {text}")))
     })
 }
 
@@ -92,7 +93,12 @@ pub(crate) fn run(seeds: RangeInclusive<u64>) {
         }
     });
     let sums = sums.into_inner().unwrap();
-    println!("seeds {}..{}: {:.1} s on {threads} threads", seeds.start(), seeds.end(), began.elapsed().as_secs_f64());
+    println!(
+        "seeds {}..{}: {:.1} s on {threads} threads",
+        seeds.start(),
+        seeds.end(),
+        began.elapsed().as_secs_f64()
+    );
     sums.tell(story);
     assert!(sums.failures.is_empty(), "{} of {} seeds failed", sums.failures.len(), sums.runs);
 }
@@ -114,6 +120,9 @@ impl Sums {
                 self.all_live += u64::from(outcome.all_live);
                 self.recoveries.extend(outcome.checks.recoveries);
                 for (name, value) in outcome.rows {
+                    if value > 0 && std::env::var("WITH").is_ok_and(|with| with == name) {
+                        self.with.push((seed, value));
+                    }
                     let row = self.rows.entry(name).or_default();
                     row.0 += value;
                     row.1 += u64::from(value > 0);
@@ -124,7 +133,9 @@ impl Sums {
 
     fn tell(&self, story: bool) {
         let Self { runs, messages, orders, books, all_live, .. } = self;
-        println!("{runs} runs: {messages} messages, {orders} orders and {books} times all live books compared");
+        println!(
+            "{runs} runs: {messages} messages, {orders} orders and {books} times all live books compared"
+        );
         println!("{all_live} ended with every book live, the others with books that say that they are not");
         println!("\nfault                     seeds");
         for kind in Kind::ALL {
@@ -139,11 +150,15 @@ impl Sums {
             }
         }
         println!("\ncounter                                     sum   seeds with it");
-        let shown = ["stream_", "repair_", "recovery_", "book_", "refused_", "orders_", "desk_", "rx_", "session_"];
+        let shown =
+            ["stream_", "repair_", "recovery_", "book_", "refused_", "orders_", "desk_", "rx_", "session_"];
         for (name, (sum, seeds)) in &self.rows {
             if story || (*sum > 0 && shown.iter().any(|prefix| name.starts_with(prefix))) {
                 println!("  {name:<34} {sum:>12} {seeds:>8}");
             }
+        }
+        if !self.with.is_empty() {
+            println!("\nseeds with it: {:?}", self.with);
         }
         for (seed, why) in self.failures.iter().take(SHOWN) {
             println!("\nFAILED seed {seed}: {why}");

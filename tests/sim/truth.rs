@@ -88,9 +88,10 @@ impl Truth {
     /// Compares every book that is to be believed, order by order, with what is true. Returns how many are.
     pub(crate) fn agrees(&self, books: &Books, state: impl Fn(u16) -> BookState) -> Result<usize, String> {
         let live = |locate: u16| state(locate) == BookState::Live;
-        let ours = books.resting().filter(|order| live(order.locate)).map(|order| {
-            (order.locate, order.side as u8, order.order_ref, order.price.0, order.shares)
-        });
+        let ours = books
+            .resting()
+            .filter(|order| live(order.locate))
+            .map(|order| (order.locate, order.side as u8, order.order_ref, order.price.0, order.shares));
         let mut theirs = self.books.resting().filter(|order| live(order.locate)).map(|order| {
             let side = if order.side == Side::Buy { 0 } else { 1 };
             (order.locate, side, order.order_ref, order.price, order.shares)
@@ -113,7 +114,8 @@ impl Truth {
             }
             let (ours, theirs) = (books.trading_state(locate), self.trading(locate));
             // A snapshot does not say that the whole market was halted, only what was said of each instrument.
-            let own = self.halted.contains(&locate) && ours != TradingState::Trading && ours == said_of(&said);
+            let own =
+                self.halted.contains(&locate) && ours != TradingState::Trading && ours == said_of(&said);
             if ours != theirs && !own {
                 return Err(format!("trading state of locate {locate}: ours {ours:?}, true {theirs:?}"));
             }

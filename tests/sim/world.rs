@@ -233,7 +233,7 @@ impl World {
             self.handler.tick(self.now + self.clock_ahead);
             self.after_poll(false)?;
             self.send_orders()?;
-            self.note_states();
+            self.note_states()?;
         }
         Ok(())
     }
@@ -245,7 +245,8 @@ impl World {
         let mut frames = Vec::new();
         self.handler.take_orders(|frame| frames.push(frame.to_vec()));
         for frame in frames {
-            let datagram = exchange::frames::parse(&frame).map_err(|bad| format!("an order frame is {bad:?}"))?;
+            let datagram =
+                exchange::frames::parse(&frame).map_err(|bad| format!("an order frame is {bad:?}"))?;
             self.check_order(datagram.payload)?;
             self.net.order(self.now, datagram.payload);
         }

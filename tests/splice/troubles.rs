@@ -57,6 +57,26 @@ fn a_snapshot_that_breaks_off_leaves_stale_books_and_a_new_wish() {
 }
 
 #[test]
+fn a_log_with_messages_missing_of_a_book_that_went_wrong_meanwhile_does_not_serve_again() {
+    let day = Day::new(32, 4_000);
+    let mut rig = joined(&day, &Options::default());
+    let mut snapshot = day.teller(2_050).snapshot();
+    let last = snapshot.last_mut().unwrap();
+    last.pop();
+    rig.begin();
+    load(&mut rig, &snapshot);
+    rig.turns(10);
+    // Its messages go into the book as it is from here on, those of the others into the log.
+    rig.play(&day, 2_100, 2_150, 7);
+    rig.give(&Item::SnapshotFailed);
+    rig.turns(5);
+    assert_eq!(rig.need().oldest, 2_150);
+    rig.snapshot(&day.teller(2_149).snapshot(), 2_149);
+    assert_eq!(rig.count("repair_refused_old"), 1);
+    recovers(&mut rig, &day, 2_150);
+}
+
+#[test]
 fn a_server_that_lags_behind_the_feed_is_waited_for() {
     let day = Day::new(22, 4_000);
     let mut rig = joined(&day, &Options::default());

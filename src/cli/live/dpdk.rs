@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use super::{Progress, conclude, plan, recover};
+use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
 use crate::config::{Config, Igmp, PortRef};
@@ -72,12 +72,15 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     // This thread is the main lcore, so the recovery thread shares its CPU and not the loop's.
     let recovery = recover(config, &mut handles).map_err(|why| Failure(Exit::Environment, why))?;
 
+    let made = tap(args, clock, ports.names()).map_err(|why| Failure(Exit::Environment, why))?;
+    let (tap, capture) = made.unzip();
     let (rx, tx, feed_tx) = ports.queues()?;
     let (send_finished, finished) = mpsc::sync_channel::<Finished>(1);
     eal.launch(lcore, move || {
         let queues = rx.into_iter().map(RxHandle::attach).collect();
         // The other end waits for nothing else and is gone only when the process is.
-        let _ = send_finished.send(worker.run(queues, TxHandle::attach(tx), feed_tx.map(TxHandle::attach)));
+        let feed_tx = feed_tx.map(TxHandle::attach);
+        let _ = send_finished.send(worker.run(queues, TxHandle::attach(tx), feed_tx, tap));
     })?;
     tracing::info!(lcore = lcore.id(), "polling");
 
@@ -102,6 +105,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         .map_err(|_| Failure(Exit::Environment, "the worker ended without leaving its books".to_owned()))?;
     let mut port_rows = ports.rows();
     port_rows.extend(control::port_rows(&handles));
+    port_rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &port_rows, args))
 }
@@ -183,6 +187,11 @@ impl Ports {
         let Some(orders) = &self.orders else { return Ok((rx, self.feed.tx_handle(0)?, None)) };
         rx.push(orders.rx_handle(0)?);
         Ok((rx, orders.tx_handle(0)?, Some(self.feed.tx_handle(0)?)))
+    }
+
+    /// Names in the order of the receive queues.
+    fn names(&self) -> Vec<String> {
+        std::iter::once(&self.feed).chain(&self.orders).map(|port| port.name().to_owned()).collect()
     }
 
     /// What the ports count, both together.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 use std::time::Instant;
 
-use super::{Progress, conclude, plan, recover};
+use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::Config;
@@ -45,9 +45,13 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         Ok(thread) => thread,
         Err(why) => return complain(Exit::Environment, &why),
     };
+    let (tap, capture) = match tap(args, clock, vec![format!("udp:{interface}")]) {
+        Ok(made) => made.unzip(),
+        Err(why) => return complain(Exit::Environment, &why),
+    };
     let thread = thread::spawn(move || {
         let (rx, tx) = port.attach();
-        worker.run(vec![rx], tx, None)
+        worker.run(vec![rx], tx, None, tap)
     });
     let began = Instant::now();
     let mut log = Progress::new(config);
@@ -61,9 +65,10 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
     let ended = thread.join();
     // Only now: what it shows last is how the loop stood at its end.
     drop(recovery);
+    let rows = captured(capture);
     match ended {
         Ok(finished) => {
-            conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &[], args)
+            conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &rows, args)
         }
         Err(_) => {
             complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words()))

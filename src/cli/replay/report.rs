@@ -87,7 +87,7 @@ fn lines(path: &FramePath, out: &mut impl Write) -> io::Result<()> {
         let lag = if line == Line::A { &skew.a_behind } else { &skew.b_behind };
         match lag.mean() {
             Some(mean) => {
-                let count = grouped(lag.count);
+                let (count, mean) = (grouped(lag.count), path.clock().ns(mean));
                 writeln!(out, "; behind the other {count} times, by {} ns on average", grouped(mean))?;
             }
             None => writeln!(out)?,
@@ -133,6 +133,17 @@ fn verdict(summary: &Summary, player: &Player, out: &mut impl Write) -> io::Resu
     if summary.gaps > 0 {
         let (lost, gaps) = (grouped(summary.lost), grouped(summary.gaps));
         writeln!(out, "{lost} messages are missing in {gaps} gaps: neither line has them")?;
+    }
+    if summary.unfilled > 0 {
+        let unfilled = grouped(summary.unfilled);
+        writeln!(
+            out,
+            "it ends while {unfilled} messages were waited for: what came after them is in no book"
+        )?;
+    }
+    if summary.uncaptured > 0 {
+        let uncaptured = grouped(summary.uncaptured);
+        writeln!(out, "{uncaptured} frames or notes are missing in the capture itself: its buffer was full")?;
     }
     if summary.anomalies > 0 {
         let anomalies = grouped(summary.anomalies);

@@ -11,6 +11,9 @@ const LOSSES: &[(&str, &str)] = &[
         "rx_missed",
         "the NIC had no free descriptor: raise port.rx_descriptors, or give the worker a core of its own",
     ),
+    ("tap_dropped", "frames missing in the capture: raise --capture-buffer, or write to a faster disk"),
+    ("tap_notes_dropped", "the same: a replay goes another way from there on"),
+    ("tap_failed", "the capture ended early: see the log; is the disk full?"),
     ("rx_errors", "the NIC refused frames: cable, optics or FEC"),
     ("rx_no_buffer", "the packet pool was empty: give the EAL more memory"),
     ("tx_errors", "the port did not take frames that were handed to it"),
@@ -67,6 +70,12 @@ const LOSSES: &[(&str, &str)] = &[
     ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
     ("replay_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
     ("capture_not_ethernet", "capture on the interface itself, not on `any`"),
+    ("capture_lost", "the capture's own buffer was full: raise --capture-buffer where it is made"),
+    ("capture_bad_notes", "the capture is of another version of wirebook"),
+    (
+        "capture_snapshot_messages",
+        "the loop rebuilt books from snapshots; a replay does not: they stay stale from their gap on",
+    ),
     ("capture_cut_short", "captured with a snap length: capture with `-s 0`"),
     (
         "recovery_holes_abandoned",
@@ -101,6 +110,13 @@ const FAMILIES: &[(&str, &str)] = &[
     ("ip_", "not UDP in an intact IPv4 packet"),
     ("udp_", "damaged on the way"),
     ("itch_", "a broken message: the book that it concerned is stale"),
+    ("line_a_wrong_session", "another session than the feed's: does somebody else send to the group?"),
+    ("line_b_wrong_session", "another session than the feed's: does somebody else send to the group?"),
+    ("line_a_implausible", "a sequence far from the feed's: does somebody else send to the group?"),
+    ("line_b_implausible", "a sequence far from the feed's: does somebody else send to the group?"),
+    ("line_a_after_end", "from after the end of the session: it was none, or they are"),
+    ("line_b_after_end", "from after the end of the session: it was none, or they are"),
+    ("stream_jumps", "the feed's sequence jumped far: every book was given up"),
     ("line_a_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
     ("line_b_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
     ("replies_", "the venue said what does not fit our orders: compare positions with it"),
@@ -149,7 +165,15 @@ mod tests {
     /// Every counter that a run may show, whoever counts.
     fn counted() -> Vec<&'static str> {
         let of = |rows: &[Row]| rows.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        let replay = ["replay_undecodable_all_stale", "capture_not_ethernet", "capture_cut_short"];
+        let replay = [
+            "replay_undecodable_all_stale",
+            "capture_not_ethernet",
+            "capture_cut_short",
+            "capture_lost",
+            "capture_bad_notes",
+            "capture_snapshot_messages",
+            "tap_failed",
+        ];
         // What the ports count is known with DPDK only.
         #[cfg(feature = "dpdk")]
         let port = of(&crate::pmd::PortStats::default().rows());

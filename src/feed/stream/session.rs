@@ -19,7 +19,7 @@ impl Stream {
     ) -> Verdict {
         let session = packet.session();
         if self.state == State::Ended && session == self.session {
-            return self.after_end(line, packet, now);
+            return self.after_end(line, packet, payload, now, sink);
         }
         let quiet = now.saturating_sub(self.heard) >= self.config.quiet;
         let taken = match self.state {
@@ -51,10 +51,20 @@ impl Stream {
     }
 
     /// A packet of the current session after its end: the end is repeated for a while.
-    fn after_end(&mut self, line: Line, packet: &Packet<'_>, now: u64) -> Verdict {
+    fn after_end<S: Sink>(
+        &mut self,
+        line: Line,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
         let end = packet.sequence() + u64::from(packet.count());
         let limit = self.limit.unwrap_or(end);
-        if end > limit || (packet.kind() == Kind::EndOfSession && end < limit) {
+        if end > limit {
+            return self.beyond_end(Some(line), packet, payload, now, sink);
+        }
+        if packet.kind() == Kind::EndOfSession && end < limit {
             return Verdict::AfterEnd;
         }
         self.heard = now;
@@ -71,6 +81,33 @@ impl Stream {
                 Verdict::Control
             }
         }
+    }
+
+    /// A packet from beyond the announced end of the session. Once one line has sent several, the end was none: books that
+    /// were left as of then would be wrong without a sign. The session begins anew, like after a late join.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn beyond_end<S: Sink>(
+        &mut self,
+        line: Option<Line>,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        // Another end contradicts the first one, but brings nothing that would be missed.
+        let Some(line) = line.filter(|_| packet.kind() != Kind::EndOfSession) else {
+            return Verdict::AfterEnd;
+        };
+        let of_line = line_of(&mut self.lines, line);
+        of_line.beyond += 1;
+        if of_line.beyond < CONFIRM {
+            return Verdict::AfterEnd;
+        }
+        self.counters.reopened += 1;
+        self.close(sink);
+        self.begin_at(self.session, packet.sequence(), sink);
+        self.take(Some(line), packet, payload, now, sink)
     }
 
     /// Counts a packet of a possible next session; true once its line has sent enough of them in a row. Until then its
@@ -128,6 +165,10 @@ impl Stream {
     /// Begins a session of which `first` is the first sequence heard.
     fn begin<S: Sink>(&mut self, session: [u8; 10], first: u64, sink: &mut S) {
         let start = if first <= self.config.near_start { 1 } else { first };
+        self.begin_at(session, start, sink);
+    }
+
+    fn begin_at<S: Sink>(&mut self, session: [u8; 10], start: u64, sink: &mut S) {
         if self.state != State::Waiting && self.session != session {
             self.previous = Some(self.session);
         }
@@ -146,6 +187,7 @@ impl Stream {
             // From 1 on, a line that begins later has skipped something; after a late join nobody can tell.
             line.next = u64::from(start == 1);
             line.far_run = 0;
+            line.beyond = 0;
         }
         self.counters.sessions += 1;
         sink.session(session, start);
