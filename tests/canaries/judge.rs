@@ -13,6 +13,9 @@ use super::scratch::Scratch;
 /// KiB of address space that a judge may take: a bug that allocates without end must not take the machine with it.
 const MEMORY: u64 = 12 << 20;
 
+/// Characters that are shown of what a test says.
+const TOLD: usize = 120;
+
 /// What became of a judge.
 pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
@@ -37,7 +40,8 @@ impl fmt::Display for Verdict {
         match self {
             Self::Passed { tests } => write!(f, "{tests} passed"),
             Self::Failed { test, panic, seed } => {
-                f.write_str(seed.as_ref().unwrap_or(test))?;
+                let told: String = seed.as_ref().unwrap_or(test).chars().take(TOLD).collect();
+                f.write_str(&told)?;
                 panic.as_ref().map_or(Ok(()), |place| write!(f, " [the handler panics at {place}]"))
             }
             Self::TimedOut => f.write_str("[hangs]"),

@@ -20,6 +20,15 @@ fn find(day: &Day, from: u64, kinds: &[u8]) -> u64 {
     from + after.unwrap() as u64
 }
 
+/// The first message about the orders of another instrument than `wrong` from sequence `from` on.
+fn find_other(day: &Day, from: u64, wrong: u16) -> u64 {
+    let other = |at: &u64| {
+        let message = &day.messages[*at as usize - 1];
+        b"AEXDU".contains(&message[0]) && locate(message) != wrong
+    };
+    (from..).find(other).unwrap()
+}
+
 /// All but `wrong` are live and exact at `at`.
 fn others_live(rig: &Rig, day: &Day, at: u64, wrong: u16) {
     let others: Vec<_> = (1..=SYMBOLS).filter(|locate| *locate != wrong).collect();
@@ -124,12 +133,7 @@ fn books_that_go_wrong_while_another_is_mended_get_the_next_snapshot() {
     let first = find(&day, 2_000, b"A");
     let wrong = locate(&day.messages[first as usize - 1]);
     let cut = |at: u64| day.messages[at as usize - 1][..12].to_vec();
-    let second = (first + 100..)
-        .find(|at| {
-            let message = &day.messages[*at as usize - 1];
-            b"AEXDU".contains(&message[0]) && locate(message) != wrong
-        })
-        .unwrap();
+    let second = find_other(&day, first + 100, wrong);
     let also_wrong = locate(&day.messages[second as usize - 1]);
     play_with(&mut rig, &day, (1, first + 50), first, cut(first));
     rig.begin();
@@ -146,6 +150,41 @@ fn books_that_go_wrong_while_another_is_mended_get_the_next_snapshot() {
     rig.snapshot(&day.teller(end).snapshot(), end);
     assert_eq!(rig.agrees(&day.teller(end)), usize::from(SYMBOLS));
     assert_eq!((rig.count("repair_done"), rig.count("repair_wishes_single")), (2, 2));
+}
+
+#[test]
+fn an_order_that_two_instruments_claim_costs_both_books_until_a_snapshot() {
+    let day = Day::new(17, 8_000);
+    let mut rig = Rig::new(&Options::default());
+    let at = find(&day, 2_000, b"E");
+    let mut message = day.messages[at as usize - 1].clone();
+    let owner = locate(&message);
+    let named = owner % SYMBOLS + 1;
+    message[1..3].copy_from_slice(&named.to_be_bytes());
+    play_with(&mut rig, &day, (1, at + 50), at, message);
+    assert_eq!((rig.state(owner), rig.state(named)), (BookState::Stale, BookState::Stale));
+    assert_eq!(rig.agrees(&day.teller(at + 50)), usize::from(SYMBOLS) - 2);
+    rig.snapshot(&day.teller(at + 50).snapshot(), at + 50);
+    assert_eq!(rig.agrees(&day.teller(at + 50)), usize::from(SYMBOLS));
+    assert_eq!(rig.need().snapshot, 0);
+}
+
+#[test]
+fn a_book_that_joins_a_wish_needs_a_snapshot_from_after_its_own_trouble() {
+    let day = Day::new(16, 8_000);
+    let mut rig = Rig::new(&Options::default());
+    let first = find(&day, 2_000, b"A");
+    let second = find_other(&day, first + 100, locate(&day.messages[first as usize - 1]));
+    let cut = |at: u64| day.messages[at as usize - 1][..12].to_vec();
+    play_with(&mut rig, &day, (1, first + 50), first, cut(first));
+    assert_eq!(rig.need().oldest, first + 1);
+    play_with(&mut rig, &day, (first + 50, second + 50), second, cut(second));
+    assert_eq!(rig.need().oldest, second + 1);
+    // Good for the one and not for the other.
+    rig.snapshot(&day.teller(first + 60).snapshot(), first + 60);
+    assert_eq!((rig.count("repair_refused_old"), rig.live().len()), (1, usize::from(SYMBOLS) - 2));
+    rig.snapshot(&day.teller(second + 50).snapshot(), second + 50);
+    assert_eq!(rig.agrees(&day.teller(second + 50)), usize::from(SYMBOLS));
 }
 
 #[test]

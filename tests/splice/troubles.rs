@@ -291,6 +291,14 @@ fn a_hole_that_requests_fill_makes_books_recover_and_lose_nothing() {
     assert_eq!((need.expected, need.snapshot), (2_000, 0));
     assert_eq!(need.open().map(|hole| (hole.first, hole.end)).collect::<Vec<_>>(), [(2_000, 2_050)]);
     let epoch = need.epoch;
+    // What was meant for another epoch changes nothing, however well it fits.
+    let whole = rig.packet(2_000, day.range(2_000, 2_050));
+    for other in [epoch - 1, epoch + 1] {
+        rig.give(&Item::Packet { epoch: other, payload: &whole });
+        rig.give(&Item::Abandon { epoch: other, end: 2_050 });
+        rig.turns(3);
+        assert_eq!(rig.need(), need);
+    }
     for (first, end) in [(2_030, 2_050), (2_000, 2_030)] {
         assert_eq!(rig.live(), []);
         let packet = rig.packet(first, day.range(first, end));
