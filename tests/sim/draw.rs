@@ -233,7 +233,7 @@ fn exchange(dice: &mut Dice, seed: u64) -> host::Config {
             lines,
             ..publisher::Config::default()
         },
-        archive_bytes: dice.of(&[1 << 17, 1 << 23, 1 << 23]),
+        archive_bytes: dice.of(&[1 << 19, 1 << 23, 1 << 23]),
         requests,
         glimpse: glimpse::Config {
             soup: snapshots,

@@ -319,11 +319,9 @@ impl World {
         if !self.connection.inbox.is_empty() || self.connection.gone {
             self.offer();
         }
-        if self.story {
-            let notices: Vec<_> = self.handler.client.notices().collect();
-            for notice in notices {
-                self.tell(|| format!("client: {notice}"));
-            }
+        let notices: Vec<_> = self.handler.client.notices().collect();
+        for notice in notices {
+            self.tell(|| format!("client: {notice}"));
         }
     }
 
