@@ -152,12 +152,25 @@ impl World {
                 Out::Line(..) if now < self.draw.join => {}
                 Out::Line(line, payload) => self.net.line(now, line, &payload),
                 Out::Answer(server, payload) => self.net.datagram(now, Parcel::Answer(server, payload)),
-                Out::Reply(payload) => self.net.reply(now, &payload),
+                Out::Reply(payload) => {
+                    self.tell_rejections(&payload);
+                    self.net.reply(now, &payload);
+                }
                 Out::Tcp(conn, bytes) => self.net.down_bytes(now, conn, &bytes),
                 Out::Close(conn) => self.net.down(now, Parcel::Closed(conn)),
             }
         }
         result
+    }
+
+    fn tell_rejections(&self, payload: &[u8]) {
+        let packet = exchange::mold::Packet::parse(payload).filter(|_| self.story);
+        for message in packet.iter().flat_map(exchange::mold::Packet::messages) {
+            if let [b'J', _, _, _, _, _, _, _, _, a, b, c, d, high, low, ..] = *message {
+                let (order, reason) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([high, low]));
+                self.tell(|| format!("order {order} rejected for reason {reason}"));
+            }
+        }
     }
 
     pub(crate) fn inject(&mut self, fault: host::Fault) {
