@@ -10,11 +10,13 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 # ITCH 5.0 files for the oracle, instead of a day that our own exchange makes
 ORACLE_FILES ?=
+# Seeds of the simulation: a range, or one, which is then told as a story
+SEEDS ?= 1..1000
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test canaries oracle bench lint fuzz clean
+.PHONY: help setup demo test sim canaries oracle bench lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +35,10 @@ test: ## Run all tests
 canaries: ## Put known bugs into a copy, one at a time: the tests must catch each (some minutes)
 	@tools/setup.sh build
 	$(CARGO) test --test canaries -- --ignored --nocapture
+
+sim: ## Run the simulation: handler against exchange from seeds, for example: make sim SEEDS=1..10000, or SEEDS=4711
+	@tools/setup.sh build
+	SEEDS='$(SEEDS)' $(CARGO) test --no-default-features --test sim -- --ignored --nocapture many_seeds
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

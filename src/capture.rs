@@ -1,4 +1,4 @@
-//! Recorded market data: pcap, pcapng and Nasdaq BinaryFILE, read as a stream of records; pcapng also [written](write).
+//! Recorded market data: pcap, pcapng and Nasdaq BinaryFILE, read as a stream of records; pcapng also [written](mod@write).
 //!
 //! [`Reader::open`] tells the format by its first bytes; [`Reader::next_record`] hands out one record after the other,
 //! borrowed from a buffer of fixed size, whatever the size of the file. Written here rather than taken from a crate,

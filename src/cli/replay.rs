@@ -3,7 +3,7 @@
 //! BinaryFILE messages go straight to the decoder and the books. Frames of pcap and pcapng files take the way of live
 //! ones: wire, lines A and B, one ordered stream, books. The stream's clock is the capture's own time, so that a
 //! replay gives the same result on every machine and at any speed. A capture that wirebook made itself (`--capture`) gives,
-//! with the same configuration, the very events that the loop saw, gaps at the same places included ([`frames`]).
+//! with the same configuration, the very events that the loop saw, gaps at the same places included (`frames`).
 //!
 //! Books that are not live at the end, gaps, and messages that cannot be right make the exit code
 //! [`Exit::Flagged`]. A capture whose last record is cut off is read to there, with a note.

@@ -1,6 +1,6 @@
 //! The thread that writes what the loop received to a pcapng file.
 //!
-//! It takes records from the loop's [`tap`](crate::pipeline::tap), makes whole blocks of them and writes those. The loop
+//! It takes records from the loop's [`tap`], makes whole blocks of them and writes those. The loop
 //! never waits for it: where it is too slow, the ring is full and frames are not captured, which is counted and noted in the
 //! file. Where a write fails, the file is cut back to its last whole block, the capture ends, and that is said; the loop goes
 //! on. What was written is flushed at least every [`FLUSH`], so a process that is killed leaves all but that, and a file that

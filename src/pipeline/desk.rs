@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::board::Tally;
 use super::repair::Repair;
 use super::stamp::Stamps;
-use crate::book::{Books, Outcome};
+use crate::book::{Anomaly, Books, Outcome};
 use crate::feed::itch::Damage;
 use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, Price, Symbol};
@@ -244,8 +244,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.stamps.end(&self.time);
     }
 
-    /// A message that only brings a book up to date: nobody may act on it yet.
-    pub(super) fn apply_quietly(&mut self, event: &Event) {
+    /// A message that only brings a book up to date: nobody may act on it yet. Says what could not be right about it.
+    pub(super) fn apply_quietly(&mut self, event: &Event) -> Option<Anomaly> {
         let known = self.books.symbol(event.locate);
         let change = self.books.apply(event);
         if let Some(price) = printed(&event.kind) {
@@ -256,8 +256,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         {
             self.on_instrument(event.locate, symbol);
         }
-        if let Outcome::Anomaly(_) = change.outcome {
-            self.on_spoiled(event.locate);
+        match change.outcome {
+            Outcome::Anomaly(anomaly) => Some(anomaly),
+            Outcome::Applied | Outcome::Ignored => None,
         }
     }
 

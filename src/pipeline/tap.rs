@@ -5,7 +5,7 @@
 //! burst is dropped. Nothing is filtered: what was rejected is captured like the rest. The other end,
 //! [`FromTap`], belongs to the thread that writes the file ([`crate::control::capture`]).
 //!
-//! A record of the ring is a head of [`HEAD`] bytes ([`Head`]) and the frame or note.
+//! A record of the ring is a head of `HEAD` bytes (`Head`) and the frame or note.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

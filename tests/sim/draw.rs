@@ -124,10 +124,15 @@ impl Draw {
         for _ in 0..count {
             let fault = draw.fault(&mut dice);
             draw.faults.push(fault);
-            // A server that misbehaves does so when it is needed.
-            if (Kind::RequestsSilent..=Kind::TcpReset).contains(&fault.kind) && dice.chance(90) {
+            // A server that misbehaves does so when it is needed; so does who is asleep.
+            let needed = (Kind::RequestsSilent..=Kind::TcpReset).contains(&fault.kind)
+                || matches!(fault.kind, Kind::SlowLoop | Kind::ClientAsleep);
+            if needed && dice.chance(90) {
                 let kind = dice.of(&[Kind::LossBothShort, Kind::LossBothLong, Kind::LossBothRandom]);
-                let at = dice.between(fault.at, fault.end);
+                let at = match fault.kind {
+                    Kind::SlowLoop | Kind::ClientAsleep => fault.at.saturating_sub(dice.about(MS, 50 * MS)),
+                    _ => dice.between(fault.at, fault.end),
+                };
                 draw.faults.push(Fault { kind, at, end: at + dice.about(MS, 50 * MS), ..fault });
             }
         }
@@ -194,7 +199,12 @@ fn exchange(dice: &mut Dice, seed: u64) -> host::Config {
         seed,
         live_orders,
         max_orders: 15_000,
-        opening_orders: dice.of(&[0, 4, 4, 20, 100]),
+        // Some books that are larger than what the link to the loop holds at once.
+        opening_orders: if dice.chance(4) {
+            6_000 / u32::try_from(symbols).unwrap()
+        } else {
+            dice.of(&[0, 4, 4, 20, 100])
+        },
         halt_every: dice.of(&[0, 500, 2_000, 5_000]),
         halt_length: dice.of(&[50, 300, 1_000]),
         breaker_after: dice.of(&[0, 1_000, 5_000]),
@@ -233,7 +243,7 @@ fn exchange(dice: &mut Dice, seed: u64) -> host::Config {
             lines,
             ..publisher::Config::default()
         },
-        archive_bytes: dice.of(&[1 << 17, 1 << 23, 1 << 23]),
+        archive_bytes: dice.of(&[1 << 19, 1 << 23, 1 << 23]),
         requests,
         glimpse: glimpse::Config {
             soup: snapshots,

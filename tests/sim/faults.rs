@@ -189,7 +189,7 @@ impl Trouble {
                 Kind::Stray => all.stray = chance,
                 Kind::LineADead => all.dead[0] = true,
                 Kind::LineBDead => all.dead[1] = true,
-                Kind::BothDead | Kind::LostTail => all.dead = [true; 2],
+                Kind::BothDead => all.dead = [true; 2],
                 Kind::RequestsPathBad => all.requests_path = 3 * size as u32,
                 Kind::TcpStall => all.tcp_stall = true,
                 Kind::ReplyLost => all.reply_lost = 100,

@@ -139,7 +139,7 @@ impl Handler {
         let queues = vec![feed_rx, replies_rx];
         Self {
             pipeline: Pipeline::with_time(parts, queues, tx, Time(Rc::clone(&time))),
-            client: Recovery::new(draw.recovery.clone()),
+            client: Recovery::new(draw.recovery),
             time,
             end,
             feed,

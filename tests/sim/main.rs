@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stdout, reason = "a run tells what it saw")]
 
+mod client;
 mod draw;
 mod faults;
 mod handler;

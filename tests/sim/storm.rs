@@ -70,7 +70,7 @@ impl World {
     fn recover(&mut self, when: &str) -> Result<(), String> {
         let began = self.now;
         self.run(began + 100 * MS, |_| false)?;
-        if self.run(began + 5 * S, |world| world.all_live())? {
+        if self.run(began + 5 * S, Self::all_live)? {
             return Ok(());
         }
         let expected = self.expects_live();
@@ -78,7 +78,7 @@ impl World {
             return Ok(());
         }
         self.pace = 2 * MS;
-        if self.run(began + PATIENCE, |world| world.all_live())? || !self.expects_live() {
+        if self.run(began + PATIENCE, Self::all_live)? || !self.expects_live() {
             return Ok(());
         }
         Err(format!("not everything is live after {when}: {}", self.states()))

@@ -6,8 +6,8 @@ use exchange::host::{self, Exchange, Output, Service};
 use exchange::lines::Line;
 use exchange::rng::Rng;
 use exchange::soup::ConnId;
-use wirebook::feed::recovery::Action;
 
+use crate::client::Connection;
 use crate::draw::{Draw, MS};
 use crate::faults::{Fault, Kind, Trouble};
 use crate::handler::{Decision, Handler};
@@ -39,35 +39,6 @@ impl From<Output<'_>> for Out {
     }
 }
 
-/// What the client wants done, kept until the client is done.
-enum Act {
-    Request(usize, [u8; 20]),
-    Connect,
-    Send(Vec<u8>),
-    Disconnect,
-}
-
-impl From<Action<'_>> for Act {
-    fn from(action: Action<'_>) -> Self {
-        match action {
-            Action::Request { server, payload } => Self::Request(server, payload),
-            Action::Connect => Self::Connect,
-            Action::Send(bytes) => Self::Send(bytes.to_vec()),
-            Action::Disconnect => Self::Disconnect,
-        }
-    }
-}
-
-/// The client's end of its connection.
-#[derive(Default)]
-struct Connection {
-    conn: Option<ConnId>,
-    made: u64,
-    inbox: Vec<u8>,
-    /// The other end is gone.
-    gone: bool,
-}
-
 pub(crate) struct World {
     pub(crate) draw: Draw,
     pub(crate) now: u64,
@@ -85,7 +56,7 @@ pub(crate) struct World {
     next_fault: usize,
     /// The loop's clock is so far ahead.
     clock_ahead: u64,
-    connection: Connection,
+    pub(crate) connection: Connection,
     next_tick: u64,
     next_round: u64,
     /// Longest pace of loop and client: slower when nothing happens.
@@ -152,12 +123,25 @@ impl World {
                 Out::Line(..) if now < self.draw.join => {}
                 Out::Line(line, payload) => self.net.line(now, line, &payload),
                 Out::Answer(server, payload) => self.net.datagram(now, Parcel::Answer(server, payload)),
-                Out::Reply(payload) => self.net.reply(now, &payload),
+                Out::Reply(payload) => {
+                    self.tell_rejections(&payload);
+                    self.net.reply(now, &payload);
+                }
                 Out::Tcp(conn, bytes) => self.net.down_bytes(now, conn, &bytes),
                 Out::Close(conn) => self.net.down(now, Parcel::Closed(conn)),
             }
         }
         result
+    }
+
+    fn tell_rejections(&self, payload: &[u8]) {
+        let packet = exchange::mold::Packet::parse(payload).filter(|_| self.story);
+        for message in packet.iter().flat_map(exchange::mold::Packet::messages) {
+            if let [b'J', _, _, _, _, _, _, _, _, a, b, c, d, high, low, ..] = *message {
+                let (order, reason) = (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([high, low]));
+                self.tell(|| format!("order {order} rejected for reason {reason}"));
+            }
+        }
     }
 
     pub(crate) fn inject(&mut self, fault: host::Fault) {
@@ -293,66 +277,6 @@ impl World {
                 self.offer();
             }
             Parcel::Connected(_) | Parcel::Down(..) | Parcel::Closed(_) => {}
-        }
-    }
-
-    /// Offers the client what lies in the inbox, and at last the end of the connection.
-    fn offer(&mut self) {
-        let Handler { client, end, .. } = &mut self.handler;
-        let mut acts = Vec::new();
-        let act = &mut |action: Action<'_>| acts.push(Act::from(action));
-        let taken = client.on_bytes(self.now, &self.connection.inbox, &mut end.giver, act);
-        self.connection.inbox.drain(..taken);
-        self.carry_out(acts);
-        if self.connection.gone && self.connection.inbox.is_empty() && self.connection.conn.take().is_some() {
-            let Handler { client, end, .. } = &mut self.handler;
-            client.on_disconnected(self.now, &mut end.giver);
-        }
-    }
-
-    fn round_of_client(&mut self) {
-        let Handler { client, end, .. } = &mut self.handler;
-        let need = end.need.read();
-        let mut acts = Vec::new();
-        client.on_need(self.now, &need, &mut end.giver, &mut |action| acts.push(Act::from(action)));
-        self.carry_out(acts);
-        if !self.connection.inbox.is_empty() || self.connection.gone {
-            self.offer();
-        }
-        if self.story {
-            let notices: Vec<_> = self.handler.client.notices().collect();
-            for notice in notices {
-                self.tell(|| format!("client: {notice}"));
-            }
-        }
-    }
-
-    fn carry_out(&mut self, acts: Vec<Act>) {
-        for act in acts {
-            match act {
-                Act::Request(server, payload) => {
-                    self.net.datagram(self.now, Parcel::Request(server, payload));
-                }
-                Act::Connect => {
-                    let made = self.connection.made + 1;
-                    let conn = ConnId(made);
-                    self.connection = Connection { conn: Some(conn), made, ..Connection::default() };
-                    self.net.up(self.now, Parcel::Connect(conn));
-                    self.net.down(self.now + 2 * self.draw.delay, Parcel::Connected(conn));
-                }
-                Act::Send(bytes) => {
-                    if let Some(conn) = self.connection.conn {
-                        self.net.up(self.now, Parcel::Up(conn, bytes));
-                    }
-                }
-                Act::Disconnect => {
-                    if let Some(conn) = self.connection.conn.take() {
-                        self.net.up(self.now, Parcel::Leave(conn));
-                    }
-                    self.connection.inbox.clear();
-                    self.connection.gone = false;
-                }
-            }
         }
     }
 

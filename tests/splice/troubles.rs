@@ -139,6 +139,25 @@ fn messages_that_no_snapshot_holds_make_it_none() {
 }
 
 #[test]
+fn snapshots_that_contradict_themselves_cost_no_book_its_repair() {
+    // Found by the simulation, seed 2301: a server that says everything again and again had all books given up for good.
+    let day = Day::new(29, 4_000);
+    let mut rig = joined(&day, &Options::default());
+    let mut twice = day.teller(2_050).snapshot();
+    twice.extend_from_within(..);
+    for refused in 1..=10 {
+        while rig.need().snapshot == 0 {
+            rig.time.set(rig.time.get() + 10_000_000);
+            rig.turn();
+        }
+        rig.snapshot(&twice, 2_050);
+        assert_eq!(rig.live(), []);
+        assert_eq!((rig.count("repair_refused_flawed"), rig.count("repair_given_up")), (refused, 0));
+    }
+    recovers(&mut rig, &day, 2_100);
+}
+
+#[test]
 fn a_gap_in_the_middle_of_everything_begins_anew() {
     let day = Day::new(25, 4_000);
     // While it is asked for, while it loads, while it is spliced.

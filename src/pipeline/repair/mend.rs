@@ -2,6 +2,7 @@
 //! one round of the loop stays short.
 
 use super::{FURTHEST, Failure, Phase, Repair, SPLICE_WAIT, Standing, What};
+use crate::book::Anomaly;
 use crate::feed::itch::{self, Damage};
 use crate::market::{BookState, Event, EventKind, TradingState};
 use crate::nic::TxQueue;
@@ -148,7 +149,13 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
                 if self.repair.is_wanted(event.locate) =>
             {
                 self.repair.counters.snapshot_loaded += 1;
-                self.apply_quietly(&event);
+                match self.apply_quietly(&event) {
+                    None => {}
+                    // The book's own trouble, and the same with every snapshot.
+                    Some(Anomaly::OrderLimit | Anomaly::LevelLimit) => self.on_spoiled(event.locate),
+                    // The snapshot contradicts itself: no book is to blame for that.
+                    Some(_) => self.repair.flawed = true,
+                }
             }
             EventKind::Execute { .. }
             | EventKind::Cancel { .. }
@@ -237,8 +244,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
                     }
                 }
             }
-        } else if self.repair.is_wanted(event.locate) {
-            self.apply_quietly(event);
+        } else if self.repair.is_wanted(event.locate) && self.apply_quietly(event).is_some() {
+            self.on_spoiled(event.locate);
         }
     }
 
