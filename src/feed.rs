@@ -148,7 +148,7 @@ impl StreamConfig {
             hole_wait: hz / 200,
             recovery_wait: 0,
             quiet: hz.saturating_mul(3),
-            max_jump: 100_000_000,
+            max_jump: 1_000_000,
             near_start: 4_096,
             both_lines: true,
             lines_reorder: true,
