@@ -111,6 +111,21 @@ fn a_gap_takes_back_every_open_order_once_and_lets_none_leave() {
 }
 
 #[test]
+fn a_new_session_over_open_orders_lets_none_leave_until_somebody_has_looked() {
+    let day = Day::new(46, 4_000);
+    let (mut rig, _told) = keen(&Options::default());
+    rig.play(&day, 1, 2_000, 7);
+    assert!(!requests(&mut rig).0.is_empty());
+    // Positions are kept by locate, and a locate may be another instrument now.
+    rig.time.set(rig.time.get() + 4_000_000_000);
+    rig.session(*b"NEXT      ");
+    rig.play(&day, 1, 1_000, 7);
+    assert_eq!(rig.live().len(), usize::from(SYMBOLS));
+    assert_eq!(requests(&mut rig).0, []);
+    assert!(rig.count("refused_uncertain") > 0);
+}
+
+#[test]
 fn one_wrong_book_costs_its_own_orders_and_no_others() {
     let day = Day::new(42, 4_000);
     let (mut rig, told) = keen(&Options::default());
