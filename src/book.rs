@@ -184,6 +184,13 @@ impl Books {
         }
     }
 
+    /// Takes the latest market-wide halt back for one instrument: what was announced before holds.
+    pub fn spare_from_halt(&mut self, locate: u16) {
+        if let Some(instrument) = instrument_mut(&mut self.instruments, locate) {
+            instrument.spare(self.general);
+        }
+    }
+
     /// The book that the latest anomaly made stale beside that of its own event (an order that was said to be of two
     /// instruments), once.
     pub const fn take_also_spoiled(&mut self) -> Option<u16> {

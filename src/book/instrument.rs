@@ -94,6 +94,13 @@ impl Instrument {
         self.halts = general.halts;
     }
 
+    /// The latest market-wide halt does not concern it, whatever was in force before.
+    pub(super) const fn spare(&mut self, general: General) {
+        if self.halts.wrapping_add(1) == general.halts {
+            self.halts = general.halts;
+        }
+    }
+
     /// All gates together: an operational halt stops trading whatever else was announced, a market-wide one until the
     /// instrument's own state is announced again.
     pub(super) const fn trading_state(&self, general: General) -> TradingState {

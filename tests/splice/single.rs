@@ -74,6 +74,35 @@ fn an_unreadable_message_costs_its_own_book_until_a_snapshot_and_no_other() {
 }
 
 #[test]
+fn a_market_wide_halt_has_its_place_among_the_messages_of_a_book_that_is_mended() {
+    let day = Day::new(18, 8_000);
+    let bad = find(&day, 2_000, b"A");
+    let wrong = locate(&day.messages[bad as usize - 1]);
+    let cut = day.messages[bad as usize - 1][..20].to_vec();
+    let halt = (bad + 100..).find(|at| locate(&day.messages[*at as usize - 1]) == wrong).unwrap();
+    let end = halt + 20;
+    let trading = |at: u64| {
+        let teller = day.teller(at);
+        (1..=SYMBOLS).filter(move |locate| teller.trading(*locate) == (Some(b'T'), false))
+    };
+    assert!(trading(halt).any(|locate| locate == wrong));
+    // The snapshot is from before the halt, and from after it.
+    for (next, open) in [(halt, false), (halt + 1, true), (end, true)] {
+        let mut rig = Rig::new(&Options::default());
+        play_with(&mut rig, &day, (1, bad + 50), bad, cut.clone());
+        rig.snapshot(&day.teller(next).snapshot(), next);
+        assert_eq!(rig.state(wrong), BookState::Recovering);
+        play_with(&mut rig, &day, (bad + 50, end), halt, b"W\0\0\0\0\0\0\0\0\0\x011".to_vec());
+        rig.turns(5);
+        assert_eq!(rig.state(wrong), BookState::Live);
+        let state = |locate| rig.pipeline.books().trading_state(locate);
+        assert_eq!(state(wrong) == TradingState::Trading, open, "{next}");
+        let others = trading(halt).filter(|locate| *locate != wrong);
+        assert!(others.filter(|locate| state(*locate) == TradingState::Halted).count() > 10);
+    }
+}
+
+#[test]
 fn an_order_that_never_came_is_noticed_and_mended() {
     let day = Day::new(12, 8_000);
     let mut tried = 0;

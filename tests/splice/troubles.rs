@@ -158,6 +158,20 @@ fn snapshots_that_contradict_themselves_cost_no_book_its_repair() {
 }
 
 #[test]
+fn a_market_wide_halt_does_not_close_what_a_snapshot_from_after_it_says() {
+    // Found by the simulation, seed 8091: the stream was behind the snapshot, and the halt between the two.
+    let day = Day::new(30, 4_000);
+    let mut rig = joined(&day, &Options::default());
+    rig.snapshot(&day.teller(2_150).snapshot(), 2_150);
+    assert_eq!(rig.live(), []);
+    rig.play(&day, 2_100, 2_120, 7);
+    rig.send(2_120, &[b"W\0\0\0\0\0\0\0\0\0\x011".to_vec()]);
+    rig.turn();
+    rig.play(&day, 2_121, 2_200, 7);
+    assert_eq!(rig.agrees(&day.teller(2_200)), ALL);
+}
+
+#[test]
 fn a_gap_in_the_middle_of_everything_begins_anew() {
     let day = Day::new(25, 4_000);
     // While it is asked for, while it loads, while it is spliced.

@@ -26,8 +26,13 @@ impl Market {
             out(&itch::directory(stamp, &instrument.listing()));
         }
         for (instrument, stamp, symbol) in named() {
-            if let Some(state) = instrument.state {
-                out(&itch::trading_action(stamp, symbol, state, instrument.reason));
+            match instrument.state {
+                // The breaker has tripped; the feed has not told it of this one yet.
+                Some(b'T') if self.agenda.holds_all() => {
+                    out(&itch::trading_action(stamp, symbol, b'H', *b"MWC1"));
+                }
+                Some(state) => out(&itch::trading_action(stamp, symbol, state, instrument.reason)),
+                None => {}
             }
         }
         for (instrument, stamp, symbol) in named() {

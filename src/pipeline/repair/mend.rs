@@ -29,10 +29,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         let sequence = self.next - 1;
         let wanted = match event.kind {
             EventKind::System(_) | EventKind::Other => return false,
-            // For the others now; for books that are made anew at its place among their own messages, too.
             EventKind::MarketHalt => {
+                self.halt_others(event);
                 self.log(sequence, What::Event(*event));
-                return false;
+                return true;
             }
             _ => self.repair.is_wanted(event.locate),
         };
@@ -42,7 +42,17 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         wanted
     }
 
-    /// The same for a message about `locate` that could not be read: a snapshot may have it.
+    /// A market-wide halt holds at once for books that are not made anew. For those that are it has its place among their own
+    /// messages: a snapshot from after it says what was announced since then.
+    fn halt_others(&mut self, event: &Event) {
+        let Self { repair, books, .. } = self;
+        if !repair.all {
+            books.apply(event);
+            repair.wanted.iter().for_each(|locate| books.spare_from_halt(*locate));
+        }
+    }
+
+    /// [`Self::put_aside`] for a message about `locate` that could not be read: a snapshot may have it.
     pub(in crate::pipeline) fn put_damage_aside(&mut self, locate: u16) -> bool {
         let wanted = self.repair.is_wanted(locate);
         if wanted {
