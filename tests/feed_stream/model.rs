@@ -218,3 +218,11 @@ impl Bench {
         std::mem::take(&mut self.sink.told)
     }
 }
+
+/// A bench that has seen messages 1 to 9.
+pub(crate) fn begun(config: StreamConfig) -> Bench {
+    let mut bench = Bench::new(config);
+    assert_eq!(bench.a(1..10), Verdict::Delivered);
+    assert_eq!(bench.told(), [Told::Session(SESSION, 1), Told::Messages(1..10)]);
+    bench
+}

@@ -3,18 +3,10 @@
 use wirebook::feed::{Line, StreamConfig, Verdict};
 
 use crate::model::Told::{CaughtUp, End, Gap, Messages, Overdue, Session};
-use crate::model::{Bench, CONFIG, NEXT, SESSION, data, end_of_session, heartbeat};
+use crate::model::{Bench, CONFIG, NEXT, SESSION, begun, data, end_of_session, heartbeat};
 
 /// 1,000 ticks for recovery.
 const PATIENT: StreamConfig = StreamConfig { recovery_wait: 1_000, window_packets: 64, ..CONFIG };
-
-/// A bench that has seen messages 1 to 9.
-fn begun(config: StreamConfig) -> Bench {
-    let mut bench = Bench::new(config);
-    assert_eq!(bench.a(1..10), Verdict::Delivered);
-    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..10)]);
-    bench
-}
 
 #[test]
 fn a_hole_that_waits_too_long_is_overdue_and_then_a_gap() {

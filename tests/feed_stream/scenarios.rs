@@ -3,15 +3,7 @@
 use wirebook::feed::{Line, StreamConfig, Verdict};
 
 use crate::model::Told::{End, Gap, Messages, Session};
-use crate::model::{Bench, CONFIG, SESSION, control, data, end_of_session, heartbeat};
-
-/// A bench that has seen messages 1 to 9.
-fn begun(config: StreamConfig) -> Bench {
-    let mut bench = Bench::new(config);
-    assert_eq!(bench.a(1..10), Verdict::Delivered);
-    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..10)]);
-    bench
-}
+use crate::model::{Bench, CONFIG, SESSION, begun, control, data, end_of_session, heartbeat};
 
 #[test]
 fn the_first_copy_wins_and_the_second_is_a_duplicate() {
