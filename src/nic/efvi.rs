@@ -214,13 +214,18 @@ pub const fn receive_buffers(ring: usize) -> usize {
 }
 
 impl<V: Vi> State<V> {
-    /// Takes what the event queue has, if there is room for it.
+    /// Takes what the event queue has, if there is room for it; returns how much that was.
     #[inline]
-    fn collect(&mut self) {
+    fn collect(&mut self) -> usize {
         let Self { vi, ledger, .. } = self;
+        let mut events = 0;
         if ledger.has_room() {
-            vi.poll(&mut |event| ledger.on(event));
+            vi.poll(&mut |event| {
+                events += 1;
+                ledger.on(event);
+            });
         }
+        events
     }
 
     /// Posts the free receive buffers, in whole batches.

@@ -32,14 +32,16 @@ impl<V: Vi> TxQueue for EfviTx<V> {
     #[inline]
     fn reserve(&mut self) -> Option<TxSlot<V>> {
         let mut state = self.core.state.borrow_mut();
-        let taken = state.ledger.take_tx().or_else(|| {
-            // Completions may wait behind frames, which then wait for the next receive poll.
-            state.collect();
-            state.ledger.take_tx()
-        });
-        let Some((id, start)) = taken else {
-            state.ledger.counters.send_no_buffer += 1;
-            return None;
+        let (id, start) = loop {
+            if let Some(taken) = state.ledger.take_tx() {
+                break taken;
+            }
+            // Completions may wait behind frames, which then wait for the next receive poll. That ends: none of their
+            // buffers is posted again in here.
+            if state.collect() == 0 {
+                state.ledger.counters.send_no_buffer += 1;
+                return None;
+            }
         };
         drop(state);
         Some(TxSlot { id, start, core: Rc::clone(&self.core) })
