@@ -3,7 +3,7 @@
 //! What DPDK's drivers do for their caller, ef_vi leaves to its own: receive buffers belong to the caller, who posts
 //! them, gets them back by an event and posts them again; a transmit buffer is busy until an event says that it is not;
 //! and both kinds of events come by one queue. All of that is here, over the few calls of [`Vi`]. The library itself is
-//! bound by one thin implementation of that trait (with the cargo feature `efvi`); the tests have another one
+//! bound by one thin implementation of that trait (`device`, with the cargo feature `efvi`); the tests have another one
 //! that plays the NIC, so that this code runs on machines without either.
 //!
 //! # How it holds together
@@ -29,6 +29,9 @@ mod ledger;
 mod memory;
 mod rx;
 mod tx;
+
+#[cfg(feature = "efvi")]
+pub mod device;
 
 pub use counters::EfviCounters;
 pub use memory::Memory;
