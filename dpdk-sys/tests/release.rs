@@ -20,7 +20,9 @@ fn bursts_of_audited_releases_are_our_own() {
 #[test]
 fn any_other_release_goes_through_the_shim() {
     // Not long-term, not released yet, after all that was read.
-    for version in ["23.03.0", "23.07", "24.03.1", "25.07.0", "25.11.0-rc1", "26.03.0", "26.11.0-rc3", "27.11.2", "31.5"] {
+    for version in
+        ["23.03.0", "23.07", "24.03.1", "25.07.0", "25.11.0-rc1", "26.03.0", "26.11.0-rc3", "27.11.2", "31.5"]
+    {
         assert!(!release(version).bursts_audited(false), "{version}");
         assert!(!release(version).bursts_audited(true), "{version}, shim forced");
     }
