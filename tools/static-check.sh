@@ -22,7 +22,7 @@ if [ "${1:-}" = --inside ]; then
     done
     run() {
         say "in the empty directory: wirebook $*"
-        env -i LANG=C.UTF-8 TERM=dumb chroot "$root" /wirebook "$@" >"$root/said" 2>&1 </dev/null || {
+        env -i PATH="$PATH" LANG=C.UTF-8 TERM=dumb chroot "$root" /wirebook "$@" >"$root/said" 2>&1 </dev/null || {
             cat "$root/said" >&2
             fail "it failed: wirebook $*"
         }
