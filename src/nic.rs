@@ -16,6 +16,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+pub mod efvi;
 pub(crate) mod pool;
 pub mod replay;
 pub mod udp;
