@@ -16,9 +16,11 @@
 
 use std::ops::DerefMut;
 
+pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
 pub mod udp;
+pub mod vfio;
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
