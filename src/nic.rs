@@ -16,6 +16,7 @@
 
 use std::ops::DerefMut;
 
+pub mod cpu;
 pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
