@@ -155,8 +155,12 @@ pub struct Eal {
 /// # Errors
 /// The first reason why EAL would not start here, with its remedy, in one line.
 pub fn preflight<S: AsRef<str>>(args: &[S]) -> Result<(), Refusal> {
+    this_host().check(&args::EalArgs::parse(args))
+}
+
+fn this_host() -> preflight::Host {
     let plugin_dir = CStr::from_bytes_with_nul(sys::SHIM_PLUGIN_DIR).unwrap_or_default().to_string_lossy();
-    preflight::Host::this(&plugin_dir, sys::LINKED_DRIVERS).check(&args::EalArgs::parse(args))
+    preflight::Host::this(&plugin_dir, sys::LINKED_DRIVERS)
 }
 
 impl Eal {
@@ -167,6 +171,9 @@ impl Eal {
     /// A failed check ([`EalError::Preflight`]), a second start, or EAL's own failure.
     pub fn init<S: AsRef<str>>(args: &[S]) -> Result<Self, EalError> {
         preflight(args)?;
+        for warning in this_host().warnings(&args::EalArgs::parse(args)) {
+            tracing::warn!("{warning}");
+        }
         let mut argv = vec![c"wirebook".to_owned()];
         for arg in args.iter().map(AsRef::as_ref).take_while(|a| *a != "--") {
             argv.push(CString::new(arg).map_err(|_| EalError::Argument(arg.to_owned()))?);
