@@ -145,6 +145,7 @@ pub struct Eal {
     runtime: Arc<Runtime>,
     main: Lcore,
     workers: Vec<Lcore>,
+    allowed: Vec<String>,
     stop: StopFlag,
     /// Stays on its thread: a worker that waited for the workers would wait for itself.
     _not_send: PhantomData<*const ()>,
@@ -200,6 +201,7 @@ impl Eal {
             runtime: Arc::new(Runtime(())),
             main,
             workers: workers(),
+            allowed: preflight::allowed(&args::EalArgs::parse(args)),
             stop: StopFlag::new(),
             _not_send: PhantomData,
         })
@@ -222,6 +224,11 @@ impl Eal {
     #[must_use]
     pub fn worker_lcores(&self) -> &[Lcore] {
         &self.workers
+    }
+
+    /// The PCI addresses that `-a` allowed, in full.
+    pub(crate) fn allowed(&self) -> &[String] {
+        &self.allowed
     }
 
     /// The flag that ends the workers' loops; [`StopFlag::set_on_signals`] ties it to SIGINT and SIGTERM.

@@ -138,6 +138,11 @@ impl Host {
     }
 }
 
+/// The PCI addresses among the allowed devices, in full.
+pub(super) fn allowed(args: &EalArgs) -> Vec<String> {
+    devices::allowed(args).collect()
+}
+
 /// As EAL chooses it.
 fn runtime_dir() -> PathBuf {
     let base = std::env::var_os("RUNTIME_DIRECTORY").unwrap_or_else(|| {
