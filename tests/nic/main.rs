@@ -7,4 +7,5 @@
 
 #[expect(dead_code, reason = "the steps to come use the rest")]
 mod guest;
+mod refusals;
 mod smoke;
