@@ -5,6 +5,17 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+/* The sizes that Rust reads and writes at the offsets of shim.h. */
+#define MBUF_FIELD_IS(field, type) \
+	_Static_assert(sizeof(((struct rte_mbuf *)0)->field) == sizeof(type), #field " of an mbuf is a " #type)
+MBUF_FIELD_IS(buf_addr, void *);
+MBUF_FIELD_IS(data_off, uint16_t);
+MBUF_FIELD_IS(nb_segs, uint16_t);
+MBUF_FIELD_IS(ol_flags, uint64_t);
+MBUF_FIELD_IS(pkt_len, uint32_t);
+MBUF_FIELD_IS(data_len, uint16_t);
+MBUF_FIELD_IS(buf_len, uint16_t);
+
 int shim_rte_errno(void)
 {
 	return rte_errno;
