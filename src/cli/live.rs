@@ -20,15 +20,19 @@ use crate::stats::rate::Rate;
 
 #[cfg(feature = "dpdk")]
 mod dpdk;
+#[cfg(feature = "efvi")]
+mod efvi;
 mod sockets;
 
 /// What carries the frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Backend {
     /// DPDK ports, as the EAL arguments say.
     Dpdk,
     /// Kernel UDP sockets on the interface that has this address.
     Udp(Ipv4Addr),
+    /// The Solarflare interface of this name, through ef_vi.
+    Efvi(String),
 }
 
 impl FromStr for Backend {
@@ -40,7 +44,9 @@ impl FromStr for Backend {
             Some(("udp", address)) => {
                 address.parse().map(Self::Udp).map_err(|_| format!("`{address}` is no IPv4 address"))
             }
-            _ => Err("write `dpdk`, or `udp:IP` with the IPv4 address of an interface".to_owned()),
+            Some(("efvi", name)) if !name.is_empty() => Ok(Self::Efvi(name.to_owned())),
+            _ => Err("write `dpdk`, `udp:IP` with the IPv4 address of an interface, or `efvi:INTERFACE`"
+                .to_owned()),
         }
     }
 }
@@ -52,12 +58,23 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
     };
     config.risk.armed |= args.arm;
     super::log::start(args.log.unwrap_or_else(|| of(config.log.level)), of(config.log.dpdk));
-    match args.nic {
+    match &args.nic {
         Backend::Udp(_) if !eal.is_empty() => complain(
             Exit::Usage,
             "EAL arguments mean nothing to kernel sockets\n  leave them out: wirebook -- --nic udp:IP --config FILE",
         ),
-        Backend::Udp(address) => sockets::main(address, &config, args),
+        Backend::Efvi(_) if !eal.is_empty() => complain(
+            Exit::Usage,
+            "EAL arguments mean nothing to ef_vi\n  leave them out: wirebook -- --nic efvi:INTERFACE --config FILE",
+        ),
+        Backend::Udp(address) => sockets::main(*address, &config, args),
+        #[cfg(feature = "efvi")]
+        Backend::Efvi(interface) => efvi::main(interface, &config, args),
+        #[cfg(not(feature = "efvi"))]
+        Backend::Efvi(_) => complain(
+            Exit::Usage,
+            "this wirebook was built without ef_vi\n  build it with the feature `efvi` (docs/porting-to-ef_vi.md says how)",
+        ),
         #[cfg(feature = "dpdk")]
         Backend::Dpdk => dpdk::main(eal, &config, args),
         #[cfg(not(feature = "dpdk"))]
@@ -284,7 +301,8 @@ mod tests {
     fn backends_are_named_as_documented() {
         assert_eq!("dpdk".parse(), Ok(Backend::Dpdk));
         assert_eq!("udp:10.0.0.2".parse(), Ok(Backend::Udp(Ipv4Addr::new(10, 0, 0, 2))));
-        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2"] {
+        assert_eq!("efvi:enp1s0f0".parse(), Ok(Backend::Efvi("enp1s0f0".to_owned())));
+        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2", "efvi", "efvi:"] {
             assert!(wrong.parse::<Backend>().is_err(), "{wrong}");
         }
     }
