@@ -33,11 +33,11 @@ enum {
 /* Where EAL looks for driver plugins; empty if it looks nowhere. */
 #define SHIM_PLUGIN_DIR RTE_EAL_PMD_PATH
 
-/* 1 when this build of DPDK puts more into its inline bursts than the callbacks (debug checks, mbuf history), or
- * leaves the callbacks out: then a burst must go through the inline itself. */
+/* 1 when this build of DPDK puts more into its inline bursts than the callbacks (debug checks, mbuf history, trace
+ * points), or leaves the callbacks out: then a burst must go through the inline itself. */
 enum {
 #if defined(RTE_ETHDEV_DEBUG_RX) || defined(RTE_ETHDEV_DEBUG_TX) || defined(RTE_MBUF_HISTORY_DEBUG) || \
-	!defined(RTE_ETHDEV_RXTX_CALLBACKS)
+	defined(RTE_ENABLE_TRACE_FP) || !defined(RTE_ETHDEV_RXTX_CALLBACKS)
 	SHIM_BURST_HAS_EXTRAS = 1,
 #else
 	SHIM_BURST_HAS_EXTRAS = 0,
