@@ -12,12 +12,14 @@ use crate::config::{Config, Level};
 use crate::control::capture::{self, CaptureThread, Captured, Head};
 use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
+use crate::nic::vfio::Bdf;
 use crate::pipeline::health::FeedState;
 use crate::pipeline::tap::Tap;
 use crate::pipeline::worker::{self, Finished, Handles};
 use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
+mod direct;
 #[cfg(feature = "dpdk")]
 mod dpdk;
 mod sockets;
@@ -29,6 +31,8 @@ pub(super) enum Backend {
     Dpdk,
     /// Kernel UDP sockets on the interface that has this address.
     Udp(Ipv4Addr),
+    /// A PCI device, by our own driver.
+    Direct(Bdf),
 }
 
 impl FromStr for Backend {
@@ -40,7 +44,11 @@ impl FromStr for Backend {
             Some(("udp", address)) => {
                 address.parse().map(Self::Udp).map_err(|_| format!("`{address}` is no IPv4 address"))
             }
-            _ => Err("write `dpdk`, or `udp:IP` with the IPv4 address of an interface".to_owned()),
+            Some(("direct", address)) => address.parse().map(Self::Direct),
+            _ => Err(
+                "write `dpdk`, or `udp:IP` with the IPv4 address of an interface, or `direct:PCI_ADDRESS`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -58,6 +66,12 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
             "EAL arguments mean nothing to kernel sockets\n  leave them out: wirebook -- --nic udp:IP --config FILE",
         ),
         Backend::Udp(address) => sockets::main(address, &config, args),
+        Backend::Direct(_) if !eal.is_empty() => complain(
+            Exit::Usage,
+            "EAL arguments mean nothing to the direct driver\n  leave them out: wirebook -- --nic direct:PCI_ADDRESS \
+             --config FILE; the polling CPU is lcores.worker",
+        ),
+        Backend::Direct(bdf) => direct::main(bdf, &config, args),
         #[cfg(feature = "dpdk")]
         Backend::Dpdk => dpdk::main(eal, &config, args),
         #[cfg(not(feature = "dpdk"))]
@@ -284,7 +298,8 @@ mod tests {
     fn backends_are_named_as_documented() {
         assert_eq!("dpdk".parse(), Ok(Backend::Dpdk));
         assert_eq!("udp:10.0.0.2".parse(), Ok(Backend::Udp(Ipv4Addr::new(10, 0, 0, 2))));
-        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2"] {
+        assert_eq!("direct:01:00.0".parse(), Ok(Backend::Direct("0000:01:00.0".parse().unwrap())));
+        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2", "direct", "direct:", "direct:eth0"] {
             assert!(wrong.parse::<Backend>().is_err(), "{wrong}");
         }
     }
