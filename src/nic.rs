@@ -17,6 +17,7 @@
 use std::ops::{Deref, DerefMut};
 
 pub mod cpu;
+pub mod efvi;
 pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;

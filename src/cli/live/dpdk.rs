@@ -76,7 +76,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let made = tap(args, clock, ports.names()).map_err(|why| Failure(Exit::Environment, why))?;
     let (mut tap, capture) = made.unzip();
     let (send_finished, finished) = mpsc::sync_channel::<(usize, Finished)>(workers.len());
-    let places = workers.into_iter().zip(ports.queues()?).zip(&lcores).enumerate();
+    let places = workers.into_iter().zip(ports.queues(config)?).zip(&lcores).enumerate();
     for (at, ((worker, queues), lcore)) in places {
         let send_finished = send_finished.clone();
         // The first one's view is what is captured.
