@@ -5,7 +5,11 @@
 #![cfg(feature = "dpdk")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod direct;
 #[expect(dead_code, reason = "the steps to come use the rest")]
 mod guest;
+mod raw;
 mod refusals;
 mod smoke;
