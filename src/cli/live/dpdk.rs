@@ -17,6 +17,8 @@ use crate::stats::clock::{CALIBRATION, Clock};
 use crate::wire::ethernet::multicast_mac;
 use crate::wire::igmp::ALL_SYSTEMS;
 
+mod link;
+
 /// What stops a run before it begins, and the exit code that says which kind it was.
 struct Failure(Exit, String);
 
@@ -87,10 +89,14 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let began = Instant::now();
     let stop = eal.stop_flag().clone();
     let mut log = Progress::new(config);
+    let links = link::Links::new(ports.all());
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
-        &|| stop.is_set(),
+        &|| {
+            links.round();
+            stop.is_set()
+        },
         &|| eal.is_running(lcore),
         &mut |moment| {
             latency.set(&moment.stages);
@@ -104,6 +110,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         .recv()
         .map_err(|_| Failure(Exit::Environment, "the worker ended without leaving its books".to_owned()))?;
     let mut port_rows = ports.rows();
+    port_rows.extend(links.rows());
     port_rows.extend(control::port_rows(&handles));
     port_rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());
@@ -189,15 +196,20 @@ impl Ports {
         Ok((rx, orders.tx_handle(0)?, Some(self.feed.tx_handle(0)?)))
     }
 
+    /// In the order of the receive queues.
+    fn all(&self) -> impl Iterator<Item = &Port> {
+        std::iter::once(&self.feed).chain(&self.orders)
+    }
+
     /// Names in the order of the receive queues.
     fn names(&self) -> Vec<String> {
-        std::iter::once(&self.feed).chain(&self.orders).map(|port| port.name().to_owned()).collect()
+        self.all().map(|port| port.name().to_owned()).collect()
     }
 
     /// What the ports count, both together.
     fn rows(&self) -> Vec<(&'static str, u64)> {
         let mut sum: Vec<(&'static str, u64)> = Vec::new();
-        for port in std::iter::once(&self.feed).chain(&self.orders) {
+        for port in self.all() {
             match port.stats() {
                 Ok(stats) if sum.is_empty() => sum = stats.rows().to_vec(),
                 Ok(stats) => {
