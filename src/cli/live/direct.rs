@@ -90,7 +90,7 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
     // Only now: what it shows last is how the loop stood at its end.
     drop(recovery);
     let mut rows = port.stats().rows().to_vec();
-    rows.push(("link_losses", watch.losses.get()));
+    rows.push(("link_downs", watch.losses.get()));
     rows.extend(control::port_rows(&handles));
     rows.extend(captured(capture));
     let finished = ended

@@ -14,6 +14,7 @@ use crate::pipeline::worker::{Finished, assemble_all};
 use crate::pmd::PmdError;
 use crate::stats::clock::{CALIBRATION, Clock};
 
+mod link;
 mod ports;
 
 use ports::Ports;
@@ -92,10 +93,14 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let began = Instant::now();
     let stop = eal.stop_flag().clone();
     let mut log = Progress::new(config);
+    let links = link::Links::new(ports.all());
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
-        &|| stop.is_set(),
+        &|| {
+            links.round();
+            stop.is_set()
+        },
         &|| lcores.iter().all(|lcore| eal.is_running(*lcore)),
         &mut |moment| {
             latency.set(&moment.stages);
@@ -112,6 +117,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     finished.sort_by_key(|(at, _)| *at);
     let finished: Vec<_> = finished.into_iter().map(|(_, finished)| finished).collect();
     let mut port_rows = ports.rows();
+    port_rows.extend(links.rows());
     port_rows.extend(control::port_rows(&handles));
     port_rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());
