@@ -24,6 +24,7 @@ mod direct;
 mod dpdk;
 #[cfg(feature = "efvi")]
 mod efvi;
+mod link;
 mod sockets;
 
 /// What carries the frames.
