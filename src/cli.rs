@@ -26,6 +26,7 @@ mod report;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
+mod version;
 
 use exit::Exit;
 
@@ -34,6 +35,7 @@ const LIVE_FORM: &str = "\
 Live:
   wirebook [EAL arguments] -- --config FILE [options]     on DPDK ports
   wirebook -- --nic udp:IP --config FILE [options]        on kernel sockets, without DPDK
+  wirebook -- --nic direct:PCI --config FILE [options]    on an Intel 82574L or 82576, by our own driver
   wirebook -- --nic efvi:INTERFACE --config FILE          on a Solarflare NIC by ef_vi (feature `efvi`)
   wirebook exchange [EAL arguments] -- --config FILE      the other side of the wire, on a DPDK port
 
@@ -47,7 +49,7 @@ Exit codes:
 
 /// Market data off the wire into full-depth order books, and orders back onto it.
 #[derive(Parser)]
-#[command(name = "wirebook", version, after_help = LIVE_FORM, subcommand_required = true, arg_required_else_help = true,
+#[command(name = "wirebook", version, long_version = version::long(), after_help = LIVE_FORM, subcommand_required = true, arg_required_else_help = true,
           override_usage = "wirebook <COMMAND>\n       wirebook [EAL arguments] -- --config FILE [options]")]
 struct Cli {
     #[command(subcommand)]
@@ -71,7 +73,8 @@ struct LiveArgs {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// `dpdk`; `udp:IP` to listen with kernel sockets on the interface that has this address; `efvi:INTERFACE` for ef_vi.
+    /// `dpdk`; `udp:IP`: kernel sockets on the interface that has this address; `direct:PCI_ADDRESS`: our own driver;
+    /// `efvi:INTERFACE`: ef_vi.
     #[arg(long, value_name = "BACKEND", default_value = "dpdk")]
     nic: live::Backend,
     /// Stop after this many seconds. Without it: run until SIGINT or SIGTERM.
@@ -102,7 +105,7 @@ struct LiveArgs {
 }
 
 #[derive(Parser)]
-#[command(name = "wirebook [EAL arguments] --", version, after_help = LIVE_FORM,
+#[command(name = "wirebook [EAL arguments] --", version, long_version = version::long(), after_help = LIVE_FORM,
           override_usage = "wirebook [EAL arguments] -- --config FILE [options]")]
 struct Live {
     #[command(flatten)]

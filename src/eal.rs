@@ -21,12 +21,14 @@ use dpdk_sys as sys;
 
 pub mod args;
 pub mod cpus;
+mod linked;
 mod log;
 mod os;
 pub mod preflight;
 
 pub mod telemetry;
 
+pub use linked::Linked;
 pub use preflight::Refusal;
 
 use crate::stop::StopFlag;
@@ -129,6 +131,11 @@ pub(crate) struct Runtime(());
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        // SAFETY: EAL still runs, and this is not its interrupt thread, which holds no share.
+        let rc = unsafe { sys::shim_interrupts_settle() };
+        if rc != 0 {
+            tracing::warn!("EAL's interrupt thread: {}", strerror(rc));
+        }
         // SAFETY: pools, ports and queues hold a share each, so none is left; `Eal` has waited for the workers.
         let rc = unsafe { sys::rte_eal_cleanup() };
         if rc != 0 {
@@ -145,6 +152,7 @@ pub struct Eal {
     runtime: Arc<Runtime>,
     main: Lcore,
     workers: Vec<Lcore>,
+    allowed: Vec<String>,
     stop: StopFlag,
     /// Stays on its thread: a worker that waited for the workers would wait for itself.
     _not_send: PhantomData<*const ()>,
@@ -155,8 +163,12 @@ pub struct Eal {
 /// # Errors
 /// The first reason why EAL would not start here, with its remedy, in one line.
 pub fn preflight<S: AsRef<str>>(args: &[S]) -> Result<(), Refusal> {
-    let plugin_dir = CStr::from_bytes_with_nul(sys::SHIM_PLUGIN_DIR).unwrap_or_default().to_string_lossy();
-    preflight::Host::this(&plugin_dir, sys::LINKED_DRIVERS).check(&args::EalArgs::parse(args))
+    this_host().check(&args::EalArgs::parse(args))
+}
+
+fn this_host() -> preflight::Host {
+    let dpdk = Linked::dpdk();
+    preflight::Host::this(&dpdk.plugin_dir, dpdk.drivers)
 }
 
 impl Eal {
@@ -167,6 +179,9 @@ impl Eal {
     /// A failed check ([`EalError::Preflight`]), a second start, or EAL's own failure.
     pub fn init<S: AsRef<str>>(args: &[S]) -> Result<Self, EalError> {
         preflight(args)?;
+        for warning in this_host().warnings(&args::EalArgs::parse(args)) {
+            tracing::warn!("{warning}");
+        }
         let mut argv = vec![c"wirebook".to_owned()];
         for arg in args.iter().map(AsRef::as_ref).take_while(|a| *a != "--") {
             argv.push(CString::new(arg).map_err(|_| EalError::Argument(arg.to_owned()))?);
@@ -193,6 +208,7 @@ impl Eal {
             runtime: Arc::new(Runtime(())),
             main,
             workers: workers(),
+            allowed: preflight::allowed(&args::EalArgs::parse(args)),
             stop: StopFlag::new(),
             _not_send: PhantomData,
         })
@@ -201,8 +217,7 @@ impl Eal {
     /// The release that was loaded, such as `DPDK 22.11.11`.
     #[must_use]
     pub fn version(&self) -> String {
-        // SAFETY: returns a terminated string that is never freed.
-        unsafe { CStr::from_ptr(sys::rte_version()) }.to_string_lossy().into_owned()
+        Linked::dpdk().running
     }
 
     /// The lcore that called [`Eal::init`].
@@ -215,6 +230,11 @@ impl Eal {
     #[must_use]
     pub fn worker_lcores(&self) -> &[Lcore] {
         &self.workers
+    }
+
+    /// The PCI addresses that `-a` allowed, in full.
+    pub(crate) fn allowed(&self) -> &[String] {
+        &self.allowed
     }
 
     /// The flag that ends the workers' loops; [`StopFlag::set_on_signals`] ties it to SIGINT and SIGTERM.

@@ -16,10 +16,13 @@
 
 use std::ops::{Deref, DerefMut};
 
+pub mod cpu;
 pub mod efvi;
+pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
 pub mod udp;
+pub mod vfio;
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
