@@ -102,7 +102,7 @@ pub(crate) fn port(flags: sys::ef_vi_flags) -> (Nic, EfviRx<Device>, EfviTx<Devi
         cut_through: 0,
     };
     // SAFETY: lives for ever, and nobody but the queues calls the library on it.
-    let device = unsafe { Device::adopt(vi, &memory, pages) }.unwrap();
+    let device = unsafe { Device::adopt(vi, &memory, pages, false) }.unwrap();
     let (rx, tx) = queues(device, memory, receive);
     (nic, rx, tx)
 }

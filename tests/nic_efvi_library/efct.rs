@@ -1,19 +1,22 @@
-//! The receiving side of an X3, of ordinary memory: 1 MiB buffers that the NIC fills frame by frame.
+//! An X3, of ordinary memory: 1 MiB buffers that the NIC fills frame by frame, and a window that frames to send are written
+//! to one after the other.
 //!
 //! What is known of a frame is written at the start of the place after it, with a sentinel that changes from one use of a
 //! buffer to the next: so the library sees that it is new.
 
 use std::collections::VecDeque;
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::{self, NonNull};
 
 use efvi_sys as sys;
 use wirebook::nic::efvi::device::Device;
-use wirebook::nic::efvi::{BUFFER, EfviRx, Memory, queues};
+use wirebook::nic::efvi::{BUFFER, EfviRx, EfviTx, Memory, queues};
 
 use super::ef10::{ef_vi_init, leak};
 
 unsafe extern "C" {
+    fn ef_vi_init_txq(vi: *mut sys::ef_vi, size: c_int, descriptors: *mut c_void, ids: *mut u32);
+    fn ef_vi_init_evq(vi: *mut sys::ef_vi, size: c_int, ring: *mut c_void);
     fn efct_vi_start_rxq(vi: *mut sys::ef_vi, index: c_int, queue: c_int);
 }
 
@@ -28,6 +31,15 @@ const COUNT: usize = 4;
 /// Where a frame begins in its place.
 const FRAME_AT: usize = 66;
 pub(crate) const LONGEST: usize = BUFFER - FRAME_AT;
+
+/// Descriptors for sending, and events.
+const TRANSMIT: usize = 512;
+const EVENTS: usize = 256;
+pub(crate) const SLOTS: usize = 64;
+/// Bytes of the FIFO, of which one line is kept free and one is the header's; the window is larger, since nobody reads it
+/// while it is written here.
+const FIFO: u32 = 32 << 10;
+const WINDOW: usize = 64 << 10;
 
 /// Bits of what is said of a frame.
 pub(crate) const BAD_LENGTH: u64 = 1 << 38;
@@ -58,12 +70,22 @@ pub(crate) struct Nic {
     large: usize,
     place: usize,
     rounds: u64,
+    vi: NonNull<sys::ef_vi>,
+    window: *mut u8,
+    /// Bytes of the window, frames, and bytes of events so far.
+    read: u32,
+    sent: u32,
+    event_at: usize,
+    pub(crate) wire: Vec<Vec<u8>>,
+    pub(crate) warmed: u64,
 }
 
-pub(crate) fn port() -> (Nic, EfviRx<Device>) {
+pub(crate) fn port() -> (Nic, EfviRx<Device>, EfviTx<Device>) {
     let vi = NonNull::from(Box::leak(Box::<sys::ef_vi>::default()));
     let (memory, state) = (leak(COUNT * PLACES), leak(8));
     let descriptors = leak(2_048 * 16 / BUFFER);
+    let (window, sends, events) = (leak(WINDOW / BUFFER), leak(1), leak(1));
+    let ids = vec![u32::MAX; TRANSMIT].leak();
     let shared = NonNull::from(Box::leak(Box::new(Shared {
         operations: sys::ef_vi_efct_rxq_ops {
             available: Some(available),
@@ -85,7 +107,12 @@ pub(crate) fn port() -> (Nic, EfviRx<Device>) {
     let at = shared.as_ptr();
     // SAFETY: all of this lives for ever; the library follows only what is set here.
     unsafe {
-        assert_eq!(ef_vi_init(vi.as_ptr(), EFCT, 0, 0, 0, CTPIO_ONLY, state.cast()), 0);
+        let flags = sys::EF_VI_TX_CTPIO.into();
+        assert_eq!(ef_vi_init(vi.as_ptr(), EFCT, 0, 0, flags, CTPIO_ONLY, state.cast()), 0);
+        ef_vi_init_txq(vi.as_ptr(), TRANSMIT as c_int, sends.cast(), ids.as_mut_ptr());
+        // As drivers leave it: events of the first round have the other phase.
+        events.write_bytes(0xFF, EVENTS * 8);
+        ef_vi_init_evq(vi.as_ptr(), EVENTS as c_int, events.cast());
         let vi = &mut *vi.as_ptr();
         vi.vi_rxq.mask = u32::MAX;
         vi.vi_rxq.descriptors = descriptors.cast();
@@ -98,13 +125,31 @@ pub(crate) fn port() -> (Nic, EfviRx<Device>) {
         queue.live.time_sync = &raw const (*at).time;
         queue.superbuf = memory.cast();
         efct_vi_start_rxq(vi, 0, 0);
+        vi.vi_ctpio_mmap_ptr = window.cast();
+        vi.vi_txq.efct_aperture_mask = (WINDOW as u32 - 1) >> 3;
+        vi.vi_txq.ct_fifo_bytes = FIFO - 64 - 8;
     }
-    let own = Memory::new(1).unwrap();
-    let pages = vec![0; own.mapped() / 4_096].into_boxed_slice();
-    // SAFETY: lives for ever, and nobody but the queue calls the library on it; nothing is posted.
-    let device = unsafe { Device::adopt(vi, &own, pages) }.unwrap();
-    let (rx, _) = queues(device, own, 0);
-    (Nic { memory, shared, large: 0, place: 0, rounds: 0 }, rx)
+    let own = Memory::new(SLOTS).unwrap();
+    // This NIC reads no memory: the library does, by its own addresses.
+    let pages = (0..own.mapped()).step_by(4_096).map(|at| own.as_ptr().wrapping_add(at) as u64).collect();
+    // SAFETY: lives for ever, and nobody but the queues calls the library on it.
+    let device = unsafe { Device::adopt(vi, &own, pages, true) }.unwrap();
+    let (rx, tx) = queues(device, own, 0);
+    let nic = Nic {
+        memory,
+        shared,
+        large: 0,
+        place: 0,
+        rounds: 0,
+        vi,
+        window,
+        read: 0,
+        sent: 0,
+        event_at: 0,
+        wire: Vec::new(),
+        warmed: 0,
+    };
+    (nic, rx, tx)
 }
 
 impl Nic {
@@ -128,6 +173,44 @@ impl Nic {
         let at = self.memory.wrapping_add(self.large * LARGE + self.place * BUFFER).cast::<u64>();
         // SAFETY: the start of a place, aligned.
         unsafe { at.write_volatile(known) };
+    }
+
+    /// Sends what was written to the window, and says so in one event.
+    pub(crate) fn work(&mut self) {
+        const WARM: u64 = 1 << 23;
+        // SAFETY: lives for ever; nothing changes it while this is looked at.
+        let vi = unsafe { self.vi.as_ref() };
+        // SAFETY: as above.
+        let written = unsafe { (*vi.ep_state).txq.ct_added };
+        let before = self.sent;
+        while self.read != written {
+            let header = u64::from_ne_bytes(self.window_at(0, 8).try_into().unwrap());
+            let len = (header & 0x3FFF) as usize;
+            if header & WARM == 0 {
+                let frame = self.window_at(8, len);
+                self.wire.push(frame);
+            } else {
+                self.warmed += 1;
+            }
+            self.read = self.read.wrapping_add((8 + len).next_multiple_of(64) as u32);
+            self.sent = self.sent.wrapping_add(1);
+        }
+        if self.sent == before {
+            return;
+        }
+        assert!(self.sent.wrapping_sub(before) < 256, "more than the sequence of an event can tell");
+        let phase = u64::from(self.event_at & (EVENTS * 8) != 0);
+        let last = u64::from(self.sent.wrapping_sub(1)) & 0xFF;
+        let at = vi.evq_base.wrapping_add(self.event_at & (EVENTS * 8 - 1)).cast::<u64>();
+        // SAFETY: inside of the event ring, aligned.
+        unsafe { at.write_volatile(1 << 60 | phase << 59 | last << 40) };
+        self.event_at += 8;
+    }
+
+    fn window_at(&self, from: usize, len: usize) -> Vec<u8> {
+        let at = |byte: usize| (self.read as usize + from + byte) % WINDOW;
+        // SAFETY: inside of the window.
+        (0..len).map(|byte| unsafe { self.window.add(at(byte)).read() }).collect()
     }
 
     /// Large buffers that were filled.

@@ -1,8 +1,8 @@
 //! The ef_vi backend over the real library, with a NIC of ordinary memory below it.
 //!
 //! libciul's code for the 7000 to X2 series (`ef10.rs`) runs as it would on such a NIC: it parses events, writes descriptors
-//! and cut-through frames, keeps its rings. So does its code for receiving on an X3 (`efct.rs`), which finds frames in buffers
-//! of the NIC's. Only that rings, registers and buffers are memory of these tests, which play what the NIC would do to them.
+//! and cut-through frames, keeps its rings. So does its code for the X3 (`efct.rs`), which finds frames in buffers of the
+//! NIC's and sends by cut-through only. Only that rings, registers and buffers are memory of these tests, which play what the NIC would do to them.
 //! Not there: the drivers, and whatever makes hardware hardware.
 //!
 //! Written against Onload 9.0.2: how a VI is put together without a driver is no part of its interface. Places of bits are
@@ -89,10 +89,9 @@ fn discards_have_their_reasons() {
     assert_eq!((counters.discard_crc, counters.discard_checksum), (1, 1));
 }
 
-/// An X3 for receiving. The other half is that of the NIC above: sending of an X3 is another window, which is not played.
+/// An X3: its own buffers, cut-through only.
 struct Lending {
-    x3: efct::Nic,
-    nic: Nic,
+    nic: efct::Nic,
     rx: EfviRx<Device>,
     tx: EfviTx<Device>,
 }
@@ -109,7 +108,7 @@ impl Harness for Lending {
         (&mut self.rx, &mut self.tx)
     }
     fn inject(&mut self, frame: &[u8]) {
-        self.x3.receive(frame, 0);
+        self.nic.receive(frame, 0);
     }
     fn sent(&mut self) -> Vec<Vec<u8>> {
         self.nic.work();
@@ -122,24 +121,64 @@ impl Harness for Lending {
         32
     }
     fn tx_buffers(&self) -> Option<usize> {
-        Some(TRANSMIT - 1)
+        Some(efct::SLOTS)
     }
     fn inject_undeliverable(&mut self) -> Option<RxDrops> {
-        self.x3.receive(&[7; 64], efct::BAD_FCS);
-        self.x3.receive(&[7; 64], efct::BAD_LENGTH);
+        self.nic.receive(&[7; 64], efct::BAD_FCS);
+        self.nic.receive(&[7; 64], efct::BAD_LENGTH);
         Some(RxDrops { segmented: 0, truncated: 1 })
     }
 }
 
 #[test]
 fn the_library_conforms_with_buffers_of_the_nics() {
-    let (x3, rx) = efct::port();
-    let (nic, _, tx) = port(sys::EF_VI_TX_CTPIO);
-    let mut lending = Lending { x3, nic, rx, tx };
+    let (nic, rx, tx) = efct::port();
+    let mut lending = Lending { nic, rx, tx };
     run_all(&mut lending);
     let counters = lending.rx.counters();
     assert_eq!((counters.bad_events, counters.unexpected, counters.discard_crc), (0, 0, 1));
-    assert!(lending.x3.rounds() > 30, "buffers went round");
+    assert!(lending.nic.rounds() > 30, "buffers went round");
+    assert!(counters.sent_cut_through > 20_000 && counters.sent_from_memory == 0);
+}
+
+/// An X3 has a FIFO of so many bytes: what does not fit is handed back, and nothing of it has left.
+#[test]
+fn a_full_fifo_hands_the_slot_back() {
+    let (mut nic, mut rx, mut tx) = efct::port();
+    let mut left = 0_u32;
+    let slot = loop {
+        let mut slot = tx.reserve().unwrap();
+        slot[..1_900].fill(left as u8);
+        match tx.send(slot, 1_900) {
+            Ok(()) => left += 1,
+            Err(slot) => break slot,
+        }
+    };
+    assert_eq!((left, rx.counters().send_full), (17, 1), "1,920 bytes each, of nearly 32 KiB");
+    nic.work();
+    assert!(rx.poll().is_empty());
+    assert!(tx.send(slot, 1_900).is_ok());
+    nic.work();
+    let firsts: Vec<_> = nic.wire.iter().map(|frame| (frame.len(), frame[0])).collect();
+    assert_eq!(firsts, (0..18).map(|n| (1_900, n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn warming_an_x3_takes_no_buffer() {
+    let (mut nic, mut rx, mut tx) = efct::port();
+    for n in 0..1_000 {
+        tx.warm();
+        let mut slot = tx.reserve().unwrap();
+        slot[..60].fill(n as u8);
+        assert!(tx.send(slot, 60).is_ok());
+        nic.work();
+        assert!(rx.poll().is_empty());
+    }
+    assert_eq!((nic.warmed, nic.wire.len()), (1_000, 1_000));
+    let counters = rx.counters();
+    assert_eq!((counters.sent_cut_through, counters.bad_events), (1_000, 0));
+    let slots: Vec<_> = std::iter::from_fn(|| tx.reserve()).collect();
+    assert_eq!(slots.len(), efct::SLOTS);
 }
 
 /// Two events about one descriptor: that is how such a NIC says that it had no buffer for the rest of a frame.
