@@ -30,10 +30,12 @@ pub(crate) mod mbuf;
 mod multicast;
 pub(crate) mod pool;
 mod setup;
+mod steering;
 
 pub use counters::PortStats;
 pub use multicast::FilterInForce;
 pub(crate) use setup::Stamp;
+pub use steering::{Flow, Steering};
 
 use pool::Pool;
 
@@ -48,12 +50,14 @@ pub const MAX_MTU: u16 = MAX_FRAME as u16 - FRAME_OVERHEAD;
 #[non_exhaustive]
 pub enum PmdError {
     /// EAL found no such port.
-    #[error("no port '{wanted}': {}", available(.found))]
+    #[error("no port '{wanted}': {}", available(.found, .untaken))]
     NoPort {
         /// Name or number as asked for.
         wanted: String,
         /// Those there are.
         found: Vec<String>,
+        /// PCI addresses that were allowed (`-a`) and that no driver made a port of.
+        untaken: Vec<String>,
     },
     /// Somebody has that port already.
     #[error("port {port} is in use already")]
@@ -142,11 +146,18 @@ pub enum PmdError {
     },
 }
 
-fn available(found: &[String]) -> String {
-    if found.is_empty() {
-        "EAL found no port at all; give it one with -a (PCI address) or --vdev".into()
+fn available(found: &[String], untaken: &[String]) -> String {
+    let ports = if found.is_empty() { "no port at all".to_owned() } else { found.join(", ") };
+    if !untaken.is_empty() {
+        format!(
+            "no driver of DPDK took {}, although -a allows it: its driver is not installed, or failed as said above; \
+             EAL found {ports}",
+            untaken.join(", ")
+        )
+    } else if found.is_empty() {
+        format!("EAL found {ports}; give it one with -a (PCI address) or --vdev")
     } else {
-        format!("EAL found {}", found.join(", "))
+        format!("EAL found {ports}")
     }
 }
 
@@ -179,13 +190,17 @@ pub struct PortInfo {
     pub checks_udp: bool,
     /// It stamps frames with its own time on reception.
     pub stamps: bool,
+    /// It can spread UDP over its receive queues.
+    pub spreads: bool,
 }
 
 /// How to set a port up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortConfig {
-    /// Receive queues; 1 unless the card spreads flows by itself.
+    /// Receive queues. Where there are several, the card is told to spread UDP over them, if it can.
     pub rx_queues: u16,
+    /// Lcores that the frames of each queue are shared with beside its own: its buffers must last for them too.
+    pub shared_with: u16,
     /// Transmit queues.
     pub tx_queues: u16,
     /// Descriptors of each receive queue, adjusted to what the driver takes. More ride out longer stalls of the loop.
@@ -204,6 +219,7 @@ impl Default for PortConfig {
     fn default() -> Self {
         Self {
             rx_queues: 1,
+            shared_with: 0,
             tx_queues: 1,
             rx_descriptors: 1_024,
             tx_descriptors: 1_024,
@@ -267,12 +283,25 @@ pub(crate) struct Shared {
     pub(crate) stamp: Stamp,
     pub(crate) frame_room: u16,
     pub(crate) numa_node: Option<u32>,
+    /// There may be rules that steer flows.
+    steered: AtomicBool,
     claim: Claim,
 }
 
 impl Shared {
     pub(crate) fn id(&self) -> u16 {
         self.claim.id
+    }
+
+    /// Takes back all rules that steer flows.
+    fn forget_flows(&self) {
+        if self.steered.swap(false, Ordering::Relaxed) {
+            // SAFETY: a started port.
+            let rc = unsafe { sys::shim_flow_flush(self.claim.id) };
+            if let Err(why) = self.check("take back its rules", rc) {
+                tracing::debug!("{why}");
+            }
+        }
     }
 
     /// `Ok` for 0 and above.
@@ -283,6 +312,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.forget_flows();
         // SAFETY: all queues of the port are gone (they hold shares), so no thread is in its burst functions.
         let stopped = unsafe { sys::rte_eth_dev_stop(self.claim.id) };
         // SAFETY: as above; the port was configured by us and is not used after this.
@@ -329,9 +359,12 @@ impl Port {
     /// # Errors
     /// [`PmdError::NoPort`] naming those there are, or [`PmdError::PortTaken`].
     pub fn probe(eal: &Eal, wanted: &str) -> Result<ProbedPort, PmdError> {
-        let no_port = || PmdError::NoPort {
-            wanted: wanted.into(),
-            found: ids().into_iter().filter_map(|id| port_name(id).ok()).collect(),
+        let no_port = || {
+            let found: Vec<_> = ids().into_iter().filter_map(|id| port_name(id).ok()).collect();
+            // A driver with several ports of one device adds to the address.
+            let is_taken = |address: &String| found.iter().any(|name| name.starts_with(address));
+            let untaken = eal.allowed().iter().filter(|address| !is_taken(address)).cloned().collect();
+            PmdError::NoPort { wanted: wanted.into(), found, untaken }
         };
         let id = match wanted.parse::<u16>() {
             Ok(number) => ids().into_iter().find(|id| *id == number).ok_or_else(no_port)?,
