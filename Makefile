@@ -12,11 +12,18 @@ TEST_ARGS ?=
 ORACLE_FILES ?=
 # Seeds of the simulation: a range, or one, which is then told as a story
 SEEDS ?= 1..1000
+# Drivers that `make static` links besides those that need no other library: see dpdk-sys/build/link.rs
+STATIC_DRIVERS ?=
+# What `make test-dpdk-matrix` takes: releases, columns, only the tests that touch DPDK, systems made anew
+RELEASES ?=
+TESTS ?=
+QUICK ?=
+FRESH ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test sim canaries oracle bench lint fuzz clean
+.PHONY: help setup demo test static test-dpdk-matrix sim canaries oracle bench lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +38,14 @@ demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
+
+static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
+	@tools/setup.sh build
+	DPDK_SYS_STATIC_DRIVERS='$(STATIC_DRIVERS)' $(CARGO) build --release --features static --bin wirebook --target-dir target/static
+	tools/static-check.sh target/static/release/wirebook
+
+test-dpdk-matrix: ## Build, test, demo and static build on 22.11, 24.11 and 25.11, each in a Debian of its own (root; RELEASES=… TESTS=… QUICK=1 FRESH=1)
+	RELEASES='$(RELEASES)' TESTS='$(TESTS)' QUICK='$(QUICK)' tools/dpdk-matrix.sh $(if $(FRESH),--fresh)
 
 canaries: ## Put known bugs into a copy, one at a time: the tests must catch each (some minutes)
 	@tools/setup.sh build
@@ -54,7 +69,7 @@ lint: ## Check formatting, lints, documentation and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
-	shellcheck tools/*.sh tests/oracle/*.sh .ci/run
+	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh .ci/run
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

@@ -26,6 +26,7 @@ mod report;
 mod tables;
 #[cfg(feature = "dpdk")]
 mod telemetry;
+mod version;
 
 use exit::Exit;
 
@@ -46,7 +47,7 @@ Exit codes:
 
 /// Market data off the wire into full-depth order books, and orders back onto it.
 #[derive(Parser)]
-#[command(name = "wirebook", version, after_help = LIVE_FORM, subcommand_required = true, arg_required_else_help = true,
+#[command(name = "wirebook", version, long_version = version::long(), after_help = LIVE_FORM, subcommand_required = true, arg_required_else_help = true,
           override_usage = "wirebook <COMMAND>\n       wirebook [EAL arguments] -- --config FILE [options]")]
 struct Cli {
     #[command(subcommand)]
@@ -101,7 +102,7 @@ struct LiveArgs {
 }
 
 #[derive(Parser)]
-#[command(name = "wirebook [EAL arguments] --", version, after_help = LIVE_FORM,
+#[command(name = "wirebook [EAL arguments] --", version, long_version = version::long(), after_help = LIVE_FORM,
           override_usage = "wirebook [EAL arguments] -- --config FILE [options]")]
 struct Live {
     #[command(flatten)]

@@ -20,6 +20,7 @@ mod problem;
 mod read;
 mod recovery;
 mod rules;
+mod share;
 mod suggest;
 mod value;
 
@@ -85,8 +86,10 @@ pub enum Igmp {
 /// `[port]`: the NIC port or ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
-    /// The port that receives the feed.
+    /// The port that receives line A.
     pub feed: PortRef,
+    /// The port that receives line B; the same as `feed` unless the file names another.
+    pub line_b: PortRef,
     /// The port that orders leave by; the same as `feed` unless the file names another.
     pub orders: PortRef,
     /// Longest IP packet, in bytes, `68 ..= 9000`.
@@ -102,17 +105,54 @@ pub struct Port {
     /// Our address on the feed port: ARP is answered for it, reports of groups come from it. `None`: that of the gateway
     /// section where orders leave by the same port, else none.
     pub ip: Option<Ipv4Addr>,
+    /// The same on the port of line B, where it is another.
+    pub line_b_ip: Option<Ipv4Addr>,
     /// How the groups of the lines are joined.
     pub igmp: Igmp,
     /// How often a report of a change is sent, `1 ..= 7`, so that one may be lost.
     pub igmp_robustness: u8,
 }
 
+impl Port {
+    /// Each port once, in the order in which the loop numbers them: that of line A, that of line B, that of the orders.
+    #[must_use]
+    pub fn distinct(&self) -> Vec<&PortRef> {
+        let mut all = vec![&self.feed];
+        for port in [&self.line_b, &self.orders] {
+            if !all.contains(&port) {
+                all.push(port);
+            }
+        }
+        all
+    }
+
+    /// The place of a port among [`Port::distinct`]; 0, that of line A, for one that is not among them.
+    #[must_use]
+    pub fn place(&self, port: &PortRef) -> u8 {
+        let at = self.distinct().iter().position(|one| *one == port).unwrap_or(0);
+        // There are three at most.
+        at as u8
+    }
+}
+
 /// `[lcores]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lcores {
-    /// The EAL lcore that runs the poll loop; `None`: the first worker of the EAL's list.
-    pub worker: Option<u16>,
+    /// The EAL lcores that run poll loops, one each; empty: one loop, on the first worker of the EAL's list. At most
+    /// [`MAX_WORKERS`].
+    pub workers: Vec<u16>,
+}
+
+/// Most poll loops of a process.
+pub const MAX_WORKERS: usize = 16;
+
+impl Lcores {
+    /// How many poll loops there are, at least 1.
+    #[must_use]
+    pub fn count(&self) -> u16 {
+        // No more than `MAX_WORKERS`.
+        self.workers.len().max(1) as u16
+    }
 }
 
 /// `[feed]`: one MoldUDP64 stream on one or two lines.

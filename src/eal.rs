@@ -21,12 +21,14 @@ use dpdk_sys as sys;
 
 pub mod args;
 pub mod cpus;
+mod linked;
 mod log;
 mod os;
 pub mod preflight;
 
 pub mod telemetry;
 
+pub use linked::Linked;
 pub use preflight::Refusal;
 
 use crate::stop::StopFlag;
@@ -160,8 +162,8 @@ pub fn preflight<S: AsRef<str>>(args: &[S]) -> Result<(), Refusal> {
 }
 
 fn this_host() -> preflight::Host {
-    let plugin_dir = CStr::from_bytes_with_nul(sys::SHIM_PLUGIN_DIR).unwrap_or_default().to_string_lossy();
-    preflight::Host::this(&plugin_dir, sys::LINKED_DRIVERS)
+    let dpdk = Linked::dpdk();
+    preflight::Host::this(&dpdk.plugin_dir, dpdk.drivers)
 }
 
 impl Eal {
@@ -210,8 +212,7 @@ impl Eal {
     /// The release that was loaded, such as `DPDK 22.11.11`.
     #[must_use]
     pub fn version(&self) -> String {
-        // SAFETY: returns a terminated string that is never freed.
-        unsafe { CStr::from_ptr(sys::rte_version()) }.to_string_lossy().into_owned()
+        Linked::dpdk().running
     }
 
     /// The lcore that called [`Eal::init`].

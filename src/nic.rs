@@ -14,11 +14,15 @@
 //! - Frames that a backend itself must drop (segmented, too long for its buffers) are counted in [`RxDrops`].
 //! - Queues are `!Send`: they are built on the lcore that polls them, from a handle that is `Send`.
 
-use std::ops::DerefMut;
+use std::ops::{Deref, DerefMut};
 
+pub mod cpu;
+pub mod efvi;
+pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
 pub mod udp;
+pub mod vfio;
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
@@ -62,6 +66,15 @@ pub struct RxDrops {
     pub truncated: u64,
 }
 
+/// Frames that came by way of another queue, where several queues of a port are shared, since the queue was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RxShared {
+    /// Given to this queue and handed on.
+    pub taken: u64,
+    /// Not given to it: it had not taken the ones before in time.
+    pub missed: u64,
+}
+
 /// A receive queue of one port, owned by one lcore.
 pub trait RxQueue {
     /// The frames of one poll, borrowed from the queue.
@@ -75,6 +88,10 @@ pub trait RxQueue {
     /// What this backend had to drop so far.
     fn drops(&self) -> RxDrops {
         RxDrops::default()
+    }
+    /// What came by way of another queue so far, where queues are shared.
+    fn shared(&self) -> RxShared {
+        RxShared::default()
     }
 }
 
@@ -107,4 +124,38 @@ pub trait TxQueue {
     }
     /// Touches what the next send will touch, on idle.
     fn warm(&mut self) {}
+}
+
+/// A transmit queue for a loop that never sends: there is no buffer to be had.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTx;
+
+/// A slot of [`NoTx`]: there is none.
+#[derive(Debug)]
+pub enum NoSlot {}
+
+impl Deref for NoSlot {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match *self {}
+    }
+}
+
+impl DerefMut for NoSlot {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match *self {}
+    }
+}
+
+impl TxQueue for NoTx {
+    type Slot = NoSlot;
+
+    fn reserve(&mut self) -> Option<NoSlot> {
+        None
+    }
+
+    fn send(&mut self, slot: NoSlot, _len: u16) -> Result<(), NoSlot> {
+        Err(slot)
+    }
 }

@@ -27,19 +27,22 @@ use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
 pub mod board;
+pub mod boards;
 pub mod desk;
 pub mod frames;
 pub mod health;
 pub mod repair;
 pub mod route;
+pub mod share;
 pub mod stamp;
 pub mod tap;
 pub mod worker;
 
 use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskParts};
-use frames::{Carrier, Down, FEED_PORT, MOST_AT_ONCE};
+use frames::{Carrier, Down, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
+use share::Share;
 use tap::{Tap, When};
 use worker::Finished;
 
@@ -83,6 +86,10 @@ pub struct LoopCounters {
     pub segmented: u64,
     /// Frames cut to the buffer's size: dropped by the backend.
     pub truncated: u64,
+    /// Frames that another worker received and shared, of those above.
+    pub shared: u64,
+    /// Frames that another worker received and this one was too slow to be given: holes in its lines.
+    pub missed: u64,
     /// Stage samples that the control thread did not take in time.
     pub samples_dropped: u64,
 }
@@ -90,7 +97,7 @@ pub struct LoopCounters {
 impl LoopCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 7] {
+    pub fn rows(&self) -> [(&'static str, u64); 9] {
         [
             ("loop_polls", self.polls),
             ("loop_busy_polls", self.busy_polls),
@@ -98,6 +105,8 @@ impl LoopCounters {
             ("loop_bytes", self.bytes),
             ("loop_rx_segmented", self.segmented),
             ("loop_rx_truncated", self.truncated),
+            ("loop_rx_shared", self.shared),
+            ("loop_rx_missed", self.missed),
             ("loop_samples_dropped", self.samples_dropped),
         ]
     }
@@ -119,6 +128,8 @@ pub struct Parts<S, O> {
     pub frames: Option<Carrier>,
     /// Where lost messages come back from; `None`: they do not.
     pub recovery: Option<RecoveryParts>,
+    /// The instruments whose books are kept here.
+    pub share: Share,
 }
 
 /// What a loop needs to get back what it lost.
@@ -133,8 +144,8 @@ pub struct RecoveryParts {
 /// One worker: its queues, its stream, its desk.
 pub struct Pipeline<R, T, S, O, C = Tsc> {
     rx: Vec<R>,
-    /// The feed port's, where orders leave by another.
-    feed_tx: Option<T>,
+    /// By the place of the port: those by which orders do not leave.
+    side_tx: Vec<Option<T>>,
     frames: Option<Carrier>,
     tap: Option<Tap>,
     desk: Desk<T, S, O, C>,
@@ -188,10 +199,10 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             parts.recovery.map_or((None, 0), |parts| (Some(parts.end), parts.buffer_bytes));
         Self {
             rx,
-            feed_tx: None,
+            side_tx: Vec::new(),
             frames: parts.frames,
             tap: None,
-            desk: Desk::new(parts.desk, tx, time, log_bytes),
+            desk: Desk::new(parts.desk, parts.share, tx, time, log_bytes),
             stream: parts.stream,
             routes: parts.routes,
             switches: parts.switches,
@@ -209,10 +220,11 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         }
     }
 
-    /// Gives it a transmit queue of the feed port, where orders leave by another: for IGMP and ARP there.
+    /// Gives it transmit queues of ports by which orders do not leave, at their places among the receive queues: for IGMP
+    /// and ARP there. Where there is none, frames leave by the port of the orders.
     #[must_use]
-    pub fn with_feed_tx(self, feed_tx: Option<T>) -> Self {
-        Self { feed_tx, ..self }
+    pub fn with_side_tx(self, side_tx: Vec<Option<T>>) -> Self {
+        Self { side_tx, ..self }
     }
 
     /// Has it capture what it receives.
@@ -279,6 +291,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                             self.stream.on_packet(line, datagram.payload, feed_now, &mut self.desk);
                         }
                         Route::Reply => self.desk.on_reply(datagram.payload),
+                        Route::Sibling => {}
                         Route::Unwanted(why) => self.unwanted.count(why),
                     },
                 }
@@ -405,8 +418,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                     self.desk.session.set_next_hop(mac);
                     continue;
                 }
-                Some(Down::Frame(port, frame)) => match &mut self.feed_tx {
-                    Some(tx) if port == FEED_PORT => transmit(frame, tx),
+                Some(Down::Frame(port, frame)) => match self.side_tx.get_mut(usize::from(port)) {
+                    Some(Some(tx)) => transmit(frame, tx),
                     _ => transmit(frame, &mut self.desk.tx),
                 },
             };
@@ -426,6 +439,9 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             drops.segmented += queue.segmented;
             drops.truncated += queue.truncated;
         }
+        let shared = || self.rx.iter().map(RxQueue::shared);
+        self.counters.shared = shared().map(|shared| shared.taken).sum();
+        self.counters.missed = shared().map(|shared| shared.missed).sum();
         self.counters.segmented = drops.segmented;
         self.counters.truncated = drops.truncated;
         self.counters.samples_dropped = self.desk.stamps.dropped();

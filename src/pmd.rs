@@ -30,10 +30,12 @@ pub(crate) mod mbuf;
 mod multicast;
 pub(crate) mod pool;
 mod setup;
+mod steering;
 
 pub use counters::PortStats;
 pub use multicast::FilterInForce;
 pub(crate) use setup::Stamp;
+pub use steering::{Flow, Steering};
 
 use pool::Pool;
 
@@ -188,13 +190,17 @@ pub struct PortInfo {
     pub checks_udp: bool,
     /// It stamps frames with its own time on reception.
     pub stamps: bool,
+    /// It can spread UDP over its receive queues.
+    pub spreads: bool,
 }
 
 /// How to set a port up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortConfig {
-    /// Receive queues; 1 unless the card spreads flows by itself.
+    /// Receive queues. Where there are several, the card is told to spread UDP over them, if it can.
     pub rx_queues: u16,
+    /// Lcores that the frames of each queue are shared with beside its own: its buffers must last for them too.
+    pub shared_with: u16,
     /// Transmit queues.
     pub tx_queues: u16,
     /// Descriptors of each receive queue, adjusted to what the driver takes. More ride out longer stalls of the loop.
@@ -213,6 +219,7 @@ impl Default for PortConfig {
     fn default() -> Self {
         Self {
             rx_queues: 1,
+            shared_with: 0,
             tx_queues: 1,
             rx_descriptors: 1_024,
             tx_descriptors: 1_024,
@@ -276,12 +283,25 @@ pub(crate) struct Shared {
     pub(crate) stamp: Stamp,
     pub(crate) frame_room: u16,
     pub(crate) numa_node: Option<u32>,
+    /// There may be rules that steer flows.
+    steered: AtomicBool,
     claim: Claim,
 }
 
 impl Shared {
     pub(crate) fn id(&self) -> u16 {
         self.claim.id
+    }
+
+    /// Takes back all rules that steer flows.
+    fn forget_flows(&self) {
+        if self.steered.swap(false, Ordering::Relaxed) {
+            // SAFETY: a started port.
+            let rc = unsafe { sys::shim_flow_flush(self.claim.id) };
+            if let Err(why) = self.check("take back its rules", rc) {
+                tracing::debug!("{why}");
+            }
+        }
     }
 
     /// `Ok` for 0 and above.
@@ -292,6 +312,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.forget_flows();
         // SAFETY: all queues of the port are gone (they hold shares), so no thread is in its burst functions.
         let stopped = unsafe { sys::rte_eth_dev_stop(self.claim.id) };
         // SAFETY: as above; the port was configured by us and is not used after this.

@@ -156,8 +156,8 @@ fn stated_ranges_are_the_ranges() {
 fn the_keys_that_are_left_out_can_be_put_in() {
     let text = file();
     let mut full = text.clone();
-    // These two contradict what stands in the file, or each other.
-    let apart = ["instruments.symbols", "recovery.snapshot.password_env"];
+    // These contradict what stands in the file, or each other.
+    let apart = ["instruments.symbols", "lcores.worker", "recovery.snapshot.password_env"];
     for key in keys(&text).iter().filter(|key| key.commented_out && !apart.contains(&key.path.as_str())) {
         let line = text.lines().nth(key.line).unwrap();
         full = full.replacen(&format!("\n{line}\n"), &format!("\n{}\n", line.trim_start_matches('#')), 1);
@@ -169,7 +169,8 @@ fn the_keys_that_are_left_out_can_be_put_in() {
     assert_eq!(config.feed.line_a.vlan, Some(101));
     assert_eq!(config.feed.line_b.unwrap().vlan, Some(102));
     assert_eq!(config.gateway.unwrap().vlan, Some(200));
-    assert_eq!(config.lcores.worker, Some(1));
+    assert_eq!(config.lcores.workers, [1, 2]);
+    assert_ne!(config.port.line_b, config.port.feed);
     assert_ne!(config.port.orders, config.port.feed);
     assert_eq!(config.recovery.unwrap().snapshot.unwrap().password.expose(), "secret");
 }

@@ -68,7 +68,7 @@ impl Switch {
         let (venue_side, to_venue) = pair(cable);
         let clock = Clock::calibrate(CALIBRATION).unwrap();
         let (mut worker, mut handles) = assemble(&config, US, clock).unwrap();
-        port::attach(&config, [US; 2], &mut worker, &mut handles);
+        port::attach(&config, &[US], std::slice::from_mut(&mut worker), &mut handles);
         let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
         Self {
             venue,

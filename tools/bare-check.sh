@@ -25,31 +25,19 @@ usage() {
     exit "$1"
 }
 
+# shellcheck source=tools/lib/bare.sh
+. "$(dirname "$0")/lib/bare.sh"
+
 # Second half: runs in the mount namespace made below, with everything in the environment.
 inside() {
     local root=$1 passes=$2 user=$3 pass command began failed=0
     shift 3
-    # A mount point of its own: "ip netns exec" remounts what it finds at the root.
-    mount --bind "$root" "$root"
-    mount -t proc proc "$root/proc"
-    mount --rbind /sys "$root/sys"
-    mount --rbind /dev "$root/dev"
-    mount -t tmpfs tmpfs "$root/run"
-    mkdir -p "$root/opt/rust"
-    mount --bind "$BARE_SYSROOT" "$root/opt/rust"
-    mount -o remount,bind,ro "$root/opt/rust"
-
-    local enter=(chroot "$root")
-    [ "$user" = root ] || enter=(chroot --userspec="$user:$user" "$root")
-    local home=/root
-    [ "$user" = root ] || home=/home/$user
+    bare_mounts "$root"
     for ((pass = 1; pass <= passes; pass++)); do
         for command; do
             say "pass $pass of $passes, as $user: $command"
             began=$SECONDS
-            if env -i "${pass_on[@]}" HOME="$home" USER="$user" LANG=C.UTF-8 TERM=dumb \
-                PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-                "${enter[@]}" bash -c "cd ~/wirebook && $command" </dev/null; then
+            if bare_run "$root" "$user" "$command"; then
                 say "ok after $((SECONDS - began)) s: $command"
             else
                 say "FAILED after $((SECONDS - began)) s: $command"
@@ -60,24 +48,7 @@ inside() {
     return $failed
 }
 
-# Proxies, certificates and cargo's settings of this machine, but no token and nothing that names a directory of it.
-pass_on=()
-collect_environment() {
-    local name
-    while IFS= read -r name; do
-        case $name in
-            *TOKEN* | *SECRET* | *PASSWORD* | CARGO_HOME | CARGO_TARGET_DIR | CARGO_BUILD_* | CARGO_PKG_* | CARGO_MANIFEST*) ;;
-            CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTRIES_* | CARGO_REGISTRY_* | CARGO_SOURCE_* | \
-                [hH][tT][tT][pP]_[pP][rR][oO][xX][yY] | [hH][tT][tT][pP][sS]_[pP][rR][oO][xX][yY] | \
-                [nN][oO]_[pP][rR][oO][xX][yY] | [aA][lL][lL]_[pP][rR][oO][xX][yY] | \
-                SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE | GIT_SSL_CAINFO)
-                pass_on+=("$name=${!name}")
-                ;;
-        esac
-    done < <(compgen -e)
-}
-
-collect_environment
+bare_collect_environment
 if [ "${1:-}" = --inside ]; then
     shift
     inside "$@"
@@ -110,23 +81,9 @@ while [ $# -gt 0 ]; do
 done
 [ $# -gt 0 ] || set -- 'make demo' 'make test'
 
-[ "$(id -u)" -eq 0 ] || fail 'needs root, for debootstrap and chroot: sudo tools/bare-check.sh'
-for tool in debootstrap git unshare chroot rustc; do
-    command -v "$tool" >/dev/null || fail "needs $tool: on Debian, apt-get install debootstrap git util-linux; Rust from rustup"
-done
+bare_require
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
-BARE_SYSROOT=$(rustc --print sysroot)
-export BARE_SYSROOT
-[ -x "$BARE_SYSROOT/bin/cargo" ] || fail "there is no cargo in rustc's own directory, $BARE_SYSROOT"
-
-# The archive that this machine's own Debian packages come from.
-archive() {
-    apt-get indextargets --format "\$(LABEL)|\$(REPO_URI)" 'Created-By: Packages' "Label: $1" 2>/dev/null |
-        sed -n 's/^[^|]*|//p' | head -n 1
-}
-mirror=${mirror:-$(archive Debian)}
-[ -n "$mirror" ] || fail 'this machine has no Debian archive to take the packages from: give --mirror URL'
-security=$(archive Debian-Security)
+mirror=$(bare_mirror "$mirror")
 
 if [ -z "$root" ]; then
     root=$(mktemp -d "${TMPDIR:-/tmp}/wirebook-bare.XXXXXX")
@@ -153,19 +110,7 @@ trap clean_up EXIT
 include=ca-certificates,git,make
 [ "$user" = root ] || include+=,sudo
 say "making a bare $suite with $include in $root"
-debootstrap --variant=minbase --include="$include" "$suite" "$root" "$mirror" >"$log" 2>&1 ||
-    { tail -n 20 "$log" >&2; fail 'debootstrap failed: see above'; }
-
-# How this machine reaches the network.
-[ -z "$security" ] || printf 'deb %s %s-security main\n' "$security" "$suite" >>"$root/etc/apt/sources.list"
-apt-config dump | grep -E '^Acquire::(http|https|ftp|Retries|ForceIPv[46])' >"$root/etc/apt/apt.conf.d/00-network" || :
-for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt "${SSL_CERT_FILE:-}" "${CURL_CA_BUNDLE:-}" "${CARGO_HTTP_CAINFO:-}"; do
-    if [ -n "$file" ] && [ -e "$file" ]; then
-        mkdir -p "$root$(dirname "$file")"
-        rm -f "$root$file"
-        cp -L "$file" "$root$file"
-    fi
-done
+bare_make "$suite" "$root" "$mirror" "$include" "$log"
 
 home=$root/root
 if [ "$user" != root ]; then
@@ -173,17 +118,7 @@ if [ "$user" != root ]; then
     printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$user" >"$root/etc/sudoers.d/$user"
     home=$root/home/$user
 fi
-cargo_home=${CARGO_HOME:-$HOME/.cargo}
-mkdir -p "$home/.cargo"
-for file in config.toml config; do
-    [ ! -e "$cargo_home/$file" ] || cp -L "$cargo_home/$file" "$home/.cargo/$file"
-done
-if [ $crates = yes ]; then
-    mkdir -p "$home/.cargo/registry"
-    for part in index cache; do
-        [ ! -d "$cargo_home/registry/$part" ] || cp -a "$cargo_home/registry/$part" "$home/.cargo/registry/"
-    done
-fi
+bare_cargo "$home" "$([ $crates = no ] || echo crates)"
 git clone --quiet --no-hardlinks "$repository" "$home/wirebook"
 [ "$user" = root ] || chroot "$root" chown -R "$user:$user" "/home/$user"
 

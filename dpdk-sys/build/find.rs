@@ -6,23 +6,15 @@ use std::{
     process::Command,
 };
 
-use crate::help;
+use crate::{help, release::Release};
 
 /// Set to `1`, every burst goes through the shim.
 pub(crate) const FORCE_SHIM: &str = "DPDK_SYS_FORCE_SHIM";
 
-/// The oldest release that is supported at all.
-const OLDEST: (u32, u32) = (22, 11);
-
-/// The long-term releases whose `rte_eth_rx_burst` and `rte_eth_tx_burst` were read: look up the queue, call the
-/// driver, call the callbacks if there are any. 25.11 may add history marks, a build option that the shim header
-/// looks for.
-const AUDITED: [(u32, u32); 4] = [(22, 11), (23, 11), (24, 11), (25, 11)];
-
 /// What pkg-config knows.
 pub(crate) struct Dpdk {
     pub(crate) version: String,
-    pub(crate) release: (u32, u32),
+    pub(crate) release: Release,
     pub(crate) include_paths: Vec<PathBuf>,
     pub(crate) link_paths: Vec<PathBuf>,
     /// Neither include paths nor libraries: `-march=…`, `-include rte_config.h`.
@@ -31,7 +23,7 @@ pub(crate) struct Dpdk {
 
 impl Dpdk {
     pub(crate) fn bursts_audited(&self) -> bool {
-        AUDITED.contains(&self.release) && !env::var(FORCE_SHIM).is_ok_and(|v| v == "1")
+        self.release.bursts_audited(env::var(FORCE_SHIM).is_ok_and(|v| v == "1"))
     }
 
     /// True where a library of that file name stands in one of the link paths.
@@ -46,11 +38,7 @@ pub(crate) fn dpdk() -> Result<Dpdk, String> {
     let library = probe.probe("libdpdk").map_err(|e| {
         format!("DPDK was not found (pkg-config libdpdk: {}).\n{}", help::first_line(&e), help::install())
     })?;
-    let release = release(&library.version)
-        .ok_or_else(|| format!("pkg-config gives '{}' as DPDK's version", library.version))?;
-    if release < OLDEST {
-        return Err(format!("DPDK {} is too old: 22.11 or later is needed.", library.version));
-    }
+    let release = Release::read(&library.version)?;
     let mut link_paths = library.link_paths;
     let libdir = pkg_config::get_variable("libdpdk", "libdir").map_err(|e| e.to_string())?;
     if !link_paths.iter().any(|p| p == Path::new(&libdir)) {
@@ -61,31 +49,20 @@ pub(crate) fn dpdk() -> Result<Dpdk, String> {
         release,
         include_paths: library.include_paths,
         link_paths,
-        other_cflags: other_cflags()?,
+        other_cflags: ask(&["--cflags-only-other", "libdpdk"])?,
     })
-}
-
-/// `"22.11.11"` -> `(22, 11)`.
-fn release(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-fn other_cflags() -> Result<Vec<String>, String> {
-    let tool = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
-    let output = Command::new(tool)
-        .args(["--cflags-only-other", "libdpdk"])
-        .output()
-        .map_err(|e| format!("pkg-config does not run: {e}.\n{}", help::install()))?;
-    let text = String::from_utf8(output.stdout).map_err(|e| e.to_string())?;
-    Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
 /// The words of `pkg-config --static --libs libdpdk`, in order.
 pub(crate) fn static_libs() -> Result<Vec<String>, String> {
+    ask(&["--static", "--libs", "libdpdk"])
+}
+
+/// The words that pkg-config answers: for what the crate does not tell apart.
+fn ask(arguments: &[&str]) -> Result<Vec<String>, String> {
     let tool = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
     let output = Command::new(tool)
-        .args(["--static", "--libs", "libdpdk"])
+        .args(arguments)
         .output()
         .map_err(|e| format!("pkg-config does not run: {e}.\n{}", help::install()))?;
     let text = String::from_utf8(output.stdout).map_err(|e| e.to_string())?;

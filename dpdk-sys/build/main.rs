@@ -9,6 +9,7 @@ mod bind;
 mod find;
 mod help;
 mod link;
+mod release;
 
 use std::{env, path::PathBuf, process::ExitCode};
 

@@ -5,6 +5,17 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+/* The sizes that Rust reads and writes at the offsets of shim.h. */
+#define MBUF_FIELD_IS(field, type) \
+	_Static_assert(sizeof(((struct rte_mbuf *)0)->field) == sizeof(type), #field " of an mbuf is a " #type)
+MBUF_FIELD_IS(buf_addr, void *);
+MBUF_FIELD_IS(data_off, uint16_t);
+MBUF_FIELD_IS(nb_segs, uint16_t);
+MBUF_FIELD_IS(ol_flags, uint64_t);
+MBUF_FIELD_IS(pkt_len, uint32_t);
+MBUF_FIELD_IS(data_len, uint16_t);
+MBUF_FIELD_IS(buf_len, uint16_t);
+
 int shim_rte_errno(void)
 {
 	return rte_errno;
@@ -33,6 +44,50 @@ struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool)
 void shim_pktmbuf_free(struct rte_mbuf *m)
 {
 	rte_pktmbuf_free(m);
+}
+
+void shim_mbuf_share(struct rte_mbuf *m, uint16_t more)
+{
+	rte_mbuf_refcnt_update(m, (int16_t)more);
+}
+
+void shim_conf_rss(struct rte_eth_conf *conf, uint64_t fields)
+{
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = fields;
+}
+
+int shim_flow_udp(uint16_t port, uint32_t address, uint16_t udp_port, uint8_t tagged, uint16_t queue)
+{
+	const struct rte_flow_attr attr = {.ingress = 1};
+	const struct rte_flow_item_ipv4 ip = {.hdr.dst_addr = address};
+	const struct rte_flow_item_ipv4 ip_mask = {.hdr.dst_addr = UINT32_MAX};
+	const struct rte_flow_item_udp udp = {.hdr.dst_port = udp_port};
+	const struct rte_flow_item_udp udp_mask = {.hdr.dst_port = UINT16_MAX};
+	const struct rte_flow_action_queue to = {.index = queue};
+	const struct rte_flow_action actions[] = {
+		{.type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &to},
+		{.type = RTE_FLOW_ACTION_TYPE_END},
+	};
+	struct rte_flow_item pattern[] = {
+		{.type = RTE_FLOW_ITEM_TYPE_ETH},
+		{.type = tagged ? RTE_FLOW_ITEM_TYPE_VLAN : RTE_FLOW_ITEM_TYPE_VOID},
+		{.type = RTE_FLOW_ITEM_TYPE_IPV4, .spec = &ip, .mask = &ip_mask},
+		{.type = RTE_FLOW_ITEM_TYPE_UDP, .spec = &udp, .mask = &udp_mask},
+		{.type = RTE_FLOW_ITEM_TYPE_END},
+	};
+	struct rte_flow_error error;
+
+	if (rte_flow_create(port, &attr, pattern, actions, &error) != NULL)
+		return 0;
+	return rte_errno != 0 ? -rte_errno : -EINVAL;
+}
+
+int shim_flow_flush(uint16_t port)
+{
+	struct rte_flow_error error;
+
+	return rte_flow_flush(port, &error);
 }
 
 int shim_eth_link_get(uint16_t port, struct shim_link *out)

@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <rte_pdump.h>
 #include <rte_telemetry.h>
 
@@ -51,6 +52,9 @@ static const uint64_t SHIM_RX_OFFLOAD_TIMESTAMP = RTE_ETH_RX_OFFLOAD_TIMESTAMP;
 static const uint64_t SHIM_RX_OFFLOAD_VLAN_STRIP = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 static const uint64_t SHIM_RX_OFFLOAD_SCATTER = RTE_ETH_RX_OFFLOAD_SCATTER;
 static const uint64_t SHIM_TX_OFFLOAD_MBUF_FAST_FREE = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+
+/* Spreading by the addresses, and by the ports where the device can. */
+static const uint64_t SHIM_RSS_UDP = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_UDP;
 
 static const uint64_t SHIM_MBUF_RX_IP_CKSUM_MASK = RTE_MBUF_F_RX_IP_CKSUM_MASK;
 static const uint64_t SHIM_MBUF_RX_IP_CKSUM_GOOD = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
@@ -86,6 +90,8 @@ uint16_t shim_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **pkts
 struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool);
 /* Gives back an mbuf with all its segments. */
 void shim_pktmbuf_free(struct rte_mbuf *m);
+/* `more` owners beside the present ones: each frees it once. */
+void shim_mbuf_share(struct rte_mbuf *m, uint16_t more);
 
 /* ---- calls whose names or types differ between releases ---- */
 
@@ -96,6 +102,14 @@ struct shim_link {
 };
 /* The link's state now, without waiting; a negative errno on failure. */
 int shim_eth_link_get(uint16_t port, struct shim_link *out);
+
+/* Has a port that is about to be configured spread what it receives over its queues, by the fields of `fields`. */
+void shim_conf_rss(struct rte_eth_conf *conf, uint64_t fields);
+/* Steers UDP over IPv4 to this address and port (network byte order), tagged or not, into one queue. 0, or a negative
+ * errno. */
+int shim_flow_udp(uint16_t port, uint32_t address, uint16_t udp_port, uint8_t tagged, uint16_t queue);
+/* Takes all such rules back. */
+int shim_flow_flush(uint16_t port);
 
 int shim_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value);
 

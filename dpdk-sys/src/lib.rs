@@ -51,15 +51,51 @@ pub const LINKED_DRIVERS: &[&str] = include!(concat!(env!("OUT_DIR"), "/linked_d
 /// What the hand-written code relies on, checked when the crate is built: bindgen asserts sizes and offsets of what it
 /// generates, these tie our assumptions to them.
 mod layout {
-    use super::{SHIM_MBUF_OFF_DATA_LEN, SHIM_MBUF_OFF_OL_FLAGS, rte_eth_fp_ops, rte_ether_addr, rte_mbuf};
-    use core::mem::{align_of, size_of};
+    use super::*;
+    use core::mem::{align_of, offset_of, size_of};
 
     const _: () = assert!(size_of::<rte_mbuf>() == 128, "an mbuf header is two cache lines");
     const _: () = assert!(align_of::<rte_mbuf>() == 64);
+    const _: () = assert!(size_of::<rte_ether_addr>() == 6);
+
+    // `pmd::burst` walks the array of ports, and in each entry follows function, queues and callbacks. The order of the
+    // fields differs between releases, so they are taken by name; that each is one pointer does not.
     const _: () =
         assert!(size_of::<rte_eth_fp_ops>() == 128, "fast-path operations are two cache lines a port");
-    const _: () = assert!(size_of::<rte_ether_addr>() == 6);
-    // Lengths and flags of a received frame are in the line that the driver has just written.
-    const _: () = assert!((SHIM_MBUF_OFF_DATA_LEN as usize) < 64);
-    const _: () = assert!((SHIM_MBUF_OFF_OL_FLAGS as usize) < 64);
+    const _: () = assert!(align_of::<rte_eth_fp_ops>() == 64);
+    const _: () = assert!(size_of::<rte_ethdev_qdata>() == 16, "queues and their callbacks, nothing else");
+    const _: () = assert!(offset_of!(rte_ethdev_qdata, data) == 0);
+    const _: () = assert!(offset_of!(rte_ethdev_qdata, clbk) == 8);
+    const _: () = assert!(size_of::<eth_rx_burst_t>() == 8 && size_of::<eth_tx_burst_t>() == 8);
+    // A receive touches the line of the receive side only, a send that of the other.
+    const _: () = assert!(
+        offset_of!(rte_eth_fp_ops, rx_pkt_burst) / 64 == offset_of!(rte_eth_fp_ops, rxq) / 64
+            && offset_of!(rte_eth_fp_ops, tx_pkt_burst) / 64 == offset_of!(rte_eth_fp_ops, txq) / 64
+            && offset_of!(rte_eth_fp_ops, rxq) / 64 != offset_of!(rte_eth_fp_ops, txq) / 64
+    );
+
+    /// Offset and size of the mbuf fields that are read and written at their offsets; the shim checks the sizes.
+    const MBUF: [(usize, usize); 7] = [
+        (SHIM_MBUF_OFF_BUF_ADDR as usize, 8),
+        (SHIM_MBUF_OFF_DATA_OFF as usize, 2),
+        (SHIM_MBUF_OFF_NB_SEGS as usize, 2),
+        (SHIM_MBUF_OFF_OL_FLAGS as usize, 8),
+        (SHIM_MBUF_OFF_PKT_LEN as usize, 4),
+        (SHIM_MBUF_OFF_DATA_LEN as usize, 2),
+        (SHIM_MBUF_OFF_BUF_LEN as usize, 2),
+    ];
+    // Aligned, apart from each other, and all in the line that the driver has just written.
+    const _: () = {
+        let mut at = 0;
+        while at < MBUF.len() {
+            let (offset, size) = MBUF[at];
+            assert!(offset % size == 0 && offset + size <= 64);
+            let mut other = 0;
+            while other < at {
+                assert!(MBUF[other].0 + MBUF[other].1 <= offset || offset + size <= MBUF[other].0);
+                other += 1;
+            }
+            at += 1;
+        }
+    };
 }

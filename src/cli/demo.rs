@@ -124,7 +124,12 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
         (port.rx_handle(0).map_err(|why| text(&why))?, port.tx_handle(0).map_err(|why| text(&why))?);
     eal.launch(handler_lcore, move || {
         // The receiver lives as long as the demo.
-        let _ = send_finished.send(worker.run(vec![RxHandle::attach(rx)], TxHandle::attach(tx), None, None));
+        let _ = send_finished.send(worker.run(
+            vec![RxHandle::attach(rx)],
+            TxHandle::attach(tx),
+            Vec::new(),
+            None,
+        ));
     })
     .map_err(|why| text(&why))?;
 
@@ -229,7 +234,7 @@ impl Verdict {
 fn compare(finished: &Finished, legacy: &Legacy) -> Verdict {
     let mut ours = Vec::new();
     // Writing to memory cannot fail.
-    let _ = dump::write(&finished.books, &mut ours);
+    let _ = dump::write(&[&finished.books], &mut ours);
     let (ours, theirs) = (String::from_utf8_lossy(&ours), String::from_utf8_lossy(&legacy.books));
     // The first line is a heading.
     let (mut ours, mut theirs) = (ours.lines().skip(1), theirs.lines().skip(1));

@@ -14,7 +14,7 @@ use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
 use crate::pipeline::health::FeedState;
 use crate::pipeline::tap::Tap;
-use crate::pipeline::worker::{Finished, Handles};
+use crate::pipeline::worker::{self, Finished, Handles};
 use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
@@ -206,18 +206,19 @@ impl Progress {
     }
 }
 
-/// The last word of a run: what was seen, what it took, what was lost. Says whether the books may be believed.
+/// The last word of a run of one or several workers: what was seen, what it took, what was lost. Says whether the books may be believed.
 fn conclude(
     ending: Ending,
     last: &Moment,
-    finished: &Finished,
+    finished: &[Finished],
     extra: &[(&'static str, u64)],
     args: &LiveArgs,
 ) -> Exit {
-    let mut rows: Vec<_> = finished.tally.rows().collect();
+    let mut rows = worker::all_rows(finished);
     rows.extend_from_slice(extra);
     rows.extend(last.health.iter().flat_map(|health| &health.rows));
-    let stale = finished.stale();
+    let stale: usize = finished.iter().map(Finished::stale).sum();
+    let known: usize = finished.iter().map(Finished::books_known).sum();
     let mut text =
         format!("\nended after {:.1} s: {}\n\nbooks\n", last.elapsed.as_secs_f64(), ending.words());
     text.push_str(&tables::tops(&last.books));
@@ -241,7 +242,11 @@ fn conclude(
     text.push_str(&tables::losses(&rows));
     text.push_str("\ncounters\n");
     text.push_str(&tables::counters(&rows));
-    text.push_str(&match (finished.books_known(), stale) {
+    if finished.len() > 1 {
+        text.push_str("\nworkers\n");
+        text.push_str(&tables::workers(finished));
+    }
+    text.push_str(&match (known, stale) {
         (0, _) => "\nno instrument was announced: there are no books\n".to_owned(),
         (known, 0) => format!("\n{known} books, all live\n"),
         (known, stale) => format!("\n{known} books, {stale} of them STALE: they may be wrong\n"),
@@ -249,7 +254,8 @@ fn conclude(
     // A closed pipe is the reader's choice.
     let _ = std::io::stdout().write_all(text.as_bytes());
     if let Some(path) = &args.dump
-        && let Err(why) = dump::to_file(&finished.books, path)
+        && let Err(why) =
+            dump::to_file(&finished.iter().map(|worker| &worker.books).collect::<Vec<_>>(), path)
     {
         return complain(Exit::Environment, &why);
     }

@@ -238,7 +238,7 @@ pub fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<Summary, ReplayErr
     }
     report::print(args, &summary, &player, &path, out)?;
     if let Some(dump) = &args.dump {
-        super::dump::to_file(player.books(), dump).map_err(ReplayError::Dump)?;
+        super::dump::to_file(&[player.books()], dump).map_err(ReplayError::Dump)?;
     }
     match fault {
         Some(fault) => Err(fault.into()),

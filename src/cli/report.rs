@@ -25,6 +25,9 @@ pub(super) struct Report {
     /// Shares by symbol; negative = short.
     positions: BTreeMap<String, i64>,
     counters: BTreeMap<&'static str, u64>,
+    /// The counters of each worker, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workers: Vec<BTreeMap<&'static str, u64>>,
     /// By stage, in ns.
     latency_ns: BTreeMap<&'static str, Quantiles>,
     /// Left out where nothing could be recovered.
@@ -85,24 +88,21 @@ struct Quantiles {
 }
 
 impl Report {
-    pub(super) fn new(ending: Ending, last: &Moment, finished: &Finished, rows: &[Row]) -> Self {
+    pub(super) fn new(ending: Ending, last: &Moment, finished: &[Finished], rows: &[Row]) -> Self {
+        let several = if finished.len() > 1 { finished } else { &[] };
         Self {
             version: env!("CARGO_PKG_VERSION"),
             machine: super::machine::describe(),
             ended: ending.words(),
             seconds: last.elapsed.as_secs_f64(),
-            books: finished.books_known(),
-            books_stale: finished.stale(),
-            positions: finished
-                .positions
-                .iter()
+            books: finished.iter().map(Finished::books_known).sum(),
+            books_stale: finished.iter().map(Finished::stale).sum(),
+            positions: (finished.iter())
+                .flat_map(|worker| &worker.positions)
                 .map(|(symbol, shares)| (symbol.to_string(), *shares))
                 .collect(),
-            // TOML has signed integers: what is beyond could not be read back.
-            counters: rows
-                .iter()
-                .map(|(name, value)| (*name, (*value).min(i64::MAX.unsigned_abs())))
-                .collect(),
+            counters: table(rows.iter().copied()),
+            workers: several.iter().map(|worker| table(worker.tally.rows())).collect(),
             recovery: last.health.as_ref().map(Recovery::of),
             latency_ns: last
                 .stages
@@ -122,6 +122,11 @@ impl Report {
                 .collect(),
         }
     }
+}
+
+/// TOML has signed integers: what is beyond could not be read back.
+fn table(rows: impl Iterator<Item = Row>) -> BTreeMap<&'static str, u64> {
+    rows.map(|(name, value)| (name, value.min(i64::MAX.unsigned_abs()))).collect()
 }
 
 /// Writes the report; an error says what could not be done.

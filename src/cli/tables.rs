@@ -6,6 +6,7 @@ use crate::control::Moment;
 use crate::market::{BookState, Level, TradingState};
 use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
+use crate::pipeline::worker::Finished;
 use crate::stats::stages::StageRow;
 
 mod losses;
@@ -210,6 +211,32 @@ pub(super) fn counters(rows: &[Row]) -> String {
         .collect();
     columns(&table)
 }
+
+/// What each of several workers received and keeps.
+#[must_use]
+pub(super) fn workers(finished: &[Finished]) -> String {
+    let heads = ["worker", "frames", "of others", "missed", "gaps", "books", "stale", "applied", "orders"];
+    let mut table = vec![strings(heads)];
+    for (at, worker) in finished.iter().enumerate() {
+        let rows: Vec<_> = worker.tally.rows().collect();
+        let of = |name: &str| rows.iter().find(|(row, _)| *row == name).map_or(0, |(_, value)| *value);
+        let cells = [
+            of("loop_frames"),
+            of("loop_rx_shared"),
+            of("loop_rx_missed"),
+            of("stream_gaps"),
+            worker.books_known() as u64,
+            worker.stale() as u64,
+            APPLIED.iter().map(|name| of(name)).sum(),
+            of("desk_orders_sent"),
+        ];
+        table.push(std::iter::once(at.to_string()).chain(cells.map(grouped)).collect());
+    }
+    columns(&table)
+}
+
+/// Events that changed a book.
+const APPLIED: [&str; 5] = ["book_added", "book_executed", "book_cancelled", "book_deleted", "book_replaced"];
 
 /// What orders were sent and what became of them, in one line.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
 use crate::market::{Level, Symbol};
 use crate::pipeline::board::{BoardReader, BookView};
+use crate::pipeline::boards::Boards;
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
@@ -37,17 +38,30 @@ const ASKED: Duration = Duration::from_millis(120);
 /// Registers all commands.
 pub(super) fn register(
     eal: &Eal,
-    board: &Arc<BoardReader>,
+    board: &Arc<Boards>,
     latency: &Latency,
     handles: &Handles,
 ) -> Result<(), EalError> {
     let counters = Arc::clone(board);
     eal.register_command(
         "/wirebook/counters",
-        "All counters of the worker. No parameter.",
-        move |_, dict| {
-            for (name, value) in counters.rows() {
-                dict.number(name, value);
+        "All counters, of all workers together. Parameter: none, or the number of one worker, from 0.",
+        move |worker, dict| {
+            let worker = worker.trim();
+            let rows = match worker.parse::<usize>() {
+                _ if worker.is_empty() => Some(counters.rows()),
+                Ok(at) => counters.each().get(at).map(BoardReader::rows),
+                Err(_) => None,
+            };
+            match rows {
+                Some(rows) => {
+                    for (name, value) in rows {
+                        dict.number(name, value);
+                    }
+                }
+                None => {
+                    _ = dict.text("error", &format!("there are {} workers, from 0", counters.each().len()))
+                }
             }
         },
     )?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::document::Document;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, Port,
-    PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, MAX_WORKERS,
+    Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::market::{Price, Symbol};
 
@@ -37,7 +37,7 @@ const SYMBOL_WANTED: &str = "a ticker of 1 to 8 printable ASCII characters witho
 /// The configuration that `document` describes. Worthless unless the document is clean afterwards.
 pub(super) fn config(document: &mut Document<'_>) -> Config {
     let port = port(document);
-    let lcores = Lcores { worker: document.optional_int("lcores.worker", 0..=1023, 1) };
+    let lcores = lcores(document);
     let feed = feed(document);
     let recovery = recovery::recovery(document);
     let book = Book {
@@ -78,11 +78,27 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     }
 }
 
+/// One loop may be named without a list.
+fn lcores(document: &mut Document<'_>) -> Lcores {
+    let one = document.optional_int("lcores.worker", 0..=1023, 1);
+    let workers = document.ints("lcores.workers", 0..=1023, MAX_WORKERS, "[1, 2]");
+    if document.says("lcores.worker") && document.says("lcores.workers") {
+        document.contradiction(
+            &["lcores.workers", "lcores.worker"],
+            "lcores has both worker and workers".to_owned(),
+            "remove one of the two",
+        );
+    }
+    Lcores { workers: one.map_or(workers, |one| vec![one]) }
+}
+
 fn port(document: &mut Document<'_>) -> Port {
     let feed = document.required_text("port.name", PORT_WANTED, "0000:01:00.0", port_ref);
+    let line_b = document.optional_text("port.line_b", PORT_WANTED, "0000:01:00.1", port_ref);
     let orders = document.optional_text("port.orders", PORT_WANTED, "0000:01:00.1", port_ref);
     let feed = feed.unwrap_or(PortRef::Index(0));
     Port {
+        line_b: line_b.unwrap_or_else(|| feed.clone()),
         orders: orders.unwrap_or_else(|| feed.clone()),
         feed,
         mtu: document.int("port.mtu", 68..=9_000, 1_500),
@@ -91,6 +107,7 @@ fn port(document: &mut Document<'_>) -> Port {
         promiscuous: document.flag("port.promiscuous", false),
         link_wait: Duration::from_millis(document.int("port.link_wait_ms", 0..=60_000, 5_000)),
         ip: host(document, "port.ip"),
+        line_b_ip: host(document, "port.line_b_ip"),
         igmp: document.choice("port.igmp", &IGMP, Igmp::Auto),
         igmp_robustness: document.int("port.igmp_robustness", 1..=7, 2),
     }

@@ -6,6 +6,12 @@ use super::document::Document;
 use super::value::dollars;
 use super::{Config, Instruments, Line, StrategyKind};
 
+mod ports;
+mod workers;
+
+use ports::{port, vlans};
+use workers::workers;
+
 /// Bytes of an IPv4 header without options and a UDP header: what a payload needs beyond itself.
 const IP_UDP: u16 = 28;
 
@@ -15,6 +21,7 @@ pub(super) fn check(config: &Config, document: &mut Document<'_>) {
     recovery(config, document);
     vlans(config, document);
     port(config, document);
+    workers(config, document);
     strategy(config, document);
     risk(config, document);
     gateway(config, document);
@@ -88,45 +95,6 @@ fn recovery(config: &Config, document: &mut Document<'_>) {
                 snapshot.back_off_max.as_millis()
             ),
             "lower back_off_ms or raise back_off_max_ms",
-        );
-    }
-}
-
-/// On one port, a missing tag beside tagged streams is more often forgotten than meant.
-fn vlans(config: &Config, document: &mut Document<'_>) {
-    let mut streams = vec![("feed.line.a", "feed.line.a.vlan", config.feed.line_a.vlan)];
-    streams.extend(config.feed.line_b.map(|line| ("feed.line.b", "feed.line.b.vlan", line.vlan)));
-    if config.port.orders == config.port.feed {
-        streams.extend(config.gateway.map(|gateway| ("gateway", "gateway.vlan", gateway.vlan)));
-    }
-    let Some((tagged, _, Some(id))) = streams.iter().copied().find(|(_, _, vlan)| vlan.is_some()) else {
-        return;
-    };
-    for (section, path, vlan) in streams {
-        if vlan.is_none() && !document.says(path) {
-            document.contradiction(
-                &[path],
-                format!("[{section}] has no vlan, while [{tagged}] on the same port is tagged {id}"),
-                "add its vlan; vlan = 0 states that its frames are untagged",
-            );
-        }
-    }
-}
-
-fn port(config: &Config, document: &mut Document<'_>) {
-    let (port, Some(gateway)) = (&config.port, &config.gateway) else { return };
-    if port.feed != port.orders && port.ip == Some(gateway.local_ip) {
-        document.contradiction(
-            &["port.ip", "gateway.local_ip"],
-            format!("port.ip and gateway.local_ip are both {}, on two ports", gateway.local_ip),
-            "give each port an address of its own, or remove port.ip",
-        );
-    }
-    if port.ip.is_some_and(|ip| ip == gateway.next_hop.unwrap_or(gateway.ip)) {
-        document.contradiction(
-            &["port.ip", "gateway.next_hop", "gateway.ip"],
-            "port.ip is the address of the other side".to_owned(),
-            "give this port an address of its own",
         );
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::membership::{self, Membership, MembershipConfig, Speak, Wanted};
 use super::neighbour::{self, Neighbour, Notice, Own, Peer};
-use crate::config::{Config, Igmp, StrategyKind};
+use crate::config::{Config, Igmp, Line, PortRef, StrategyKind};
 use crate::pipeline::board::Row;
-use crate::pipeline::frames::{self, ControlEnd, FEED_PORT, ORDER_PORT, PortIndex, ToLoop};
+use crate::pipeline::frames::{self, ControlEnd, PortIndex, ToLoop};
+use crate::pipeline::route::MOST_PORTS;
 use crate::pipeline::worker::{Handles, Worker};
 use crate::wire::ethernet::Mac;
 use crate::wire::frame::{Reject, parse_arp, parse_igmp};
@@ -31,7 +32,10 @@ struct Speaker {
 /// What the main lcore holds of the ports.
 #[derive(Debug)]
 pub struct PortControl {
+    /// To the worker that hands frames up, and sends ours.
     end: ControlEnd,
+    /// To the others, which are only told the next hop.
+    others: Vec<ControlEnd>,
     speakers: Vec<Speaker>,
     began: Instant,
     started: bool,
@@ -42,40 +46,58 @@ pub struct PortControl {
 #[derive(Debug)]
 struct NextHop {
     ip: Ipv4Addr,
-    untold: Option<Option<Mac>>,
+    known: Option<Mac>,
+    /// For each worker: it has not been told yet.
+    untold: Vec<bool>,
 }
 
-/// Puts `worker` on ports that have the hardware addresses `macs`, first that of the feed port, then that of the port
-/// that orders leave by; the same twice where that is one port.
-pub fn attach(config: &Config, macs: [Mac; 2], worker: &mut Worker, handles: &mut Handles) {
-    let (carrier, end) = frames::link();
-    let order_mac = config.gateway.and_then(|gateway| gateway.local_mac).unwrap_or(macs[1]);
-    worker.on_ports(carrier, [macs[0], order_mac], config.gateway.and_then(|gateway| gateway.mac));
-    handles.port = Some(PortControl::new(config, macs, end));
+/// Puts `workers` on ports that have the hardware addresses `macs`, in the order of
+/// [`Port::distinct`](crate::config::Port::distinct). The first worker hands up what is for us, and sends what we say.
+pub fn attach(config: &Config, macs: &[Mac], workers: &mut [Worker], handles: &mut Handles) {
+    let gateway = config.gateway.as_ref();
+    let order_port = usize::from(config.port.place(&config.port.orders));
+    let mut stations = [macs.first().copied().unwrap_or_default(); MOST_PORTS];
+    for (station, mac) in stations.iter_mut().zip(macs) {
+        *station = *mac;
+    }
+    if let (Some(mac), Some(station)) =
+        (gateway.and_then(|gateway| gateway.local_mac), stations.get_mut(order_port))
+    {
+        *station = mac;
+    }
+    let mut ends = Vec::new();
+    for (at, worker) in workers.iter_mut().enumerate() {
+        let (carrier, end) = if at == 0 { frames::link() } else { frames::silent_link() };
+        worker.on_ports(carrier, stations, gateway.and_then(|gateway| gateway.mac));
+        ends.push(end);
+    }
+    handles.port = PortControl::new(config, macs, ends);
 }
 
 impl PortControl {
-    /// Silent until the first [`PortControl::round`].
+    /// Silent until the first [`PortControl::round`]. `macs` as for [`attach`]; `ends` lead to the workers, of which the
+    /// first hands frames up. `None` without a worker.
     #[must_use]
-    pub fn new(config: &Config, macs: [Mac; 2], end: ControlEnd) -> Self {
-        let one_port = config.port.feed == config.port.orders;
-        let (on_feed, mut on_orders, peer) = addresses(config, macs);
-        let membership = membership(config, macs[0]);
-        let mut speakers = Vec::new();
-        if one_port {
-            // One address may be named twice; the gateway's section may give it a hardware address of its own.
-            on_orders.extend(on_feed);
-            on_orders.sort_by_key(|own| (own.ip, own.vlan));
-            on_orders.dedup_by_key(|own| (own.ip, own.vlan));
-            let neighbour = Neighbour::new(&on_orders, peer);
-            speakers.push(Speaker { port: FEED_PORT, membership, neighbour });
-        } else {
-            speakers.push(Speaker { port: FEED_PORT, membership, neighbour: Neighbour::new(&on_feed, None) });
-            let neighbour = Neighbour::new(&on_orders, peer);
-            speakers.push(Speaker { port: ORDER_PORT, membership: None, neighbour });
+    pub fn new(config: &Config, macs: &[Mac], mut ends: Vec<ControlEnd>) -> Option<Self> {
+        if ends.is_empty() {
+            return None;
         }
+        let end = ends.remove(0);
+        let plan = Plan { config, macs };
+        let peer = plan.peer();
+        let speakers = (config.port.distinct().into_iter().zip(0..))
+            .map(|(port, index)| Speaker {
+                port: index,
+                membership: plan.membership(port),
+                neighbour: Neighbour::new(
+                    &plan.addresses(port),
+                    peer.filter(|_| *port == config.port.orders),
+                ),
+            })
+            .collect();
         let ip = peer.map_or(Ipv4Addr::UNSPECIFIED, |peer| peer.ip);
-        Self { end, speakers, began: Instant::now(), started: false, next_hop: NextHop { ip, untold: None } }
+        let next_hop = NextHop { ip, known: None, untold: vec![false; 1 + ends.len()] };
+        Some(Self { end, others: ends, speakers, began: Instant::now(), started: false, next_hop })
     }
 
     /// To be called every few tens of ms: takes up what the loop handed over and sends what is due.
@@ -88,7 +110,7 @@ impl PortControl {
     }
 
     fn round_at(&mut self, now: u64) {
-        let Self { end, speakers, started, next_hop, .. } = self;
+        let Self { end, others, speakers, started, next_hop, .. } = self;
         if !*started {
             *started = true;
             for speaker in &mut *speakers {
@@ -104,7 +126,7 @@ impl PortControl {
         for speaker in speakers {
             speaker.tick(now, &mut end.down, next_hop);
         }
-        next_hop.tell(&mut end.down);
+        next_hop.tell(std::iter::once(&mut end.down).chain(others.iter_mut().map(|end| &mut end.down)));
     }
 
     /// Leaves all groups, and returns when the loop has sent that, or cannot.
@@ -137,7 +159,9 @@ impl PortControl {
         let neighbours = || self.speakers.iter().map(|speaker| &speaker.neighbour);
         let mut rows = vec![("carry_down_full", self.end.down.full())];
         rows.extend(sum(memberships().map(|membership| membership.counters().rows())));
-        rows.extend(memberships().map(|membership| ("igmp_version", u64::from(membership.version()))));
+        // The oldest that is spoken on any port.
+        let version = memberships().map(|membership| u64::from(membership.version())).min();
+        rows.extend(version.map(|version| ("igmp_version", version)));
         rows.extend(sum(neighbours().map(|neighbour| neighbour.counters().rows())));
         let known = neighbours().filter(|neighbour| neighbour.next_hop().is_some()).count();
         rows.push(("arp_next_hop_known", known as u64));
@@ -204,18 +228,21 @@ fn said(port: PortIndex, output: membership::Output<'_>, down: &mut ToLoop) {
 fn heard(port: PortIndex, output: neighbour::Output<'_>, down: &mut ToLoop, next_hop: &mut NextHop) {
     match output {
         neighbour::Output::Frame(frame) => _ = down.send(port, frame),
-        neighbour::Output::NextHop(mac) => next_hop.untold = Some(mac),
+        neighbour::Output::NextHop(mac) => next_hop.set(mac),
         neighbour::Output::Notice(notice) => next_hop.log(notice),
     }
 }
 
 impl NextHop {
-    /// Tells the loop; where there is no room, in the next round.
-    fn tell(&mut self, down: &mut ToLoop) {
-        if let Some(mac) = self.untold
-            && down.next_hop(mac)
-        {
-            self.untold = None;
+    fn set(&mut self, mac: Option<Mac>) {
+        self.known = mac;
+        self.untold.fill(true);
+    }
+
+    /// Tells the loops; where there is no room, in the next round.
+    fn tell<'d>(&mut self, downs: impl Iterator<Item = &'d mut ToLoop>) {
+        for (untold, down) in self.untold.iter_mut().zip(downs) {
+            *untold = *untold && !down.next_hop(self.known);
         }
     }
 
@@ -248,46 +275,84 @@ fn hex(mac: Mac) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
-/// Our addresses on the feed port and on the port that orders leave by, and whom to resolve on the latter.
-fn addresses(config: &Config, macs: [Mac; 2]) -> (Vec<Own>, Vec<Own>, Option<Peer>) {
-    let lines = std::iter::once(&config.feed.line_a).chain(config.feed.line_b.as_ref());
-    let on_feed = lines.filter_map(|line| Some(Own { ip: config.port.ip?, mac: macs[0], vlan: line.vlan }));
-    let on_feed = on_feed.fold(Vec::new(), |mut all, own| {
-        if !all.contains(&own) {
-            all.push(own);
-        }
-        all
-    });
-    let Some(gateway) = &config.gateway else { return (on_feed, Vec::new(), None) };
-    let from = Own { ip: gateway.local_ip, mac: gateway.local_mac.unwrap_or(macs[1]), vlan: gateway.vlan };
-    let to_resolve = gateway.mac.is_none() && config.strategy.kind != StrategyKind::None;
-    let peer = Peer { ip: gateway.next_hop.unwrap_or(gateway.ip), vlan: gateway.vlan, from };
-    (on_feed, vec![from], to_resolve.then_some(peer))
+/// What the configuration says of each port.
+struct Plan<'c> {
+    config: &'c Config,
+    macs: &'c [Mac],
 }
 
-/// What is joined on the feed port, if anything.
-fn membership(config: &Config, mac: Mac) -> Option<Membership> {
-    let speak = match config.port.igmp {
-        Igmp::Off => return None,
-        Igmp::Auto => Speak::Auto,
-        Igmp::V3 => Speak::V3,
-        Igmp::V2 => Speak::V2,
-    };
-    let one_port = config.port.feed == config.port.orders;
-    let of_orders = config.gateway.filter(|_| one_port).map(|gateway| gateway.local_ip);
-    let lines = std::iter::once(&config.feed.line_a).chain(config.feed.line_b.as_ref());
-    let [a, b, c, d, e, f] = mac;
-    Some(Membership::new(&MembershipConfig {
-        mac,
-        ip: config.port.ip.or(of_orders).unwrap_or(Ipv4Addr::UNSPECIFIED),
-        speak,
-        robustness: config.port.igmp_robustness,
-        wanted: lines
-            .map(|line| Wanted { group: line.group, vlan: line.vlan, source: line.source })
-            .collect(),
-        // Hosts that start together shall not speak together; what distinguishes them is their address.
-        seed: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
-    }))
+impl Plan<'_> {
+    fn mac(&self, port: &PortRef) -> Mac {
+        self.macs.get(usize::from(self.config.port.place(port))).copied().unwrap_or_default()
+    }
+
+    /// The lines that come by `port`.
+    fn lines(&self, port: &PortRef) -> Vec<&Line> {
+        let Config { port: ports, feed, .. } = self.config;
+        let a = (*port == ports.feed).then_some(&feed.line_a);
+        let b = feed.line_b.as_ref().filter(|_| *port == ports.line_b);
+        a.into_iter().chain(b).collect()
+    }
+
+    /// Our address beside the gateway's section.
+    fn ip(&self, port: &PortRef) -> Option<Ipv4Addr> {
+        let ports = &self.config.port;
+        let a = ports.ip.filter(|_| *port == ports.feed);
+        a.or(ports.line_b_ip.filter(|_| *port == ports.line_b))
+    }
+
+    fn gateway(&self, port: &PortRef) -> Option<Own> {
+        let gateway = self.config.gateway.as_ref().filter(|_| *port == self.config.port.orders)?;
+        let mac = gateway.local_mac.unwrap_or_else(|| self.mac(port));
+        Some(Own { ip: gateway.local_ip, mac, vlan: gateway.vlan })
+    }
+
+    /// Our addresses on `port`. One may be named twice; the gateway's section, which comes first, may give it a hardware
+    /// address of its own.
+    fn addresses(&self, port: &PortRef) -> Vec<Own> {
+        let on_lines = (self.lines(port).into_iter())
+            .filter_map(|line| Some(Own { ip: self.ip(port)?, mac: self.mac(port), vlan: line.vlan }));
+        let mut all: Vec<_> = self.gateway(port).into_iter().chain(on_lines).collect();
+        all.sort_by_key(|own| (own.ip, own.vlan));
+        all.dedup_by_key(|own| (own.ip, own.vlan));
+        all
+    }
+
+    /// Whom to resolve on the port that orders leave by.
+    fn peer(&self) -> Option<Peer> {
+        let gateway = self.config.gateway.as_ref()?;
+        let to_resolve = gateway.mac.is_none() && self.config.strategy.kind != StrategyKind::None;
+        let from = self.gateway(&self.config.port.orders).filter(|_| to_resolve)?;
+        Some(Peer { ip: gateway.next_hop.unwrap_or(gateway.ip), vlan: gateway.vlan, from })
+    }
+
+    /// What is joined on `port`, if anything.
+    fn membership(&self, port: &PortRef) -> Option<Membership> {
+        let speak = match self.config.port.igmp {
+            Igmp::Off => return None,
+            Igmp::Auto => Speak::Auto,
+            Igmp::V3 => Speak::V3,
+            Igmp::V2 => Speak::V2,
+        };
+        let lines = self.lines(port);
+        if lines.is_empty() {
+            return None;
+        }
+        let mac = self.mac(port);
+        let [a, b, c, d, e, f] = mac;
+        let of_orders = self.gateway(port).map(|own| own.ip);
+        Some(Membership::new(&MembershipConfig {
+            mac,
+            ip: self.ip(port).or(of_orders).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            speak,
+            robustness: self.config.port.igmp_robustness,
+            wanted: (lines.iter())
+                .map(|line| Wanted { group: line.group, vlan: line.vlan, source: line.source })
+                .collect(),
+            // Hosts that start together shall not speak together; what distinguishes them is their address.
+            seed: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -55,15 +55,15 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// The connection's place in the poll, after those of the request servers.
 const CONNECTION: Token = Token(usize::MAX - 1);
 
-/// A recovery thread that runs.
+/// Recovery threads that run, one for each loop.
 #[derive(Debug)]
 pub struct RecoveryThread {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl RecoveryThread {
-    /// Lets it log out and end; takes a fraction of a second at most. Dropping does the same.
+    /// Lets them log out and end; takes a fraction of a second at most. Dropping does the same.
     pub fn stop(self) {}
 }
 
@@ -71,22 +71,29 @@ impl Drop for RecoveryThread {
     fn drop(&mut self) {
         // SYNC POINT: relaxed; the flag carries no data with it.
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the recovery thread failed");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a recovery thread failed");
+            }
         }
     }
 }
 
-/// Starts the thread that the configuration asks for; `None` where there is nothing to recover from. Takes the client's
-/// end of the link out of `handles`, and keeps [`Handles::health`] up to date from then on.
+/// Starts what the configuration asks for; `None` where there is nothing to recover from. Takes the clients' ends of the
+/// links out of `handles`, and keeps [`Handles::health`] up to date from then on. Where there are several loops, each has a
+/// client of its own with its share of what may be asked; each logs in for snapshots of its own.
 ///
 /// # Errors
 /// The operating system gives no poll or no thread.
 pub fn start(config: Option<&config::Recovery>, handles: &mut Handles) -> io::Result<Option<RecoveryThread>> {
-    let (Some(config), Some(end)) = (config, handles.recovery.take()) else { return Ok(None) };
-    spawn(config, end, handles.health.clone()).map(Some)
+    let Some(config) = config else { return Ok(None) };
+    let ends = std::mem::take(&mut handles.recovery);
+    let config = config.share(u32::try_from(ends.len()).unwrap_or(u32::MAX));
+    let mut all = RecoveryThread { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
+    for (end, health) in ends.into_iter().zip(handles.health.each()) {
+        all.add(&config, end, health.clone())?;
+    }
+    Ok((!all.threads.is_empty()).then_some(all))
 }
 
 /// The same for a link that belongs to no worker.
@@ -94,11 +101,19 @@ pub fn start(config: Option<&config::Recovery>, handles: &mut Handles) -> io::Re
 /// # Errors
 /// The operating system gives no poll or no thread.
 pub fn spawn(config: &config::Recovery, end: ClientEnd, health: Health) -> io::Result<RecoveryThread> {
-    let mut driver = Driver::new(config, end, health)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let thread = thread::Builder::new().name("recovery".to_owned()).spawn(move || driver.run(&stopped))?;
-    Ok(RecoveryThread { stop, thread: Some(thread) })
+    let mut one = RecoveryThread { stop: Arc::new(AtomicBool::new(false)), threads: Vec::new() };
+    one.add(config, end, health)?;
+    Ok(one)
+}
+
+impl RecoveryThread {
+    fn add(&mut self, config: &config::Recovery, end: ClientEnd, health: Health) -> io::Result<()> {
+        let mut driver = Driver::new(config, end, health)?;
+        let stopped = Arc::clone(&self.stop);
+        let name = "recovery".to_owned();
+        self.threads.push(thread::Builder::new().name(name).spawn(move || driver.run(&stopped))?);
+        Ok(())
+    }
 }
 
 /// The sockets, as far as the client acts on them.

@@ -128,6 +128,16 @@ pub fn decode(block: &[u8]) -> Result<Event, Error> {
     Ok(Event { locate: message.stock_locate(), timestamp: message.timestamp(), kind })
 }
 
+/// The `stock_locate` of a block, which every type has at the same place; `None` where the block is too short for it.
+#[inline]
+#[must_use]
+pub const fn locate(block: &[u8]) -> Option<u16> {
+    match block {
+        [_, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
+        _ => None,
+    }
+}
+
 /// What a block that gives no event may have cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {

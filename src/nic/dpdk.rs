@@ -17,9 +17,11 @@ use crate::{
     pmd::{PmdError, Port, Shared},
 };
 
+mod fan;
 mod rx;
 mod tx;
 
+pub use fan::{FanHandle, FanRx};
 pub use rx::{DpdkBurst, DpdkRx};
 pub use tx::{DpdkTx, TxSlot};
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::board::Tally;
 use super::repair::Repair;
+use super::share::{Division, Share};
 use super::stamp::Stamps;
 use crate::book::{Anomaly, Books, Outcome};
 use crate::feed::itch::Damage;
@@ -90,6 +91,7 @@ pub struct Desk<T, S, O, C = Tsc> {
     pub(super) risk: Risk,
     pub(super) session: O,
     pub(super) tx: T,
+    pub(super) division: Division,
     universe: Universe,
     /// Per locate: may the strategy act on it?
     acts_on: Box<[bool]>,
@@ -134,9 +136,9 @@ pub struct DeskParts<S, O> {
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
-    /// Puts the parts together; orders leave by `tx`, `time` is what everything here goes by. Messages of books that wait
-    /// for a snapshot have `log_bytes`; 0: there is none to wait for.
-    pub fn new(parts: DeskParts<S, O>, tx: T, time: C, log_bytes: usize) -> Self {
+    /// Puts the parts together for the instruments of `share`; orders leave by `tx`, `time` is what everything here goes
+    /// by. Messages of books that wait for a snapshot have `log_bytes`; 0: there is none to wait for.
+    pub fn new(parts: DeskParts<S, O>, share: Share, tx: T, time: C, log_bytes: usize) -> Self {
         let locates = parts.books.limits().locates as usize;
         Self {
             books: parts.books,
@@ -144,6 +146,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             risk: parts.risk,
             session: parts.session,
             tx,
+            division: Division::new(share, locates),
             universe: parts.universe,
             acts_on: vec![false; locates].into_boxed_slice(),
             intents: Intents::new(),
@@ -262,6 +265,14 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
+    /// A message about an instrument of another worker that was not announced until now.
+    #[cold]
+    pub(super) fn on_foreign(&mut self, event: &Event) {
+        if let EventKind::Directory { .. } = event.kind {
+            self.division.announce(event.locate);
+        }
+    }
+
     fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
         self.counters.directory += 1;
         self.risk.set_symbol(locate, symbol);
@@ -369,6 +380,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
         self.next = first_sequence;
         self.books.clear();
         self.repair.reset();
+        self.division.forget();
         self.caught_up();
         self.acts_on.fill(false);
         self.strategy.on_session();
@@ -387,8 +399,12 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
         for block in blocks {
             self.next += 1;
             self.counters.messages += 1;
+            if self.division.passes_over(block) {
+                continue;
+            }
             self.stamps.begin();
             match feed::itch::decode(block) {
+                Ok(event) if self.division.is_foreign(event.locate) => self.on_foreign(&event),
                 Ok(event) => {
                     self.stamps.decoded(&self.time);
                     #[cfg(test)]

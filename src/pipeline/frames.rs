@@ -27,13 +27,9 @@ const FRAME: u8 = 0;
 const NEXT_HOP: u8 = 1;
 const NO_NEXT_HOP: u8 = 2;
 
-/// A port of the loop, by its place among the receive queues: 0 is the feed's.
+/// A port of the loop, by its place among the receive queues: each port once, that of line A, that of line B, that of the
+/// orders ([`Port::distinct`](crate::config::Port::distinct)).
 pub type PortIndex = u8;
-
-/// The port that the feed comes by.
-pub const FEED_PORT: PortIndex = 0;
-/// The port that orders leave by, where it is another.
-pub const ORDER_PORT: PortIndex = 1;
 
 /// What the control core sends down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +72,22 @@ impl CarryCounters {
 /// Makes both ends.
 #[must_use]
 pub fn link() -> (Carrier, ControlEnd) {
+    make(true)
+}
+
+/// Both ends of a loop that hands nothing up: where several receive the same frames, one of them does.
+#[must_use]
+pub fn silent_link() -> (Carrier, ControlEnd) {
+    make(false)
+}
+
+fn make(speaks: bool) -> (Carrier, ControlEnd) {
     let (arp, arp_up) = RingBuffer::new(RING);
     let (igmp, igmp_up) = RingBuffer::new(RING);
     let (down, from_control) = RingBuffer::new(RING);
     let scratch = || vec![0; LONGEST].into_boxed_slice();
     (
-        Carrier { arp, igmp, from_control, scratch: scratch(), counters: CarryCounters::default() },
+        Carrier { speaks, arp, igmp, from_control, scratch: scratch(), counters: CarryCounters::default() },
         ControlEnd {
             up: FromLoop { rings: [arp_up, igmp_up], scratch: scratch() },
             down: ToLoop { ring: down, full: 0 },
@@ -92,6 +98,7 @@ pub fn link() -> (Carrier, ControlEnd) {
 /// The loop's end.
 #[derive(Debug)]
 pub struct Carrier {
+    speaks: bool,
     arp: Producer<u8>,
     igmp: Producer<u8>,
     from_control: Consumer<u8>,
@@ -104,6 +111,7 @@ impl Carrier {
     #[cold]
     pub fn offer(&mut self, port: PortIndex, reject: Reject, frame: &[u8]) {
         let ring = match reject {
+            _ if !self.speaks => return,
             Reject::Arp => &mut self.arp,
             Reject::Igmp => &mut self.igmp,
             _ => return,
@@ -232,6 +240,18 @@ fn copy_out(ring: &mut Consumer<u8>, into: &mut [u8]) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FEED_PORT: PortIndex = 0;
+    const ORDER_PORT: PortIndex = 1;
+
+    #[test]
+    fn a_loop_that_does_not_speak_hears_the_next_hop_all_the_same() {
+        let (mut looped, mut control) = silent_link();
+        looped.offer(FEED_PORT, Reject::Arp, b"who has");
+        assert_eq!((control.up.take(), looped.counters.handed_up), (None, 0));
+        assert!(control.down.next_hop(Some([2, 0, 0, 0, 0, 1])));
+        assert_eq!(looped.take(), Some(Down::NextHop(Some([2, 0, 0, 0, 0, 1]))));
+    }
 
     #[test]
     fn frames_go_up_by_protocol_and_down_by_port() {

@@ -7,6 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::boards::together;
+
 /// Finished episodes that are kept; the oldest goes first.
 pub const EPISODES: usize = 64;
 
@@ -98,6 +100,35 @@ pub struct HealthView {
     pub rows: Vec<(&'static str, u64)>,
 }
 
+impl HealthView {
+    /// The views of several workers as one: as bad as the worst of them, and all that was recovered.
+    #[must_use]
+    pub fn together(views: Vec<Self>) -> Self {
+        let badness = |view: &Self| match view.state {
+            FeedState::Live => 0,
+            FeedState::Silent => 1,
+            FeedState::Recovering => 2,
+            FeedState::Stale => 3,
+        };
+        let Some(worst) = views.iter().max_by_key(|view| badness(view)) else { return Self::default() };
+        let mut all = Self { episodes: Vec::new(), rows: Vec::new(), ..worst.clone() };
+        let of = |value: fn(&Self) -> u64| views.iter().map(value).fold(0, u64::saturating_add);
+        // Workers that miss the same ask for it each for itself.
+        all.missing = views.iter().map(|view| view.missing).max().unwrap_or(0);
+        all.snapshot_wanted = views.iter().any(|view| view.snapshot_wanted);
+        all.finished = of(|view| view.finished);
+        all.took_max = views.iter().map(|view| view.took_max).max().unwrap_or_default();
+        // Of the halves' medians the larger one: no more than half of all took longer.
+        all.took_p50 = views.iter().map(|view| view.took_p50).max().unwrap_or_default();
+        all.rows = together(views.iter().map(|view| view.rows.clone()));
+        all.episodes = views.into_iter().flat_map(|view| view.episodes).collect();
+        all.episodes.sort_by_key(|episode| episode.began);
+        let forgotten = all.episodes.len().saturating_sub(EPISODES);
+        all.episodes.drain(..forgotten);
+        all
+    }
+}
+
 /// A handle; clones show the same. The lock is held for a copy at most, and the loop never takes it.
 #[derive(Clone, Debug, Default)]
 pub struct Health(Arc<Mutex<HealthView>>);
@@ -112,5 +143,68 @@ impl Health {
     /// Lets `change` bring it up to date.
     pub fn update(&self, change: impl FnOnce(&mut HealthView)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The handles of several workers.
+#[derive(Clone, Debug, Default)]
+pub struct Healths(Vec<Health>);
+
+impl Healths {
+    /// Of so many workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| Health::default()).collect())
+    }
+
+    /// That of each worker.
+    #[must_use]
+    pub fn each(&self) -> &[Health] {
+        &self.0
+    }
+
+    /// All that is known now, together.
+    #[must_use]
+    pub fn view(&self) -> HealthView {
+        match self.0.as_slice() {
+            [one] => one.view(),
+            all => HealthView::together(all.iter().map(Health::view).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_are_as_bad_as_the_worst() {
+        let healths = Healths::new(2);
+        let episode = |began| Episode {
+            began: Duration::from_secs(began),
+            took: Duration::from_millis(began),
+            messages: 1,
+            mended: Mended::Filled,
+        };
+        healths.each()[0].update(|view| {
+            view.state = FeedState::Live;
+            view.episodes = vec![episode(1), episode(5)];
+            (view.finished, view.took_max) = (2, Duration::from_millis(5));
+            view.rows = vec![("recovery_holes_asked", 2)];
+        });
+        healths.each()[1].update(|view| {
+            view.state = FeedState::Stale;
+            view.snapshot_wanted = true;
+            view.episodes = vec![episode(3)];
+            (view.finished, view.took_max) = (1, Duration::from_millis(3));
+            view.rows = vec![("recovery_holes_asked", 1)];
+        });
+        let view = healths.view();
+        assert_eq!((view.state, view.snapshot_wanted, view.finished), (FeedState::Stale, true, 3));
+        assert_eq!(view.episodes, [episode(1), episode(3), episode(5)]);
+        assert_eq!((view.took_max, view.rows), (Duration::from_millis(5), vec![("recovery_holes_asked", 3)]));
+        let one = Healths::new(1);
+        one.each()[0].update(|view| view.missing = 7);
+        assert_eq!(one.view().missing, 7);
     }
 }

@@ -38,6 +38,8 @@ pub enum Route {
     Line(Line),
     /// A reply of the order gateway.
     Reply,
+    /// A reply to another worker, which sees it too.
+    Sibling,
     /// Not ours.
     Unwanted(Unwanted),
 }
@@ -122,20 +124,38 @@ pub struct Routes {
     a: LineAddress,
     b: Option<LineAddress>,
     orders: Option<OrderAddress>,
-    stations: Option<[Mac; 2]>,
+    /// The order ports of all workers: the first, and how many.
+    sessions: (u16, u16),
+    stations: Option<Stations>,
 }
+
+/// Most ports that a worker receives from: that of line A, that of line B, that of the orders.
+pub const MOST_PORTS: usize = 3;
+
+/// The hardware addresses that are ours, one a port; a place may repeat another.
+pub type Stations = [Mac; MOST_PORTS];
 
 impl Routes {
     /// Line A, line B where there is one, and the order connection where there is one.
     #[must_use]
     pub const fn new(a: LineAddress, b: Option<LineAddress>, orders: Option<OrderAddress>) -> Self {
-        Self { a, b, orders, stations: None }
+        let port = match orders {
+            Some(orders) => orders.local.port(),
+            None => 0,
+        };
+        Self { a, b, orders, sessions: (port, 1), stations: None }
+    }
+
+    /// Knows that workers have order ports of their own, `count` of them from `first` on.
+    #[must_use]
+    pub const fn with_sessions(self, first: u16, count: u16) -> Self {
+        Self { sessions: (first, count), ..self }
     }
 
     /// Believes unicast only to these hardware addresses, those of the ports. Without them whatever comes is taken to be
     /// for us: a kernel's sockets do not show it.
     #[must_use]
-    pub const fn with_stations(self, stations: [Mac; 2]) -> Self {
+    pub const fn with_stations(self, stations: Stations) -> Self {
         Self { stations: Some(stations), ..self }
     }
 
@@ -165,7 +185,17 @@ impl Routes {
             {
                 Route::Reply
             }
-            _ => Route::Unwanted(self.why_not(datagram)),
+            _ => self.not_ours(datagram),
+        }
+    }
+
+    /// A reply to another worker, or why a datagram to no group is not a reply.
+    #[cold]
+    fn not_ours(&self, datagram: &UdpDatagram<'_>) -> Route {
+        let (first, count) = self.sessions;
+        match self.why_not(datagram) {
+            Unwanted::Port if datagram.dst_port.wrapping_sub(first) < count => Route::Sibling,
+            why => Route::Unwanted(why),
         }
     }
 
@@ -175,7 +205,6 @@ impl Routes {
     }
 
     /// Why a datagram to no group is not a reply.
-    #[cold]
     fn why_not(&self, datagram: &UdpDatagram<'_>) -> Unwanted {
         if datagram.dst.is_broadcast() || datagram.dst_mac == ethernet::BROADCAST {
             return Unwanted::Broadcast;
@@ -222,7 +251,7 @@ mod tests {
     fn routes() -> Routes {
         let line = LineAddress { group: GROUP, vlan: Some(101), source: Some(*GATEWAY.ip()) };
         let orders = OrderAddress { local: LOCAL, gateway: GATEWAY, vlan: None };
-        Routes::new(line, None, Some(orders)).with_stations([FEED, OURS])
+        Routes::new(line, None, Some(orders)).with_stations([FEED, OURS, OURS])
     }
 
     const REPLY: UdpDatagram<'_> = UdpDatagram {
@@ -275,6 +304,23 @@ mod tests {
                 assert_eq!(count, u64::from(row == name), "{row}, {name}");
             }
         }
+    }
+
+    #[test]
+    fn replies_to_other_workers_are_nobody_s_fault() {
+        let routes = routes().with_sessions(LOCAL.port() - 1, 3);
+        assert_eq!(routes.route(&REPLY), Route::Reply);
+        for (port, expected) in [
+            (LOCAL.port() - 2, Route::Unwanted(Unwanted::Port)),
+            (LOCAL.port() - 1, Route::Sibling),
+            (LOCAL.port() + 1, Route::Sibling),
+            (LOCAL.port() + 2, Route::Unwanted(Unwanted::Port)),
+        ] {
+            assert_eq!(routes.route(&UdpDatagram { dst_port: port, ..REPLY }), expected, "{port}");
+        }
+        // To another station it is no worker's.
+        let stray = UdpDatagram { dst_port: LOCAL.port() + 1, dst_mac: [9; 6], ..REPLY };
+        assert_eq!(routes.route(&stray), Route::Unwanted(Unwanted::Station));
     }
 
     #[test]

@@ -6,18 +6,20 @@
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use super::board::{self, BoardReader, Tally, Watch};
+use super::board::{self, Board, Row, Tally, Watch};
+use super::boards::{Boards, together};
 use super::desk::{DeskParts, Universe};
 use super::frames::Carrier;
-use super::health::Health;
-use super::route::{LineAddress, OrderAddress, Routes};
+use super::health::Healths;
+use super::route::{LineAddress, OrderAddress, Routes, Stations};
+use super::share::Share;
 use super::stamp::Stamps;
 use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
 use crate::control::port::PortControl;
-use crate::feed::handover::{self, ClientEnd};
+use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::market::{BookState, Price, Symbol};
 use crate::nic::{RxQueue, TxQueue};
@@ -28,7 +30,7 @@ use crate::order::template::{FrameAddressing, TemplateError};
 use crate::order::wutf::WutfSession;
 use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
 use crate::stats::clock::{Clock, ClockError};
-use crate::stats::stages::{StageHistograms, stages};
+use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
 use crate::strategy::Observer;
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
 use crate::wire::ethernet::Mac;
@@ -64,25 +66,25 @@ pub enum Worker {
     Imbalance(Box<Parts<Imbalance, WutfSession>>),
 }
 
-/// What the control thread holds of a worker.
+/// What the control thread holds of the workers.
 pub struct Handles {
-    /// Its counters and watched books.
-    pub board: BoardReader,
-    /// Its stage latencies.
+    /// Their counters and watched books.
+    pub board: Boards,
+    /// Their stage latencies, all together.
     pub stages: StageHistograms,
-    /// Its switches.
+    /// Their switches, the same for all.
     pub switches: Arc<Switches>,
-    /// The clock that it uses.
+    /// The clock that they use.
     pub clock: Clock,
-    /// Speaks ARP and IGMP for its ports, where no kernel does.
+    /// Speaks ARP and IGMP for their ports, where no kernel does.
     pub port: Option<PortControl>,
-    /// The client's end of the link to the loop, for [`crate::control::recovery::start`] or a simulation to take; `None`
-    /// without a `[recovery]`.
-    pub recovery: Option<ClientEnd>,
+    /// The clients' ends of the links to the loops, one a worker, for [`crate::control::recovery::start`] or a simulation
+    /// to take; empty without a `[recovery]`.
+    pub recovery: Vec<ClientEnd>,
     /// There is a `[recovery]`.
     pub recovers: bool,
-    /// How the books stand, kept up to date by the recovery thread.
-    pub health: Health,
+    /// How the books stand, kept up to date by the recovery threads.
+    pub health: Healths,
 }
 
 /// What a worker leaves when it has ended.
@@ -95,8 +97,14 @@ pub struct Finished {
     pub positions: Vec<(Symbol, i64)>,
 }
 
+/// All counters of several workers that have ended, together; those of one as they are.
+#[must_use]
+pub fn all_rows(finished: &[Finished]) -> Vec<Row> {
+    together(finished.iter().map(|worker| worker.tally.rows().collect()))
+}
+
 impl Finished {
-    /// Instruments that the feed announced.
+    /// Instruments of its own that the feed announced.
     #[must_use]
     pub fn books_known(&self) -> usize {
         self.known().count()
@@ -164,7 +172,7 @@ pub fn recovery_wait(config: &Config, clock: &Clock) -> u64 {
     asks.map_or(0, |recovery| clock.ticks(u64::try_from(recovery.hole_wait.as_nanos()).unwrap_or(u64::MAX)))
 }
 
-/// Makes a worker's parts. `port_mac` is the address of the port that orders leave by.
+/// Makes the parts of one worker for all instruments. `port_mac` is the address of the port that orders leave by.
 ///
 /// # Errors
 /// [`AssembleError`]: a limit that cannot be kept, memory that cannot be had, an address that makes no frame.
@@ -173,6 +181,41 @@ pub fn assemble(
     port_mac: [u8; 6],
     clock: Clock,
 ) -> Result<(Worker, Handles), AssembleError> {
+    let (mut hot, handles) = shared(config, 1, clock);
+    let switches = &handles.switches;
+    // One was asked for.
+    let hot = hot.remove(0);
+    Ok((worker(config, Share::WHOLE, port_mac, clock, switches, hot)?, handles))
+}
+
+/// The same for as many workers as the configuration names, the first one first: each with its [`Share`] of the
+/// instruments and its [share](Config::share) of the limits.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn assemble_all(
+    config: &Config,
+    port_mac: [u8; 6],
+    clock: Clock,
+) -> Result<(Vec<Worker>, Handles), AssembleError> {
+    let count = config.lcores.count();
+    let (hot, handles) = shared(config, count, clock);
+    let workers = (0..count).zip(hot).map(|(index, hot)| {
+        let share = Share::new(index, count);
+        worker(&config.share(index), share, port_mac, clock, &handles.switches, hot)
+    });
+    Ok((workers.collect::<Result<_, _>>()?, handles))
+}
+
+/// The loop's ends of what ties it to the control thread.
+struct Hot {
+    board: Board,
+    recorder: StageRecorder,
+    recovery: Option<LoopEnd>,
+}
+
+/// The ends of `count` loops, and what the control thread holds of them.
+fn shared(config: &Config, count: u16, clock: Clock) -> (Vec<Hot>, Handles) {
     let switches = Arc::new(Switches::default());
     // SYNC POINT: relaxed; nobody else has the switches yet.
     switches.armed.store(config.risk.armed, std::sync::atomic::Ordering::Relaxed);
@@ -180,8 +223,40 @@ pub fn assemble(
         Instruments::Listed(symbols) if !symbols.is_empty() => Watch::Symbols(symbols.clone()),
         _ => Watch::First(WATCHED),
     };
-    let (board, reader) = board::board(watch);
-    let (recorder, histograms) = stages(if config.latency.stages { SAMPLES } else { 1 }, clock);
+    let samples = if config.latency.stages { SAMPLES } else { 1 };
+    let (recorders, histograms) = stages_of(usize::from(count), samples, clock);
+    let (mut hot, mut readers, mut clients) = (Vec::new(), Vec::new(), Vec::new());
+    for recorder in recorders {
+        let (board, reader) = board::board(watch.clone());
+        let link = config.recovery.as_ref().map(|recovery| handover::link(recovery.handover_bytes));
+        let (recovery, client) = link.unzip();
+        hot.push(Hot { board, recorder, recovery });
+        readers.push(reader);
+        clients.extend(client);
+    }
+    let handles = Handles {
+        board: Boards::new(readers),
+        stages: histograms,
+        switches,
+        clock,
+        port: None,
+        recovery: clients,
+        recovers: config.recovery.is_some(),
+        health: Healths::new(usize::from(count)),
+    };
+    (hot, handles)
+}
+
+/// The worker that keeps the books of `share`, after a configuration of its own.
+fn worker(
+    config: &Config,
+    share: Share,
+    port_mac: [u8; 6],
+    clock: Clock,
+    switches: &Arc<Switches>,
+    hot: Hot,
+) -> Result<Worker, AssembleError> {
+    let Hot { board, recorder, recovery } = hot;
     let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
     let books = Books::new(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
@@ -189,26 +264,21 @@ pub fn assemble(
         recovery_wait: recovery_wait(config, &clock),
         ..stream_config(config, &clock)
     });
-    let (loop_end, client_end) =
-        config.recovery.as_ref().map(|recovery| handover::link(recovery.handover_bytes)).unzip();
-    let recovery = config.recovery.as_ref().zip(loop_end);
+    let recovery = config.recovery.as_ref().zip(recovery);
     let recovery = recovery.map(|(config, end)| RecoveryParts {
         end,
         // Nothing is put aside where no snapshot will come.
         buffer_bytes: if config.snapshot.is_some() { config.buffer_bytes } else { 0 },
     });
     let routes = routes(config);
-    let handles = Handles {
-        board: reader,
-        stages: histograms,
-        switches: Arc::clone(&switches),
-        clock,
-        port: None,
-        recovery: client_end,
-        recovers: config.recovery.is_some(),
-        health: Health::default(),
+    let routes = match &config.gateway {
+        // Ours less our number: that of the first worker.
+        Some(gateway) => {
+            routes.with_sessions(gateway.local_port.saturating_sub(share.index()), config.lcores.count())
+        }
+        None => routes,
     };
-
+    let switches = Arc::clone(switches);
     let worker = match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
@@ -222,6 +292,7 @@ pub fn assemble(
                 Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
             };
             let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+            let frames = None;
             Worker::Imbalance(Box::new(Parts {
                 desk,
                 stream,
@@ -229,30 +300,24 @@ pub fn assemble(
                 switches,
                 board,
                 recovery,
-                frames: None,
+                frames,
+                share,
             }))
         }
         (StrategyKind::None, _) | (_, None) => {
-            let session = ClosedSession::default();
-            let desk = DeskParts {
-                books,
-                strategy: Observer,
-                risk,
-                session,
-                universe: Universe::None,
-                clock,
-                stamps,
-            };
-            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None }))
+            let (strategy, session, universe) = (Observer, ClosedSession::default(), Universe::None);
+            let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+            let frames = None;
+            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery, frames, share }))
         }
     };
-    Ok((worker, handles))
+    Ok(worker)
 }
 
 impl Worker {
     /// Puts it on ports that no kernel serves: the control core speaks ARP and IGMP for them through `frames`. `stations`
     /// are the hardware addresses that are ours; `next_hop` is that of the gateway, `None` until it is resolved.
-    pub fn on_ports(&mut self, frames: Carrier, stations: [Mac; 2], next_hop: Option<Mac>) {
+    pub fn on_ports(&mut self, frames: Carrier, stations: Stations, next_hop: Option<Mac>) {
         match self {
             Self::Books(parts) => parts.on_ports(frames, stations, next_hop),
             Self::Imbalance(parts) => parts.on_ports(frames, stations, next_hop),
@@ -260,22 +325,23 @@ impl Worker {
     }
 
     /// Polls `rx` and sends by `tx` until the stop switch is set; to be called on the lcore that owns the queues.
-    /// `feed_tx` is a transmit queue of the feed port, where orders leave by another; `tap` captures what comes.
+    /// `side_tx` are transmit queues of ports by which orders do not leave ([`Pipeline::with_side_tx`]); `tap` captures what
+    /// comes.
     pub fn run<R: RxQueue, T: TxQueue>(
         self,
         rx: Vec<R>,
         tx: T,
-        feed_tx: Option<T>,
+        side_tx: Vec<Option<T>>,
         tap: Option<Tap>,
     ) -> Finished {
         match self {
             Self::Books(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx).with_tap(tap);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_side_tx(side_tx).with_tap(tap);
                 pipeline.run();
                 pipeline.finish()
             }
             Self::Imbalance(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_feed_tx(feed_tx).with_tap(tap);
+                let mut pipeline = Pipeline::new(*parts, rx, tx).with_side_tx(side_tx).with_tap(tap);
                 pipeline.run();
                 pipeline.finish()
             }
@@ -284,7 +350,7 @@ impl Worker {
 }
 
 impl<S, O: Session> Parts<S, O> {
-    fn on_ports(&mut self, frames: Carrier, stations: [Mac; 2], next_hop: Option<Mac>) {
+    fn on_ports(&mut self, frames: Carrier, stations: Stations, next_hop: Option<Mac>) {
         self.frames = Some(frames);
         self.routes = self.routes.with_stations(stations);
         self.desk.session.set_next_hop(next_hop);

@@ -39,6 +39,23 @@ const FCS: u32 = 4;
 /// Numbers the pools: names must differ, also after a port is started again.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// What the buffers of one queue are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) descriptors: u16,
+    /// Other lcores that its frames are shared with, through rings of [`ring_of`] each.
+    pub(crate) sharers: u16,
+    /// Bytes of a frame.
+    pub(crate) frame: u16,
+    /// The longest frame that the device takes.
+    pub(crate) longest: u32,
+}
+
+/// Frames that wait for one of those that a queue of `descriptors` is shared with: as many as wait in the queue.
+pub(crate) fn ring_of(descriptors: u16) -> usize {
+    usize::from(descriptors).next_power_of_two()
+}
+
 /// A pool of packet buffers.
 ///
 /// Its memory lives until EAL is cleaned up: drivers such as net_ring hand the buffers themselves to another port.
@@ -56,16 +73,9 @@ unsafe impl Send for Pool {}
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// A pool for a queue of `descriptors`, for frames of `frame` bytes on a device that takes frames up to
-    /// `longest`, on `numa_node` (any where `None`).
-    pub(crate) fn new(
-        runtime: &Arc<Runtime>,
-        descriptors: u16,
-        frame: u16,
-        longest: u32,
-        numa_node: Option<u32>,
-    ) -> Result<Self, PmdError> {
-        let (size, room) = (buffers(descriptors), data_room(frame, longest));
+    /// A pool for a queue, on `numa_node` (any where `None`).
+    pub(crate) fn new(runtime: &Arc<Runtime>, queue: Size, numa_node: Option<u32>) -> Result<Self, PmdError> {
+        let (size, room) = (buffers(queue.descriptors, queue.sharers), data_room(queue.frame, queue.longest));
         let name = format!("wirebook_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let node = numa_node.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
         let c_name = CString::new(name).unwrap_or_default();
@@ -95,11 +105,15 @@ impl Pool {
     }
 }
 
-/// Full ring, caches at their largest (one and a half times their size), and two bursts in hand; one less than a
-/// power of two, which wastes no ring slot.
-fn buffers(descriptors: u16) -> u32 {
-    let caches = CACHING_LCORES * (CACHE + CACHE / 2);
-    (u32::from(descriptors).max(LEAST_RING) + caches + 2 * MAX_BURST as u32 + 1).next_power_of_two() - 1
+/// Full ring, caches at their largest (one and a half times their size), and two bursts in hand; for each lcore that
+/// shares as much again, for none of its frames may be another's too. One less than a power of two, which wastes no ring
+/// slot.
+fn buffers(descriptors: u16, sharers: u16) -> u32 {
+    let sharers = u32::from(sharers);
+    let caches = (CACHING_LCORES + sharers) * (CACHE + CACHE / 2);
+    let bursts = (2 + sharers) * MAX_BURST as u32;
+    let rings = sharers * ring_of(descriptors) as u32;
+    (u32::from(descriptors).max(LEAST_RING) + caches + bursts + rings + 1).next_power_of_two() - 1
 }
 
 /// Headroom plus room for the frame in one segment. Cards round buffers down to their step, so room is rounded up; not
@@ -125,8 +139,10 @@ mod tests {
 
     #[test]
     fn enough_buffers_for_ring_caches_and_bursts() {
-        assert_eq!(buffers(64), 4_095);
-        assert_eq!(buffers(2_048), 4_095);
-        assert_eq!(buffers(4_096), 8_191);
+        assert_eq!(buffers(64, 0), 4_095);
+        assert_eq!(buffers(2_048, 0), 4_095);
+        assert_eq!(buffers(4_096, 0), 8_191);
+        assert_eq!(buffers(2_048, 1), 8_191);
+        assert_eq!(buffers(4_096, 3), 32_767);
     }
 }

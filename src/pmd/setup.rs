@@ -10,6 +10,7 @@ use dpdk_sys as sys;
 
 use super::{
     FRAME_OVERHEAD, MAX_MTU, PmdError, Pool, Port, PortConfig, PortInfo, ProbedPort, Queue, Shared, check,
+    pool,
 };
 
 /// The smallest MTU that IPv4 allows.
@@ -80,6 +81,7 @@ pub(super) fn info(id: u16) -> Result<(PortInfo, u64), PmdError> {
         checks_ipv4: offloads & sys::SHIM_RX_OFFLOAD_IPV4_CKSUM != 0,
         checks_udp: offloads & sys::SHIM_RX_OFFLOAD_UDP_CKSUM != 0,
         stamps: offloads & sys::SHIM_RX_OFFLOAD_TIMESTAMP != 0,
+        spreads: raw.flow_type_rss_offloads & sys::SHIM_RSS_UDP != 0,
     };
     Ok((info, offloads))
 }
@@ -130,6 +132,7 @@ impl ProbedPort {
             stamp: Stamp::default(),
             frame_room: config.mtu + FRAME_OVERHEAD,
             numa_node: info.numa_node,
+            steered: AtomicBool::new(false),
             claim,
         };
         configure(&shared, &mut config, rx_offloads)?;
@@ -173,6 +176,11 @@ fn configure(shared: &Shared, config: &mut PortConfig, rx_offloads: u64) -> Resu
     conf.rxmode.offloads = rx_offloads;
     // All buffers of a transmit queue come from its own pool and have one owner, as this asks.
     conf.txmode.offloads = sys::SHIM_TX_OFFLOAD_MBUF_FAST_FREE & raw.tx_offload_capa;
+    let fields = raw.flow_type_rss_offloads & sys::SHIM_RSS_UDP;
+    if config.rx_queues > 1 && fields != 0 {
+        // SAFETY: a structure of ours, filled in.
+        unsafe { sys::shim_conf_rss(&raw mut conf, fields) };
+    }
     // SAFETY: a valid port that is ours and stopped; the structure is read during the call.
     let rc = unsafe { sys::rte_eth_dev_configure(id, config.rx_queues, config.tx_queues, &raw const conf) };
     shared.check("be configured", rc)?;
@@ -190,13 +198,13 @@ fn configure(shared: &Shared, config: &mut PortConfig, rx_offloads: u64) -> Resu
 fn queues(shared: &mut Shared, config: &PortConfig) -> Result<(), PmdError> {
     let (id, raw) = (shared.id(), dev_info(&shared.name, shared.id())?);
     let node = shared.numa_node.unwrap_or(ANY_NODE);
-    let queue = |shared: &Shared, descriptors| {
-        let runtime = &shared.claim._runtime;
-        let pool = Pool::new(runtime, descriptors, shared.frame_room, raw.max_rx_pktlen, shared.numa_node)?;
+    let queue = |shared: &Shared, descriptors, sharers| {
+        let size = pool::Size { descriptors, sharers, frame: shared.frame_room, longest: raw.max_rx_pktlen };
+        let pool = Pool::new(&shared.claim._runtime, size, shared.numa_node)?;
         Ok(Queue { taken: AtomicBool::new(false), pool })
     };
     for q in 0..config.rx_queues {
-        let made = queue(shared, config.rx_descriptors)?;
+        let made = queue(shared, config.rx_descriptors, config.shared_with)?;
         let conf = &raw const raw.default_rxconf;
         // SAFETY: a configured port, one of its queues, a live pool; the structure is read during the call.
         let rc: c_int = unsafe {
@@ -206,7 +214,7 @@ fn queues(shared: &mut Shared, config: &PortConfig) -> Result<(), PmdError> {
         shared.rx.push(made);
     }
     for q in 0..config.tx_queues {
-        let made = queue(shared, config.tx_descriptors)?;
+        let made = queue(shared, config.tx_descriptors, 0)?;
         let conf = &raw const raw.default_txconf;
         // SAFETY: a configured port, one of its queues; the structure is read during the call.
         let rc: c_int = unsafe { sys::rte_eth_tx_queue_setup(id, q, config.tx_descriptors, node, conf) };

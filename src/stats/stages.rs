@@ -90,8 +90,20 @@ impl StageSample {
 /// through all of it.
 #[must_use]
 pub fn stages(capacity: usize, clock: Clock) -> (StageRecorder, StageHistograms) {
+    let (recorder, ring) = recorder(capacity);
+    (recorder, StageHistograms::new(vec![ring], clock))
+}
+
+/// The same for several loops that feed the same histograms: `count` recorders with a ring each.
+#[must_use]
+pub fn stages_of(count: usize, capacity: usize, clock: Clock) -> (Vec<StageRecorder>, StageHistograms) {
+    let (recorders, rings) = (0..count).map(|_| recorder(capacity)).unzip();
+    (recorders, StageHistograms::new(rings, clock))
+}
+
+fn recorder(capacity: usize) -> (StageRecorder, Consumer<StageSample>) {
     let (producer, consumer) = RingBuffer::new(capacity);
-    (StageRecorder { ring: producer, dropped: 0 }, StageHistograms::new(consumer, clock))
+    (StageRecorder { ring: producer, dropped: 0 }, consumer)
 }
 
 /// The hot side: pushes samples and never waits. Belongs to one lcore.
@@ -196,7 +208,7 @@ impl StageRow {
 /// The control side: drains the ring and keeps one histogram a stage.
 #[derive(Debug)]
 pub struct StageHistograms {
-    ring: Consumer<StageSample>,
+    rings: Vec<Consumer<StageSample>>,
     clock: Clock,
     /// In the order of [`Stage::ALL`], in ns.
     histograms: [Histogram<u64>; 7],
@@ -208,8 +220,8 @@ impl StageHistograms {
     /// Significant decimal digits kept.
     const DIGITS: u8 = 3;
 
-    fn new(ring: Consumer<StageSample>, clock: Clock) -> Self {
-        Self { ring, clock, histograms: std::array::from_fn(|_| Self::empty()) }
+    fn new(rings: Vec<Consumer<StageSample>>, clock: Clock) -> Self {
+        Self { rings, clock, histograms: std::array::from_fn(|_| Self::empty()) }
     }
 
     #[expect(clippy::expect_used, reason = "constant arguments, proved valid by every test of this module")]
@@ -217,15 +229,19 @@ impl StageHistograms {
         Histogram::new_with_bounds(1, Self::LONGEST, Self::DIGITS).expect("bounds and digits are valid")
     }
 
-    /// Moves what the ring holds now into the histograms and returns how many samples that were. Bounded: samples that
+    /// Moves what the rings hold now into the histograms and returns how many samples that were. Bounded: samples that
     /// arrive meanwhile wait for the next call.
     pub fn drain(&mut self) -> usize {
-        let waiting = self.ring.slots();
-        for _ in 0..waiting {
-            let Ok(sample) = self.ring.pop() else { break };
-            self.add(&sample);
+        let mut drained = 0;
+        for at in 0..self.rings.len() {
+            let waiting = self.rings.get(at).map_or(0, Consumer::slots);
+            for _ in 0..waiting {
+                let Some(Ok(sample)) = self.rings.get_mut(at).map(Consumer::pop) else { break };
+                self.add(&sample);
+            }
+            drained += waiting;
         }
-        waiting
+        drained
     }
 
     /// Counts one sample without the ring: for replays and tests.

@@ -15,6 +15,7 @@ use wirebook::nic::tsc::TimeSource;
 use wirebook::nic::{RxQueue, TxQueue};
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::desk::DeskParts;
+use wirebook::pipeline::share::Share;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, RecoveryParts};
 use wirebook::stats::clock::Clock;
@@ -129,6 +130,7 @@ impl Handler {
             switches,
             board,
             frames: None,
+            share: Share::WHOLE,
             recovery: Some(RecoveryParts { end: loop_end, buffer_bytes: draw.log_bytes }),
         };
         let wire = LinkConfig { ring: 4, buffers: 6, slot_len: 2_048 };

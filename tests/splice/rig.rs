@@ -14,8 +14,9 @@ use wirebook::market::{BookState, TradingState};
 use wirebook::nic::TxQueue;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::order::wutf::WutfSession;
-use wirebook::pipeline::board::BoardReader;
+use wirebook::pipeline::boards::Boards;
 use wirebook::pipeline::desk::DeskParts;
+use wirebook::pipeline::share::Share;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, RecoveryParts, Switches};
 use wirebook::stats::clock::Clock;
@@ -51,7 +52,7 @@ pub(crate) struct Rig<S: Strategy = Observer> {
     pub(crate) time: Rc<Cell<u64>>,
     pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, WutfSession, Rc<Cell<u64>>>,
     pub(crate) client: ClientEnd,
-    board: BoardReader,
+    board: Boards,
     pub(crate) switches: Arc<Switches>,
     line: ReplayTx,
     pub(crate) far: LinkRx,
@@ -95,6 +96,7 @@ impl<S: Strategy> Rig<S> {
             switches,
             board,
             frames: None,
+            share: Share::WHOLE,
             recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
         };
         let (End { rx: far, tx: line }, End { rx, tx }) =

@@ -1,7 +1,7 @@
 //! The live form on kernel sockets: for machines without DPDK, and to compare with.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::{Progress, captured, conclude, plan, recover, tap};
@@ -10,7 +10,7 @@ use crate::cli::{LiveArgs, complain};
 use crate::config::Config;
 use crate::control::{self, Ending};
 use crate::nic::udp::{Listen, UdpConfig, UdpPort};
-use crate::pipeline::worker::assemble;
+use crate::pipeline::worker::assemble_all;
 use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
 
@@ -20,15 +20,19 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         Err(why) => return complain(Exit::Environment, &why.to_string()),
     };
     // The kernel puts its own hardware address on what it sends.
-    let (worker, mut handles) = match assemble(config, [0; 6], clock) {
+    let (workers, mut handles) = match assemble_all(config, [0; 6], clock) {
         Ok(made) => made,
         Err(why) => return complain(Exit::Usage, &why.to_string()),
     };
-    let port = match UdpPort::open(&sockets(interface, config)) {
-        Ok(port) => port,
-        Err(why) => return complain(Exit::Environment, &why.to_string()),
-    };
-    for granted in port.granted() {
+    // Each has sockets of its own: the kernel gives every one that joined a group a copy.
+    let mut ports = Vec::new();
+    for index in 0..config.lcores.count() {
+        match UdpPort::open(&sockets(interface, &config.share(index))) {
+            Ok(port) => ports.push(port),
+            Err(why) => return complain(Exit::Environment, &why.to_string()),
+        }
+    }
+    for granted in ports.iter().flat_map(UdpPort::granted) {
         if !granted.receive_buffer_in_full {
             tracing::warn!(
                 address = %granted.bound,
@@ -45,34 +49,38 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         Ok(thread) => thread,
         Err(why) => return complain(Exit::Environment, &why),
     };
-    let (tap, capture) = match tap(args, clock, vec![format!("udp:{interface}")]) {
+    let (mut tap, capture) = match tap(args, clock, vec![format!("udp:{interface}")]) {
         Ok(made) => made.unzip(),
         Err(why) => return complain(Exit::Environment, &why),
     };
-    let thread = thread::spawn(move || {
-        let (rx, tx) = port.attach();
-        worker.run(vec![rx], tx, None, tap)
-    });
+    let threads: Vec<_> = (workers.into_iter().zip(ports))
+        .map(|(worker, port)| {
+            // The first one's view is what is captured.
+            let tap = tap.take();
+            thread::spawn(move || {
+                let (rx, tx) = port.attach();
+                worker.run(vec![rx], tx, Vec::new(), tap)
+            })
+        })
+        .collect();
     let began = Instant::now();
     let mut log = Progress::new(config);
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
         &|| stop.is_set(),
-        &|| !thread.is_finished(),
+        &|| !threads.iter().any(JoinHandle::is_finished),
         &mut |moment| log.show(moment),
     );
-    let ended = thread.join();
-    // Only now: what it shows last is how the loop stood at its end.
+    let ended: Result<Vec<_>, _> = threads.into_iter().map(JoinHandle::join).collect();
+    // Only now: what it shows last is how the loops stood at their end.
     drop(recovery);
     let rows = captured(capture);
     match ended {
         Ok(finished) => {
             conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &rows, args)
         }
-        Err(_) => {
-            complain(Exit::Environment, &format!("the worker failed ({})", Ending::WorkerEnded.words()))
-        }
+        Err(_) => complain(Exit::Environment, &format!("a worker failed ({})", Ending::WorkerEnded.words())),
     }
 }
 

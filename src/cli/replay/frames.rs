@@ -124,7 +124,7 @@ impl FramePath {
                 self.stream.on_packet(line, datagram.payload, self.now, player);
             }
             // The gateway's replies are no market data.
-            Route::Reply => {}
+            Route::Reply | Route::Sibling => {}
             Route::Unwanted(why) => {
                 self.unwanted.count(why);
                 let to = SocketAddrV4::new(datagram.dst, datagram.dst_port);

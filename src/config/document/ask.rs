@@ -70,6 +70,52 @@ impl Document<'_> {
         }
     }
 
+    /// A list of different integers in `range`, at most `most`; empty where the file has none.
+    pub(in crate::config) fn ints<T>(
+        &mut self,
+        path: &'static str,
+        range: RangeInclusive<T>,
+        most: usize,
+        example: &str,
+    ) -> Vec<T>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i128>,
+    {
+        let Some(leaf) = self.take(path) else { return Vec::new() };
+        let DeValue::Array(elements) = leaf.value.get_ref() else {
+            self.wrong_type(path, &leaf, "a list", example);
+            return Vec::new();
+        };
+        if elements.is_empty() || elements.len() > most {
+            let what = format!("{path} has {} elements, outside 1 to {most}", elements.len());
+            self.refuse(path, leaf.value.span().start, what, format!("write {example}, for example"));
+            return Vec::new();
+        }
+        let mut values = Vec::with_capacity(elements.len());
+        for element in elements {
+            let value = match element.get_ref() {
+                DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
+                    .ok()
+                    .and_then(|value| T::try_from(value).ok())
+                    .filter(|value| range.contains(value)),
+                _ => None,
+            };
+            let written = self.text.get(element.span()).unwrap_or("…");
+            let trouble = match value {
+                Some(value) if values.contains(&value) => format!("{path} names {written} twice"),
+                Some(value) => {
+                    values.push(value);
+                    continue;
+                }
+                None => {
+                    format!("{path} holds {written}, not a number from {} to {}", range.start(), range.end())
+                }
+            };
+            self.refuse(path, element.span().start, trouble, format!("write {example}, for example"));
+        }
+        values
+    }
+
     /// True or false; `default` where the file has neither.
     pub(in crate::config) fn flag(&mut self, path: &'static str, default: bool) -> bool {
         let Some(leaf) = self.take(path) else { return default };

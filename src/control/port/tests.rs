@@ -11,6 +11,9 @@ const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 const FEED: Mac = [2, 0, 0, 0, 0, 2];
 const ORDERS: Mac = [2, 0, 0, 0, 0, 3];
+const LINE_B: Mac = [2, 0, 0, 0, 0, 4];
+const FEED_PORT: PortIndex = 0;
+const ORDER_PORT: PortIndex = 1;
 const GATEWAY: (Mac, Ipv4Addr) = ([2, 0, 0, 0, 0, 1], Ipv4Addr::new(10, 0, 0, 1));
 const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
@@ -23,8 +26,7 @@ const TRADE: &str = "[instruments]\nall = true\n[strategy]\nkind = \"imbalance\"
 fn control(text: &str) -> (PortControl, Carrier) {
     let config = Config::parse(text, "test").unwrap();
     let (carrier, end) = frames::link();
-    let same = config.port.feed == config.port.orders;
-    (PortControl::new(&config, [FEED, if same { FEED } else { ORDERS }], end), carrier)
+    (PortControl::new(&config, &[FEED, ORDERS, LINE_B], vec![end]).unwrap(), carrier)
 }
 
 /// A frame that the loop is to transmit by a port.

@@ -150,6 +150,12 @@ fn hugepages() {
     let text = machine.refuses("");
     assert!(text.starts_with("32 MiB of hugepages are free and 64 MiB are wanted"), "{text}");
     assert_eq!(machine.check("-m 32"), Ok(()));
+    // Pages of a program that was killed are given back; EAL finds them by the names of their files.
+    fs::write(machine.dir.path().join("dev/hugepages/other"), vec![1; 40 << 20]).unwrap();
+    assert_eq!(machine.refuses(""), text);
+    fs::write(machine.dir.path().join("dev/hugepages/rtemap_0"), vec![1; 40 << 20]).unwrap();
+    assert_eq!(machine.check(""), Ok(()));
+    assert_eq!(machine.refuses("--in-memory"), text);
 
     machine.hugepages(128, 128);
     let text = machine.refuses("--huge-dir /mnt/huge");

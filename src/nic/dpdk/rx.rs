@@ -14,50 +14,85 @@ use crate::{
     pmd::{Stamp, burst, mbuf::Mbuf},
 };
 
+/// The mbufs of one poll, from the first on; beyond them leftovers that are never read.
+pub(super) type Mbufs = [*mut rte_mbuf; MAX_BURST];
+
 /// A receive queue of a port, polled by the thread that made it.
 #[derive(Debug)]
 pub struct DpdkRx {
-    port: u16,
-    queue: u16,
-    stamp: Stamp,
-    drops: RxDrops,
-    /// The burst that is out, from the first on; beyond it leftovers that are never read.
-    mbufs: [*mut rte_mbuf; MAX_BURST],
-    handle: RxHandle,
+    intake: Intake,
+    mbufs: Mbufs,
     _not_send: NotSend,
 }
 
 impl DpdkRx {
+    pub(super) fn new(handle: RxHandle) -> Self {
+        Self { intake: Intake::new(handle), mbufs: [ptr::null_mut(); MAX_BURST], _not_send: PhantomData }
+    }
+
+    /// The port's name.
+    #[must_use]
+    pub fn port_name(&self) -> &str {
+        &self.intake.handle.shared.name
+    }
+}
+
+impl RxQueue for DpdkRx {
+    type Burst<'q> = DpdkBurst<'q>;
+
+    #[inline]
+    fn poll(&mut self) -> DpdkBurst<'_> {
+        let len = self.intake.receive(&mut self.mbufs);
+        // SAFETY: these were just received, and the burst before is dropped, for it borrowed `self`.
+        unsafe { DpdkBurst::new(&mut self.mbufs, len, self.intake.stamp) }
+    }
+
+    fn drops(&self) -> RxDrops {
+        self.intake.drops
+    }
+}
+
+/// What receives from one queue.
+#[derive(Debug)]
+pub(super) struct Intake {
+    port: u16,
+    queue: u16,
+    pub(super) stamp: Stamp,
+    pub(super) drops: RxDrops,
+    handle: RxHandle,
+}
+
+impl Intake {
     pub(super) fn new(handle: RxHandle) -> Self {
         Self {
             port: handle.shared.id(),
             queue: handle.queue,
             stamp: handle.shared.stamp,
             drops: RxDrops::default(),
-            mbufs: [ptr::null_mut(); MAX_BURST],
             handle,
-            _not_send: PhantomData,
         }
     }
 
-    /// The port's name.
-    #[must_use]
-    pub fn port_name(&self) -> &str {
-        &self.handle.shared.name
+    /// Receives into the first places of `mbufs`; returns how many, all of them ours and whole.
+    #[inline]
+    pub(super) fn receive(&mut self, mbufs: &mut Mbufs) -> usize {
+        // SAFETY: a started port with this queue (the handle's share keeps it so), ours alone (claimed; whoever has an
+        // `Intake` keeps it on its thread), room for MAX_BURST.
+        let received = unsafe { burst::rx(self.port, self.queue, mbufs.as_mut_ptr(), MAX_BURST as u16) };
+        if received == 0 { 0 } else { self.screen(mbufs, usize::from(received)) }
     }
 
     /// Prefetches the frames' first bytes and takes out those that are not whole in one buffer. Returns how many
     /// stay, in order.
     #[inline]
-    fn screen(&mut self, received: usize) -> usize {
+    fn screen(&mut self, mbufs: &mut Mbufs, received: usize) -> usize {
         let mut whole = 0;
         for i in 0..received {
             // SAFETY: the driver has just handed over mbufs 0..received.
-            let mbuf = unsafe { Mbuf::new(self.mbufs[i]) };
-            // SAFETY: a prefetch has no effect but on the cache, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(mbuf.data().cast_const().cast()) };
+            let mbuf = unsafe { Mbuf::new(mbufs[i]) };
+            prefetch(mbuf);
             if mbuf.pkt_len() == u32::from(mbuf.data_len()) {
-                self.mbufs[whole] = mbuf.as_ptr();
+                mbufs[whole] = mbuf.as_ptr();
                 whole += 1;
             } else {
                 self.drop_broken(mbuf);
@@ -79,28 +114,28 @@ impl DpdkRx {
     }
 }
 
-impl RxQueue for DpdkRx {
-    type Burst<'q> = DpdkBurst<'q>;
-
-    #[inline]
-    fn poll(&mut self) -> DpdkBurst<'_> {
-        // SAFETY: a started port with this queue (the handle's share keeps it so), ours alone (claimed, `!Send`), room
-        // for MAX_BURST; the burst before is dropped, for it borrowed `self`.
-        let received = unsafe { burst::rx(self.port, self.queue, self.mbufs.as_mut_ptr(), MAX_BURST as u16) };
-        let len = if received == 0 { 0 } else { self.screen(usize::from(received)) };
-        DpdkBurst { rx: self, len }
-    }
-
-    fn drops(&self) -> RxDrops {
-        self.drops
-    }
+/// Brings the first bytes of a frame into the cache.
+#[inline]
+pub(super) fn prefetch(mbuf: Mbuf) {
+    // SAFETY: a prefetch has no effect but on the cache, whatever the address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(mbuf.data().cast_const().cast()) };
 }
 
-/// The frames of one poll; dropping it gives their buffers back.
+/// The frames of one poll; dropping it gives their buffers back, or its share of them.
 #[derive(Debug)]
 pub struct DpdkBurst<'q> {
-    rx: &'q mut DpdkRx,
+    mbufs: &'q mut Mbufs,
     len: usize,
+    stamp: Stamp,
+}
+
+impl<'q> DpdkBurst<'q> {
+    /// # Safety
+    /// The first `len` of `mbufs` are ours, each whole in one segment, and nobody writes them; `stamp` is of their port.
+    #[inline]
+    pub(super) unsafe fn new(mbufs: &'q mut Mbufs, len: usize, stamp: Stamp) -> Self {
+        Self { mbufs, len, stamp }
+    }
 }
 
 impl RxBurst for DpdkBurst<'_> {
@@ -112,15 +147,15 @@ impl RxBurst for DpdkBurst<'_> {
     #[inline]
     fn frame(&self, i: usize) -> Frame<'_> {
         // SAFETY: mbufs 0..len are ours until the burst is dropped.
-        let mbuf = unsafe { Mbuf::new(self.rx.mbufs[..self.len][i]) };
+        let mbuf = unsafe { Mbuf::new(self.mbufs[..self.len][i]) };
         // SAFETY: the driver wrote that many bytes there; nobody writes them while the burst lives.
         let bytes = unsafe { std::slice::from_raw_parts(mbuf.data(), usize::from(mbuf.data_len())) };
         let ol_flags = mbuf.flags();
         let mut flags = checksum_flags(ol_flags);
-        let stamp = if ol_flags & self.rx.stamp.flag != 0 {
+        let stamp = if ol_flags & self.stamp.flag != 0 {
             flags |= HW_STAMP;
             // SAFETY: a non-zero flag means that the offset was looked up for the 64-bit receive time.
-            unsafe { mbuf.dynamic_u64(self.rx.stamp.offset) }
+            unsafe { mbuf.dynamic_u64(self.stamp.offset) }
         } else {
             0
         };
@@ -132,8 +167,8 @@ impl Drop for DpdkBurst<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.len > 0 {
-            // SAFETY: mbufs 0..len are ours, and nobody reads them after this.
-            unsafe { sys::rte_pktmbuf_free_bulk(self.rx.mbufs.as_mut_ptr(), self.len as u32) };
+            // SAFETY: mbufs 0..len are ours, and nobody here reads them after this.
+            unsafe { sys::rte_pktmbuf_free_bulk(self.mbufs.as_mut_ptr(), self.len as u32) };
         }
     }
 }

@@ -145,6 +145,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             Err(_) => {
                 match itch::damage(message) {
                     Damage::None => {}
+                    Damage::Instrument(locate) if self.division.is_elsewhere(locate) => {}
                     Damage::Instrument(locate) if self.books.symbol(locate).is_some() => self.damaged(locate),
                     Damage::Instrument(_) | Damage::Unknown => self.repair.flawed = true,
                 }
@@ -152,6 +153,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             }
         };
         match event.kind {
+            _ if self.division.is_foreign(event.locate) => {
+                self.repair.counters.snapshot_skipped += 1;
+                self.on_foreign(&event);
+            }
             EventKind::Add { .. }
             | EventKind::Directory { .. }
             | EventKind::Trading(_)
@@ -233,6 +238,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             match entry.what {
                 What::Event(event) => self.replay(&event),
                 What::Damaged(locate) if self.books.symbol(locate).is_some() => self.damaged(locate),
+                What::Damaged(locate) if self.division.is_elsewhere(locate) => {}
                 // It named an instrument that does not exist: which one was meant cannot be known.
                 What::Damaged(_) => {
                     self.counters.undecodable_all_stale += 1;
