@@ -83,7 +83,8 @@ fn mistakes_on_a_machine_with_an_iommu() {
     guest.must("rmmod vfio_iommu_type1");
     refuses(&mut guest, &device, &["`modprobe vfio_iommu_type1`"]);
     guest.must("modprobe vfio_iommu_type1");
-    let plugins = guest.must("dirname $(find /usr -name 'librte_net_e1000.so*' | head -n 1)");
+    let plugins =
+        guest.must("dirname $(find /usr -path '*/pmds-*' -name 'librte_net_e1000.so*' | head -n 1)");
     let plugins = plugins.trim();
     guest.must(&format!("mkdir /run/aside && mv {plugins}/librte_net_e1000.so* /run/aside"));
     refuses(&mut guest, &device, &["(8086:10d3) needs librte_net_e1000.so", "apt install librte-net-e1000-"]);
