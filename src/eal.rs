@@ -131,6 +131,11 @@ pub(crate) struct Runtime(());
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        // SAFETY: EAL still runs, and this is not its interrupt thread, which holds no share.
+        let rc = unsafe { sys::shim_interrupts_settle() };
+        if rc != 0 {
+            tracing::warn!("EAL's interrupt thread: {}", strerror(rc));
+        }
         // SAFETY: pools, ports and queues hold a share each, so none is left; `Eal` has waited for the workers.
         let rc = unsafe { sys::rte_eal_cleanup() };
         if rc != 0 {
