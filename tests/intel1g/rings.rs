@@ -350,6 +350,14 @@ fn counters_grow_and_the_link_is_told() {
 }
 
 #[test]
+fn a_phy_that_waits_is_told_to_negotiate() {
+    let model = Model::new(Chip::I82576, CONFIG.memory());
+    model.set_link(false);
+    let port = Port::start(model, Chip::I82576, &CONFIG).unwrap();
+    assert!(port.link().up);
+}
+
+#[test]
 fn a_device_that_is_gone_is_refused() {
     struct Gone(Model);
     // SAFETY: the window is the model's.

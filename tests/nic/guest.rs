@@ -27,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use machine::{Model, Nic, Options, Wire, possible};
+pub(crate) use ship::also;
 
 /// For what takes no time, on a loaded machine that translates every instruction.
 pub(crate) const SHORT: Duration = Duration::from_secs(60);

@@ -8,7 +8,12 @@
 
 mod bed;
 mod cable;
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod direct;
 mod guest;
+mod raw;
+mod refusals;
 mod smoke;
 mod steps;
 mod table;

@@ -10,6 +10,11 @@ use crate::eal::{args::EalArgs, os};
 /// Below this EAL and one port with its pools do not fit, MiB.
 const LEAST_MIB: u64 = 64;
 
+/// How much EAL is told to take, MiB, or the least that makes sense.
+pub(super) fn wanted_mib(args: &EalArgs) -> u64 {
+    args.memory_mib.unwrap_or(LEAST_MIB)
+}
+
 pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
     if args.no_huge {
         // --no-huge implies --legacy-mem, which EAL refuses together with --in-memory.
@@ -22,7 +27,7 @@ pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
     if args.maybe_secondary {
         return Ok(());
     }
-    let wanted_mib = args.memory_mib.unwrap_or(LEAST_MIB);
+    let wanted_mib = wanted_mib(args);
     let (reserved_kib, free_kib) = pages(host);
     if reserved_kib == 0 {
         return Err(Refusal::NoHugepages { pages: wanted_mib.max(256).div_ceil(2) });

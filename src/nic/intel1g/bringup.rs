@@ -71,9 +71,14 @@ pub(super) fn start<D: Device>(
     stop(device)?;
     let mac = own_address(device)?;
 
-    // The PHY negotiates by itself. VLAN tags stay in the frame.
+    // Speed and duplex as the PHY negotiates them. VLAN tags stay in the frame.
     let forced = reg::CTRL_FORCE_SPEED | reg::CTRL_FORCE_DUPLEX | reg::CTRL_VLAN;
     device.write(reg::CTRL, device.read(reg::CTRL) & !forced | reg::CTRL_SET_LINK_UP);
+    if device.read(reg::STATUS) & reg::STATUS_LINK_UP == 0 {
+        // The PHY may wait to be told. Where it negotiates already, it begins again: two seconds at most.
+        device.write(reg::MDIC, reg::MDIC_WRITE | reg::MDIC_PHY | reg::PHY_NEGOTIATE);
+        wait(SETTLE, || device.read(reg::MDIC) & reg::MDIC_READY != 0);
+    }
 
     for word in 0..reg::MTA_WORDS {
         device.write(reg::MTA + 4 * word, 0);

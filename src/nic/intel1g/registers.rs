@@ -24,6 +24,14 @@ pub(crate) const STATUS_SPEED_SHIFT: u32 = 6;
 /// Memory accesses may still be under way.
 pub(crate) const STATUS_MASTER: u32 = 1 << 19;
 
+/// Access to the PHY's registers (82574 §10.2.2): value in 15:0, register in 20:16, PHY in 25:21.
+pub(crate) const MDIC: u32 = 0x0020;
+pub(crate) const MDIC_PHY: u32 = 1 << 21;
+pub(crate) const MDIC_WRITE: u32 = 1 << 26;
+pub(crate) const MDIC_READY: u32 = 1 << 28;
+/// The PHY's control register is number 0 (IEEE 802.3, clause 22): negotiate, and do so now.
+pub(crate) const PHY_NEGOTIATE: u32 = 1 << 12 | 1 << 9;
+
 /// Interrupt causes, cleared by reading (82574 §10.2.4).
 pub(crate) const ICR: u32 = 0x00c0;
 /// Interrupt mask clear (82574 §10.2.4).

@@ -66,19 +66,6 @@ pub struct RxCounters {
     pub damaged: u64,
 }
 
-impl RxCounters {
-    /// Names and values, as printed to operators.
-    #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 4] {
-        [
-            ("direct_segmented", self.segmented),
-            ("direct_overlong", self.overlong),
-            ("direct_empty", self.empty),
-            ("direct_damaged", self.damaged),
-        ]
-    }
-}
-
 /// The receive queue, on its way to the thread that polls it.
 #[derive(Debug)]
 pub struct RxHandle<D: Device> {

@@ -15,12 +15,10 @@ pub(super) fn fill(root: &Path) -> Result<(), String> {
     make(&bin)?;
     // Without debug information it is a tenth of its size.
     also(root, Path::new(env!("CARGO_BIN_EXE_wirebook")), "wirebook")?;
-    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/dpdk-devbind-wrapper.sh");
-    copy(&wrapper, &bin.join("dpdk-devbind-wrapper.sh"))?;
-    // The wrapper's interpreter.
-    let bash = Path::new("/bin/bash");
-    copy(bash, &bin.join("bash"))?;
-    ship_libraries(root, bash)?;
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
+    for script in ["dpdk-devbind-wrapper.sh", "hugepages.sh"] {
+        copy(&tools.join(script), &bin.join(script))?;
+    }
     plugins(root)
 }
 
