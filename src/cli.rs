@@ -36,6 +36,7 @@ Live:
   wirebook [EAL arguments] -- --config FILE [options]     on DPDK ports
   wirebook -- --nic udp:IP --config FILE [options]        on kernel sockets, without DPDK
   wirebook -- --nic direct:PCI --config FILE [options]    on an Intel 82574L or 82576, by our own driver
+  wirebook -- --nic efvi:INTERFACE --config FILE          on a Solarflare NIC by ef_vi (feature `efvi`)
   wirebook exchange [EAL arguments] -- --config FILE      the other side of the wire, on a DPDK port
 
   wirebook -l 0-1 -a 0000:01:00.0 -- --config config/feed.toml
@@ -72,8 +73,8 @@ struct LiveArgs {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// `dpdk`, or `udp:IP` to listen with kernel sockets on the interface that has this address, or `direct:PCI_ADDRESS`
-    /// for our own driver.
+    /// `dpdk`; `udp:IP`: kernel sockets on the interface that has this address; `direct:PCI_ADDRESS`: our own driver;
+    /// `efvi:INTERFACE`: ef_vi.
     #[arg(long, value_name = "BACKEND", default_value = "dpdk")]
     nic: live::Backend,
     /// Stop after this many seconds. Without it: run until SIGINT or SIGTERM.

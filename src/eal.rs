@@ -131,6 +131,11 @@ pub(crate) struct Runtime(());
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        // SAFETY: EAL still runs, and this is not its interrupt thread, which holds no share.
+        let rc = unsafe { sys::shim_interrupts_settle() };
+        if rc != 0 {
+            tracing::warn!("EAL's interrupt thread: {}", strerror(rc));
+        }
         // SAFETY: pools, ports and queues hold a share each, so none is left; `Eal` has waited for the workers.
         let rc = unsafe { sys::rte_eal_cleanup() };
         if rc != 0 {
@@ -147,6 +152,7 @@ pub struct Eal {
     runtime: Arc<Runtime>,
     main: Lcore,
     workers: Vec<Lcore>,
+    allowed: Vec<String>,
     stop: StopFlag,
     /// Stays on its thread: a worker that waited for the workers would wait for itself.
     _not_send: PhantomData<*const ()>,
@@ -157,8 +163,12 @@ pub struct Eal {
 /// # Errors
 /// The first reason why EAL would not start here, with its remedy, in one line.
 pub fn preflight<S: AsRef<str>>(args: &[S]) -> Result<(), Refusal> {
+    this_host().check(&args::EalArgs::parse(args))
+}
+
+fn this_host() -> preflight::Host {
     let dpdk = Linked::dpdk();
-    preflight::Host::this(&dpdk.plugin_dir, dpdk.drivers).check(&args::EalArgs::parse(args))
+    preflight::Host::this(&dpdk.plugin_dir, dpdk.drivers)
 }
 
 impl Eal {
@@ -169,6 +179,9 @@ impl Eal {
     /// A failed check ([`EalError::Preflight`]), a second start, or EAL's own failure.
     pub fn init<S: AsRef<str>>(args: &[S]) -> Result<Self, EalError> {
         preflight(args)?;
+        for warning in this_host().warnings(&args::EalArgs::parse(args)) {
+            tracing::warn!("{warning}");
+        }
         let mut argv = vec![c"wirebook".to_owned()];
         for arg in args.iter().map(AsRef::as_ref).take_while(|a| *a != "--") {
             argv.push(CString::new(arg).map_err(|_| EalError::Argument(arg.to_owned()))?);
@@ -195,6 +208,7 @@ impl Eal {
             runtime: Arc::new(Runtime(())),
             main,
             workers: workers(),
+            allowed: preflight::allowed(&args::EalArgs::parse(args)),
             stop: StopFlag::new(),
             _not_send: PhantomData,
         })
@@ -216,6 +230,11 @@ impl Eal {
     #[must_use]
     pub fn worker_lcores(&self) -> &[Lcore] {
         &self.workers
+    }
+
+    /// The PCI addresses that `-a` allowed, in full.
+    pub(crate) fn allowed(&self) -> &[String] {
+        &self.allowed
     }
 
     /// The flag that ends the workers' loops; [`StopFlag::set_on_signals`] ties it to SIGINT and SIGTERM.

@@ -50,12 +50,14 @@ pub const MAX_MTU: u16 = MAX_FRAME as u16 - FRAME_OVERHEAD;
 #[non_exhaustive]
 pub enum PmdError {
     /// EAL found no such port.
-    #[error("no port '{wanted}': {}", available(.found))]
+    #[error("no port '{wanted}': {}", available(.found, .untaken))]
     NoPort {
         /// Name or number as asked for.
         wanted: String,
         /// Those there are.
         found: Vec<String>,
+        /// PCI addresses that were allowed (`-a`) and that no driver made a port of.
+        untaken: Vec<String>,
     },
     /// Somebody has that port already.
     #[error("port {port} is in use already")]
@@ -144,11 +146,18 @@ pub enum PmdError {
     },
 }
 
-fn available(found: &[String]) -> String {
-    if found.is_empty() {
-        "EAL found no port at all; give it one with -a (PCI address) or --vdev".into()
+fn available(found: &[String], untaken: &[String]) -> String {
+    let ports = if found.is_empty() { "no port at all".to_owned() } else { found.join(", ") };
+    if !untaken.is_empty() {
+        format!(
+            "no driver of DPDK took {}, although -a allows it: its driver is not installed, or failed as said above; \
+             EAL found {ports}",
+            untaken.join(", ")
+        )
+    } else if found.is_empty() {
+        format!("EAL found {ports}; give it one with -a (PCI address) or --vdev")
     } else {
-        format!("EAL found {}", found.join(", "))
+        format!("EAL found {ports}")
     }
 }
 
@@ -350,9 +359,12 @@ impl Port {
     /// # Errors
     /// [`PmdError::NoPort`] naming those there are, or [`PmdError::PortTaken`].
     pub fn probe(eal: &Eal, wanted: &str) -> Result<ProbedPort, PmdError> {
-        let no_port = || PmdError::NoPort {
-            wanted: wanted.into(),
-            found: ids().into_iter().filter_map(|id| port_name(id).ok()).collect(),
+        let no_port = || {
+            let found: Vec<_> = ids().into_iter().filter_map(|id| port_name(id).ok()).collect();
+            // A driver with several ports of one device adds to the address.
+            let is_taken = |address: &String| found.iter().any(|name| name.starts_with(address));
+            let untaken = eal.allowed().iter().filter(|address| !is_taken(address)).cloned().collect();
+            PmdError::NoPort { wanted: wanted.into(), found, untaken }
         };
         let id = match wanted.parse::<u16>() {
             Ok(number) => ids().into_iter().find(|id| *id == number).ok_or_else(no_port)?,

@@ -1,5 +1,6 @@
 //! The conformance suite of the NIC seam on DPDK ports: `net_ring`, which turns what is sent back to its receiver, and two
-//! `net_memif` ports that face each other and copy frames between them as a NIC does.
+//! `net_memif` ports that face each other and copy frames between them as a NIC does. The latter twice: the second time, two
+//! share the near port, and the one under test is not the one that receives.
 //!
 //! EAL starts once in a process: one test function.
 #![cfg(feature = "dpdk")]
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use conformance::{Harness, run_all};
 use wirebook::eal::Eal;
-use wirebook::nic::dpdk::{DpdkRx, DpdkTx};
+use wirebook::nic::dpdk::{DpdkRx, DpdkTx, FanRx};
 use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::pmd::{Port, PortConfig};
 
@@ -115,12 +116,54 @@ impl Harness for Memif {
     }
 }
 
+/// The same, where the near port is shared: one receives from its queue, the other gets all of it too.
+struct Shared {
+    port: Port,
+    receives: FanRx,
+    near: (FanRx, DpdkTx),
+    far: (DpdkRx, DpdkTx),
+}
+
+impl Harness for Shared {
+    type Rx = FanRx;
+    type Tx = DpdkTx;
+
+    fn name(&self) -> &'static str {
+        "net_memif, shared"
+    }
+    fn queues(&mut self) -> (&mut FanRx, &mut DpdkTx) {
+        (&mut self.near.0, &mut self.near.1)
+    }
+    fn inject(&mut self, frame: &[u8]) {
+        // The driver gives its queue buffers when it is polled.
+        assert!(self.receives.poll().is_empty());
+        transmit(&mut self.far.1, frame);
+        let began = Instant::now();
+        while self.receives.poll().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(1), "a frame was lost");
+        }
+    }
+    fn sent(&mut self) -> Vec<Vec<u8>> {
+        drain(&mut self.far.0)
+    }
+    fn max_frame(&self) -> usize {
+        1_514
+    }
+    fn in_flight(&self) -> usize {
+        IN_FLIGHT
+    }
+    fn tx_buffers(&self) -> Option<usize> {
+        self.port.tx_buffers(0).map(|(_, all)| all as usize)
+    }
+}
+
 #[test]
 fn dpdk_ports_conform() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("memif.sock");
     let memif = |index: u32, role: &str| {
-        format!("--vdev=net_memif{index},role={role},id=0,socket={},socket-abstract=no", socket.display())
+        let (id, socket) = (index / 2, socket.display());
+        format!("--vdev=net_memif{index},role={role},id={id},socket={socket},socket-abstract=no")
     };
     let args = [
         "--no-huge".to_owned(),
@@ -134,6 +177,8 @@ fn dpdk_ports_conform() {
         "--vdev=net_ring0".to_owned(),
         memif(0, "server"),
         memif(1, "client"),
+        memif(2, "server"),
+        memif(3, "client"),
     ];
     let eal = Eal::init(&args).unwrap();
     let (port, rx, tx) = start(&eal, "net_ring0");
@@ -145,4 +190,22 @@ fn dpdk_ports_conform() {
         side.wait_for_link(Duration::from_secs(10)).unwrap();
     }
     run_all(&mut Memif { port, near: (rx, tx), far: (far_rx, far_tx) });
+
+    let (far_port, far_rx, far_tx) = start(&eal, "net_memif2");
+    let config = PortConfig { shared_with: 1, ..PortConfig::default() };
+    let port = Port::probe(&eal, "net_memif3").unwrap().start(&config).unwrap();
+    for side in [&far_port, &port] {
+        side.wait_for_link(Duration::from_secs(10)).unwrap();
+    }
+    let [receives, rx] = port.fan(2).unwrap().try_into().unwrap();
+    let near = (rx.attach(), port.tx_handle(0).unwrap().attach());
+    let far = (far_rx, far_tx);
+    let mut shared = Shared { port, receives: receives.attach(), near, far };
+    run_all(&mut shared);
+    // All that came was shared, nothing was missed, and every buffer is back.
+    let counted = shared.near.0.shared();
+    assert!(counted.taken > 1_000 && counted.missed == 0, "{counted:?}");
+    let (free, all) = shared.port.rx_buffers(0).unwrap();
+    // Those in the port's own ring are not free.
+    assert!(free >= all - u32::from(shared.port.config().rx_descriptors), "{free} of {all}");
 }

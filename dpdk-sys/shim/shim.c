@@ -2,8 +2,10 @@
 #include "shim.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* The sizes that Rust reads and writes at the offsets of shim.h. */
 #define MBUF_FIELD_IS(field, type) \
@@ -100,6 +102,38 @@ int shim_eth_link_get(uint16_t port, struct shim_link *out)
 	out->speed_mbps = link.link_speed;
 	out->up = link.link_status == RTE_ETH_LINK_UP;
 	out->full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
+	return 0;
+}
+
+static void interrupts_passed(void *done)
+{
+	sem_post(done);
+}
+
+int shim_interrupts_settle(void)
+{
+	static sem_t done;
+	struct timespec until;
+
+	/* Alarms are called by that thread. It takes what has become ready in no particular order, so the first may come
+	 * before a change of its list that was already announced; behind the second there is none. */
+	for (int round = 0; round < 2; round++) {
+		int rc;
+
+		sem_init(&done, 0, 0);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 1;
+		rc = rte_eal_alarm_set(1, interrupts_passed, &done);
+		if (rc < 0)
+			return rc;
+		while (sem_timedwait(&done, &until) != 0) {
+			if (errno == EINTR)
+				continue;
+			rc = -errno;
+			rte_eal_alarm_cancel(interrupts_passed, &done);
+			return rc;
+		}
+	}
 	return 0;
 }
 

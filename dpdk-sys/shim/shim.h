@@ -8,6 +8,7 @@
 
 #include <rte_config.h>
 #include <rte_version.h>
+#include <rte_alarm.h>
 #include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -33,11 +34,11 @@ enum {
 /* Where EAL looks for driver plugins; empty if it looks nowhere. */
 #define SHIM_PLUGIN_DIR RTE_EAL_PMD_PATH
 
-/* 1 when this build of DPDK puts more into its inline bursts than the callbacks (debug checks, mbuf history), or
- * leaves the callbacks out: then a burst must go through the inline itself. */
+/* 1 when this build of DPDK puts more into its inline bursts than the callbacks (debug checks, mbuf history, trace
+ * points), or leaves the callbacks out: then a burst must go through the inline itself. */
 enum {
 #if defined(RTE_ETHDEV_DEBUG_RX) || defined(RTE_ETHDEV_DEBUG_TX) || defined(RTE_MBUF_HISTORY_DEBUG) || \
-	!defined(RTE_ETHDEV_RXTX_CALLBACKS)
+	defined(RTE_ENABLE_TRACE_FP) || !defined(RTE_ETHDEV_RXTX_CALLBACKS)
 	SHIM_BURST_HAS_EXTRAS = 1,
 #else
 	SHIM_BURST_HAS_EXTRAS = 0,
@@ -110,6 +111,10 @@ void shim_conf_rss(struct rte_eth_conf *conf, uint64_t fields);
 int shim_flow_udp(uint16_t port, uint32_t address, uint16_t udp_port, uint8_t tagged, uint16_t queue);
 /* Takes all such rules back. */
 int shim_flow_flush(uint16_t port);
+
+/* Waits until EAL's interrupt thread has done what closing ports left it to do: rte_eal_cleanup unmaps the memory that
+ * it would read, without waiting for it. At most two seconds; 0, or a negative errno. */
+int shim_interrupts_settle(void);
 
 int shim_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value);
 

@@ -15,7 +15,6 @@ const FUNCTIONS: &[&str] = &[
     "ef_vi_get_mac",
     "ef_vi_mtu",
     "ef_vi_capabilities_get",
-    "ef_vi_version_str",
     "ef_memreg_alloc",
     "ef_memreg_free",
     "ef_filter_spec_init",

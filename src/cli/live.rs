@@ -22,10 +22,13 @@ use crate::stats::rate::Rate;
 mod direct;
 #[cfg(feature = "dpdk")]
 mod dpdk;
+#[cfg(feature = "efvi")]
+mod efvi;
+mod link;
 mod sockets;
 
 /// What carries the frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Backend {
     /// DPDK ports, as the EAL arguments say.
     Dpdk,
@@ -33,6 +36,8 @@ pub(super) enum Backend {
     Udp(Ipv4Addr),
     /// A PCI device, by our own driver.
     Direct(Bdf),
+    /// The Solarflare interface of this name, through ef_vi.
+    Efvi(String),
 }
 
 impl FromStr for Backend {
@@ -45,10 +50,12 @@ impl FromStr for Backend {
                 address.parse().map(Self::Udp).map_err(|_| format!("`{address}` is no IPv4 address"))
             }
             Some(("direct", address)) => address.parse().map(Self::Direct),
-            _ => Err(
-                "write `dpdk`, or `udp:IP` with the IPv4 address of an interface, or `direct:PCI_ADDRESS`"
-                    .to_owned(),
-            ),
+            Some(("efvi", name)) if !name.is_empty() => Ok(Self::Efvi(name.to_owned())),
+            _ => {
+                Err("write `dpdk`, `udp:IP` with the IPv4 address of an interface, `direct:PCI_ADDRESS`, or \
+                      `efvi:INTERFACE`"
+                    .to_owned())
+            }
         }
     }
 }
@@ -60,18 +67,32 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
     };
     config.risk.armed |= args.arm;
     super::log::start(args.log.unwrap_or_else(|| of(config.log.level)), of(config.log.dpdk));
-    match args.nic {
+    match &args.nic {
         Backend::Udp(_) if !eal.is_empty() => complain(
             Exit::Usage,
             "EAL arguments mean nothing to kernel sockets\n  leave them out: wirebook -- --nic udp:IP --config FILE",
         ),
-        Backend::Udp(address) => sockets::main(address, &config, args),
         Backend::Direct(_) if !eal.is_empty() => complain(
             Exit::Usage,
-            "EAL arguments mean nothing to the direct driver\n  leave them out: wirebook -- --nic direct:PCI_ADDRESS \
+            "EAL arguments mean nothing to the direct driver
+  leave them out: wirebook -- --nic direct:PCI_ADDRESS \
              --config FILE; the polling CPU is lcores.worker",
         ),
-        Backend::Direct(bdf) => direct::main(bdf, &config, args),
+        Backend::Efvi(_) if !eal.is_empty() => complain(
+            Exit::Usage,
+            "EAL arguments mean nothing to ef_vi
+  leave them out: wirebook -- --nic efvi:INTERFACE --config FILE",
+        ),
+        Backend::Udp(address) => sockets::main(*address, &config, args),
+        Backend::Direct(bdf) => direct::main(*bdf, &config, args),
+        #[cfg(feature = "efvi")]
+        Backend::Efvi(interface) => efvi::main(interface, &config, args),
+        #[cfg(not(feature = "efvi"))]
+        Backend::Efvi(_) => complain(
+            Exit::Usage,
+            "this wirebook was built without ef_vi
+  build it with the feature `efvi` (docs/porting-to-ef_vi.md says how)",
+        ),
         #[cfg(feature = "dpdk")]
         Backend::Dpdk => dpdk::main(eal, &config, args),
         #[cfg(not(feature = "dpdk"))]
@@ -299,7 +320,10 @@ mod tests {
         assert_eq!("dpdk".parse(), Ok(Backend::Dpdk));
         assert_eq!("udp:10.0.0.2".parse(), Ok(Backend::Udp(Ipv4Addr::new(10, 0, 0, 2))));
         assert_eq!("direct:01:00.0".parse(), Ok(Backend::Direct("0000:01:00.0".parse().unwrap())));
-        for wrong in ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2", "direct", "direct:", "direct:eth0"] {
+        assert_eq!("efvi:enp1s0f0".parse(), Ok(Backend::Efvi("enp1s0f0".to_owned())));
+        for wrong in
+            ["", "udp", "udp:", "udp:x", "tcp:10.0.0.2", "direct", "direct:", "direct:eth0", "efvi", "efvi:"]
+        {
             assert!(wrong.parse::<Backend>().is_err(), "{wrong}");
         }
     }

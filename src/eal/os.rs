@@ -25,3 +25,15 @@ pub(super) fn write_lock_holder(file: &File) -> Option<i32> {
     let rc = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) };
     (rc == 0 && i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock.l_pid)
 }
+
+/// True where a process has locked this whole file by `flock`.
+pub(super) fn is_flocked(file: &File) -> bool {
+    let fd = file.as_raw_fd();
+    // SAFETY: the descriptor is open for the whole call.
+    if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+        return true;
+    }
+    // SAFETY: as above; gives back what the line above took.
+    unsafe { libc::flock(fd, libc::LOCK_UN) };
+    false
+}

@@ -16,156 +16,13 @@ use super::{
 };
 
 mod devices;
+mod families;
 mod memory;
+mod numa;
+mod refusal;
+mod vfio;
 
-/// One reason why EAL cannot start with these arguments here.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No hugepages of any size are reserved.
-    #[error(
-        "no hugepages are reserved: `echo {pages} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages` as root, \
-         or run with --no-huge -m 256"
-    )]
-    NoHugepages {
-        /// How many 2 MiB pages would do.
-        pages: u64,
-    },
-    /// Hugepages exist, too few are free.
-    #[error(
-        "{free_mib} MiB of hugepages are free and {wanted_mib} MiB are wanted: end what holds them, reserve more in \
-         /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or lower -m"
-    )]
-    TooFewHugepages {
-        /// Free, all sizes together.
-        free_mib: u64,
-        /// `-m`, or the least that makes sense.
-        wanted_mib: u64,
-    },
-    /// Nowhere to put hugepage files.
-    #[error(
-        "hugetlbfs is not mounted{at}: `mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages` as root, \
-         or run with --in-memory"
-    )]
-    NoHugetlbfs {
-        /// ` at DIR` when `--huge-dir` names one.
-        at: String,
-    },
-    /// The mount is there and not writable by this user.
-    #[error(
-        "no right to write to the hugepages in {dir}: run as root, mount it with uid=, or run with --in-memory"
-    )]
-    HugetlbfsNotWritable {
-        /// The mount point.
-        dir: String,
-    },
-    /// Options of EAL that exclude each other.
-    #[error("{first} and {second} exclude each other: leave out {second}")]
-    Conflict {
-        /// One of them.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-    },
-    /// The lcore list cannot be read.
-    #[error("{option} '{value}' is not a list of lcores: write it like {example}")]
-    LcoreSyntax {
-        /// As given.
-        option: &'static str,
-        /// As given.
-        value: String,
-        /// A form that this option takes.
-        example: &'static str,
-    },
-    /// A CPU that is not online.
-    #[error("{option} asks for CPU {cpu}, this machine has {online} online: choose among those")]
-    CpuOffline {
-        /// As given.
-        option: &'static str,
-        /// The first that is missing.
-        cpu: u32,
-        /// What there is.
-        online: CpuSet,
-    },
-    /// A CPU that this process may not run on.
-    #[error(
-        "{option} asks for CPU {cpu}, this process may run only on {allowed} (taskset or cgroup cpuset): choose among \
-         those, or widen the set"
-    )]
-    CpuNotAllowed {
-        /// As given.
-        option: &'static str,
-        /// The first that is not allowed.
-        cpu: u32,
-        /// What is allowed.
-        allowed: CpuSet,
-    },
-    /// `--main-lcore` is not one of the lcores.
-    #[error("--main-lcore {main} is not among the lcores {lcores}: choose one of those")]
-    MainLcore {
-        /// As given.
-        main: String,
-        /// Those there are.
-        lcores: CpuSet,
-    },
-    /// Another primary process has this prefix.
-    #[error("file prefix '{prefix}' is in use by {owner}: end it, or run with --file-prefix=OTHER")]
-    PrefixBusy {
-        /// The prefix.
-        prefix: String,
-        /// `process 1234 (name)`.
-        owner: String,
-    },
-    /// The driver of a virtual device, of a bus or of the buffer pools is not installed.
-    #[error("{what} needs {library}, which is not in {dir}: `apt install {package}`")]
-    NoDriver {
-        /// Whose driver.
-        what: String,
-        /// The plugin's file name.
-        library: String,
-        /// EAL's plugin directory.
-        dir: String,
-        /// Debian's name of the package that has it.
-        package: String,
-    },
-    /// The driver is not part of a statically linked program.
-    #[error("{what} needs the driver {driver}, which is not linked into this program: it has {linked}")]
-    NotLinked {
-        /// Whose driver.
-        what: String,
-        /// Its name.
-        driver: String,
-        /// Those that are.
-        linked: String,
-    },
-    /// `-a` names a device that is not there.
-    #[error("-a {address}: no such PCI device: `lspci -D` lists those there are")]
-    NoPciDevice {
-        /// Domain:bus:device.function.
-        address: String,
-    },
-    /// `-a` names a device without a driver.
-    #[error(
-        "-a {address}: bound to no driver: `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci"
-    )]
-    PciUnbound {
-        /// Domain:bus:device.function.
-        address: String,
-    },
-    /// `-a` names a device that the kernel drives.
-    #[error(
-        "-a {address}: bound to the kernel driver {driver}{interface}: \
-         `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci"
-    )]
-    PciKernelDriver {
-        /// Domain:bus:device.function.
-        address: String,
-        /// Such as `ixgbe`.
-        driver: String,
-        /// ` (interface NAME)` where it has one.
-        interface: String,
-    },
-}
+pub use refusal::{Refusal, Warning};
 
 /// The machine as the checks see it. Tests give them a tree of their own.
 #[derive(Clone, Debug)]
@@ -200,20 +57,33 @@ impl Host {
         devices::check(self, args)
     }
 
+    /// What EAL would start with, and the user may not have meant. To be asked where [`Host::check`] found nothing.
+    #[must_use]
+    pub fn warnings(&self, args: &EalArgs) -> Vec<Warning> {
+        numa::warnings(self, args)
+    }
+
     /// The text of a file below the root; empty where it cannot be read.
     fn read(&self, path: impl AsRef<Path>) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_default()
     }
 
+    /// The CPUs that this process may use.
+    fn allowed_cpus(&self) -> CpuSet {
+        let status = self.read("proc/self/status");
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.and_then(|list| CpuSet::parse_list(list.trim())).unwrap_or_default()
+    }
+
+    /// The directory of a PCI device.
+    fn pci(&self, address: &str) -> PathBuf {
+        self.root.join("sys/bus/pci/devices").join(address)
+    }
+
     fn check_lcores(&self, args: &EalArgs) -> Result<(), Refusal> {
         let online =
             CpuSet::parse_list(self.read("sys/devices/system/cpu/online").trim()).unwrap_or_default();
-        let status = self.read("proc/self/status");
-        let allowed = status
-            .lines()
-            .find_map(|l| l.strip_prefix("Cpus_allowed_list:"))
-            .and_then(|list| CpuSet::parse_list(list.trim()))
-            .unwrap_or_default();
+        let allowed = self.allowed_cpus();
 
         let map = match (args.lcore_map(), &args.lcores) {
             (None, _) | (_, None) => LcoreMap::same(allowed),
@@ -266,6 +136,11 @@ impl Host {
             }
         }
     }
+}
+
+/// The PCI addresses among the allowed devices, in full.
+pub(super) fn allowed(args: &EalArgs) -> Vec<String> {
+    devices::allowed(args).collect()
 }
 
 /// As EAL chooses it.

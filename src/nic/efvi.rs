@@ -25,6 +25,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 mod counters;
+pub mod kernel;
 mod ledger;
 mod memory;
 mod rx;

@@ -20,3 +20,4 @@ mod report;
 mod running;
 mod telemetry;
 mod veth;
+mod workers;

@@ -26,9 +26,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-#[expect(unused_imports, reason = "the steps to come use the rest")]
-pub(crate) use machine::{Model, Nic, Options, Wire, qemu_major};
-#[expect(unused_imports, reason = "the steps to come use the rest")]
+pub(crate) use machine::{Model, Nic, Options, Wire, possible};
 pub(crate) use ship::also;
 
 /// For what takes no time, on a loaded machine that translates every instruction.
@@ -108,7 +106,7 @@ impl Guest {
     /// # Errors
     /// What this machine lacks, or how the guest failed.
     pub(crate) fn boot(name: &str, nics: &[Nic], options: &Options) -> Result<Self, String> {
-        machine::possible(nics)?;
+        nics.iter().try_for_each(|nic| possible(nic.model))?;
         prepare()?;
         Self::start(name, nics, options).or_else(|why| {
             say(&format!("guest {name}: {why}; once more"));
@@ -208,13 +206,12 @@ impl Guest {
         &self.addresses[index]
     }
 
-    /// The other end of NIC `index`: one datagram a frame, without FCS, either way. It is connected to the guest, and can
-    /// be taken once.
-    pub(crate) fn wire(&mut self, index: usize) -> UnixDatagram {
+    /// The other end of NIC `index`, once: the socket that its frames come to, one datagram a frame, without FCS, and the
+    /// path of the socket that frames for it go to.
+    pub(crate) fn wire(&mut self, index: usize) -> (UnixDatagram, PathBuf) {
         let wire =
             self.wires[index].take().expect("this NIC is not wired to the host, or its wire was taken");
-        wire.connect(self.sockets.path().join(format!("n{index}.guest"))).unwrap();
-        wire
+        (wire, self.sockets.path().join(format!("n{index}.guest")))
     }
 
     /// Starts a command line of the guest's shell. `exec` is put before it, so that signals reach the program: begin

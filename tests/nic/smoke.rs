@@ -19,7 +19,8 @@ fn a_guest_has_its_nics_and_takes_commands() {
     assert_eq!(guest.run("exit 7", SHORT).code, Some(7));
     assert_eq!(guest.must("wirebook --version"), format!("wirebook {}\n", env!("CARGO_PKG_VERSION")));
     assert!(guest.must("cat /sys/class/net/lan/operstate").contains("up"));
-    let sleeper = guest.spawn("sleep 1000");
+    let sleeper = guest.spawn("sh -c 'echo asleep >&2; exec sleep 1000'");
+    guest.wait_for(&sleeper, "asleep", SHORT);
     guest.signal(&sleeper, "TERM");
     assert_eq!(guest.end(&sleeper, SHORT).code, Some(143));
     // Frames pass between the two, through the kernel's drivers.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
+use super::link::{Links, Look, Shown};
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
@@ -92,10 +93,17 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let began = Instant::now();
     let stop = eal.stop_flag().clone();
     let mut log = Progress::new(config);
+    let links = Links::new(ports.all().map(|port| {
+        let look = || port.link().ok().map(|link| Shown { up: link.up, mbps: link.speed_mbps });
+        (port.name().to_owned(), Box::new(look) as Look<'_>)
+    }));
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
-        &|| stop.is_set(),
+        &|| {
+            links.round();
+            stop.is_set()
+        },
         &|| lcores.iter().all(|lcore| eal.is_running(*lcore)),
         &mut |moment| {
             latency.set(&moment.stages);
@@ -112,6 +120,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     finished.sort_by_key(|(at, _)| *at);
     let finished: Vec<_> = finished.into_iter().map(|(_, finished)| finished).collect();
     let mut port_rows = ports.rows();
+    port_rows.extend(links.rows());
     port_rows.extend(control::port_rows(&handles));
     port_rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());

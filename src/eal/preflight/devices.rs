@@ -1,8 +1,11 @@
 //! Drivers of virtual devices, and PCI devices with theirs.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{Host, Refusal};
+use super::{Host, Refusal, families, vfio};
 use crate::eal::args::EalArgs;
 
 /// Kernel drivers that hand a device to user space.
@@ -11,9 +14,13 @@ const USER_SPACE: &[&str] = &["vfio-pci", "igb_uio", "uio_pci_generic"];
 /// Kernel drivers that share their device with DPDK: the device stays bound to them.
 const BIFURCATED: &[&str] = &["mlx4_core", "mlx5_core", "mana"];
 
+/// Mellanox/NVIDIA, all of whose NICs are such.
+const MELLANOX: u16 = 0x15b3;
+
 pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
     // With plugins of the user's own, EAL is the one to judge.
-    if args.plugins.is_empty() {
+    let judge_drivers = args.plugins.is_empty();
+    if judge_drivers {
         driver(host, "mempool_ring", "EAL's buffer pool")?;
         if !args.vdevs.is_empty() {
             driver(host, "bus_vdev", "--vdev")?;
@@ -22,15 +29,28 @@ pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
             driver(host, driver_of(vdev), &format!("--vdev {vdev}"))?;
         }
     }
-    for device in &args.allow {
-        let address = device.split(',').next().unwrap_or_default();
-        let Some(address) = pci_address(address.strip_prefix("pci:").unwrap_or(address)) else { continue };
+    for address in allowed(args) {
         if args.no_pci {
             return Err(Refusal::Conflict { first: "-a (a PCI device)", second: "--no-pci" });
         }
-        pci(host, address)?;
+        let device = Device::find(host, address)?;
+        device.check_driver(host)?;
+        if judge_drivers {
+            device.check_pmd(host)?;
+        }
+        if device.driver == "vfio-pci" && !args.maybe_secondary {
+            vfio::check(host, args, &device.address)?;
+        }
     }
     Ok(())
+}
+
+/// The PCI addresses among the allowed devices, in full.
+pub(super) fn allowed(args: &EalArgs) -> impl Iterator<Item = String> {
+    args.allow.iter().filter_map(|device| {
+        let address = device.split(',').next().unwrap_or_default();
+        pci_address(address.strip_prefix("pci:").unwrap_or(address))
+    })
 }
 
 /// `net_af_packet0,iface=x` -> `net_af_packet`: the name without number and arguments, or the driver it belongs to.
@@ -54,31 +74,32 @@ fn driver_of(vdev: &str) -> &str {
 }
 
 fn driver(host: &Host, driver: &str, what: &str) -> Result<(), Refusal> {
-    let Some(dir) = &host.plugin_dir else {
-        return if host.linked.iter().any(|d| d == driver) {
-            Ok(())
-        } else {
-            let (driver, linked) = (driver.into(), host.linked.join(", "));
-            Err(Refusal::NotLinked { what: what.into(), driver, linked })
-        };
-    };
-    let library = format!("librte_{driver}.so");
-    let installed = fs::read_dir(host.root.join(dir.strip_prefix("/").unwrap_or(dir)))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .any(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.strip_prefix(&library))
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
-    if installed {
+    if is_available(host, driver) {
         return Ok(());
     }
-    let package = format!("librte-{}{}", driver.replace('_', "-"), abi(dir));
+    let Some(dir) = &host.plugin_dir else {
+        let (driver, linked) = (driver.into(), host.linked.join(", "));
+        return Err(Refusal::NotLinked { what: what.into(), driver, linked });
+    };
+    let library = format!("librte_{driver}.so");
+    // Debian's way: a hyphen between a digit of the name and the number.
+    let hyphen = if driver.ends_with(|c: char| c.is_ascii_digit()) { "-" } else { "" };
+    let package = format!("librte-{}{hyphen}{}", driver.replace('_', "-"), abi(dir));
     Err(Refusal::NoDriver { what: what.into(), library, dir: dir.display().to_string(), package })
+}
+
+/// Linked into the program, or installed as a plugin: `librte_DRIVER.so`, `librte_DRIVER.so.23`, …
+fn is_available(host: &Host, driver: &str) -> bool {
+    let Some(dir) = &host.plugin_dir else {
+        return host.linked.iter().any(|d| d == driver);
+    };
+    let library = format!("librte_{driver}.so");
+    let entries = fs::read_dir(host.root.join(dir.strip_prefix("/").unwrap_or(dir)));
+    entries.into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(&library));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }
 
 /// `…/pmds-23.0` -> `23`: the ABI number that Debian's package names end with.
@@ -101,26 +122,108 @@ fn pci_address(text: &str) -> Option<String> {
     Some(format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}"))
 }
 
-fn pci(host: &Host, address: String) -> Result<(), Refusal> {
-    let device = host.root.join("sys/bus/pci/devices").join(&address);
-    if !device.exists() {
-        return Err(Refusal::NoPciDevice { address });
+/// A PCI device as sysfs shows it.
+struct Device {
+    /// In full.
+    address: String,
+    /// Its directory.
+    path: PathBuf,
+    /// The kernel's driver that has it; empty without one.
+    driver: String,
+    vendor: u16,
+    device: u16,
+}
+
+impl Device {
+    fn find(host: &Host, address: String) -> Result<Self, Refusal> {
+        let path = host.pci(&address);
+        if !path.exists() {
+            return Err(Refusal::NoPciDevice { address });
+        }
+        let id = |file| {
+            let text = host.read(path.join(file));
+            u16::from_str_radix(text.trim().trim_start_matches("0x"), 16).unwrap_or(0)
+        };
+        let (vendor, device) = (id("vendor"), id("device"));
+        Ok(Self {
+            driver: link_name(&path.join("driver")).unwrap_or_default(),
+            address,
+            path,
+            vendor,
+            device,
+        })
     }
-    let Ok(link) = fs::read_link(device.join("driver")) else {
-        return Err(Refusal::PciUnbound { address });
-    };
-    let driver = link.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    if USER_SPACE.contains(&driver) || BIFURCATED.contains(&driver) {
-        return Ok(());
+
+    /// Has it the kernel's driver that DPDK wants?
+    fn check_driver(&self, host: &Host) -> Result<(), Refusal> {
+        let address = self.address.clone();
+        let driver = self.driver.as_str();
+        if self.vendor == MELLANOX || BIFURCATED.contains(&driver) {
+            return self.check_bifurcated();
+        }
+        if USER_SPACE.contains(&driver) {
+            return Ok(());
+        }
+        let interface = self.interface().map(|name| format!(" (interface {name})")).unwrap_or_default();
+        if !self.path.join("iommu_group").exists() && !vfio::has_no_iommu_mode(host) {
+            return Err(Refusal::NoIommu { address, state: self.state() + &interface });
+        }
+        if driver.is_empty() {
+            return Err(Refusal::PciUnbound { address });
+        }
+        Err(Refusal::PciKernelDriver { address, driver: driver.into(), interface })
     }
-    let interface = fs::read_dir(device.join("net"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .next()
-        .map(|entry| format!(" (interface {})", entry.file_name().to_string_lossy()))
-        .unwrap_or_default();
-    Err(Refusal::PciKernelDriver { address, driver: driver.into(), interface })
+
+    fn check_bifurcated(&self) -> Result<(), Refusal> {
+        let fix = match self.driver.as_str() {
+            "" => "`modprobe mlx5_core` (older cards: mlx4_core)".to_owned(),
+            // Verbs, by which the PMD finds its device, are a module of their own.
+            "mlx5_core" if !self.path.join("infiniband").exists() => "`modprobe mlx5_ib`".to_owned(),
+            "mlx4_core" if !self.path.join("infiniband").exists() => "`modprobe mlx4_ib`".to_owned(),
+            driver if BIFURCATED.contains(&driver) => return Ok(()),
+            _ => format!("`tools/dpdk-devbind-wrapper.sh restore {}`", self.address),
+        };
+        let mut state = self.state();
+        if fix.ends_with("_ib`") {
+            state += " without verbs";
+        }
+        Err(Refusal::Bifurcated { address: self.address.clone(), state, fix })
+    }
+
+    /// Is there a PMD for it? Devices of families that this program has not heard of are EAL's to judge.
+    fn check_pmd(&self, host: &Host) -> Result<(), Refusal> {
+        let what = format!("-a {} ({:04x}:{:04x})", self.address, self.vendor, self.device);
+        driver(host, "bus_pci", &what)?;
+        let drivers = families::drivers_of(self.vendor, self.device);
+        if drivers.iter().any(|name| is_available(host, name)) {
+            return Ok(());
+        }
+        drivers.first().map_or(Ok(()), |first| driver(host, first, &what))
+    }
+
+    fn state(&self) -> String {
+        if self.driver.is_empty() { "bound to no driver".into() } else { format!("bound to {}", self.driver) }
+    }
+
+    /// Its first network interface; a virtio device has them one level deeper.
+    fn interface(&self) -> Option<String> {
+        let first = |dir: &Path| {
+            let entry = fs::read_dir(dir).ok()?.flatten().next()?;
+            Some(entry.file_name().to_string_lossy().into_owned())
+        };
+        first(&self.path.join("net")).or_else(|| {
+            let entries = fs::read_dir(&self.path).ok()?.flatten();
+            entries
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with("virtio"))
+                .find_map(|entry| first(&entry.path().join("net")))
+        })
+    }
+}
+
+/// The last part of where a link leads.
+pub(super) fn link_name(link: &Path) -> Option<String> {
+    let target = fs::read_link(link).ok()?;
+    Some(target.file_name()?.to_str()?.to_owned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,19 @@
 //! Hugepages: reserved, free, mounted, writable.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use super::{Host, Refusal};
 use crate::eal::{args::EalArgs, os};
 
 /// Below this EAL and one port with its pools do not fit, MiB.
 const LEAST_MIB: u64 = 64;
+
+/// How much EAL is told to take, MiB, or the least that makes sense.
+pub(super) fn wanted_mib(args: &EalArgs) -> u64 {
+    args.memory_mib.unwrap_or(LEAST_MIB)
+}
 
 pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
     if args.no_huge {
@@ -20,15 +27,27 @@ pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
     if args.maybe_secondary {
         return Ok(());
     }
-    let wanted_mib = args.memory_mib.unwrap_or(LEAST_MIB);
+    let wanted_mib = wanted_mib(args);
     let (reserved_kib, free_kib) = pages(host);
     if reserved_kib == 0 {
         return Err(Refusal::NoHugepages { pages: wanted_mib.max(256).div_ceil(2) });
     }
-    if free_kib / 1024 < wanted_mib {
-        return Err(Refusal::TooFewHugepages { free_mib: free_kib / 1024, wanted_mib });
+    let directory = if args.in_memory { None } else { Some(mount(host, args)?) };
+    let free_mib = (free_kib + directory.map_or(0, |directory| left_behind(&directory))) / 1024;
+    if free_mib < wanted_mib {
+        return Err(Refusal::TooFewHugepages { free_mib, wanted_mib });
     }
-    if args.in_memory { Ok(()) } else { mount(host, args) }
+    Ok(())
+}
+
+/// What EAL will give back before it takes pages, KiB: files of programs that have ended, killed or not. Those of
+/// programs that run are locked.
+fn left_behind(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_name().to_string_lossy().contains("map_"));
+    let ended =
+        files.filter_map(|entry| fs::File::open(entry.path()).ok()).filter(|file| !os::is_flocked(file));
+    ended.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() / 2).sum()
 }
 
 /// (reserved, free) over all page sizes, KiB. Surplus pages that the kernel may add are not counted.
@@ -51,7 +70,8 @@ fn pages(host: &Host) -> (u64, u64) {
     sum
 }
 
-fn mount(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
+/// The directory that EAL makes its files in.
+fn mount(host: &Host, args: &EalArgs) -> Result<PathBuf, Refusal> {
     let mounts = host.read("proc/self/mounts");
     let mut dirs = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
@@ -70,8 +90,9 @@ fn mount(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
         }
         None => dirs.next().ok_or_else(|| Refusal::NoHugetlbfs { at: String::new() })?,
     };
-    if os::is_writable(&host.root.join(found.trim_start_matches('/'))) {
-        Ok(())
+    let directory = host.root.join(found.trim_start_matches('/'));
+    if os::is_writable(&directory) {
+        Ok(directory)
     } else {
         Err(Refusal::HugetlbfsNotWritable { dir: found.into() })
     }

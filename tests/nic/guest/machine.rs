@@ -131,7 +131,7 @@ impl Options {
 }
 
 /// The version of QEMU here, its first number; `None` where there is no QEMU.
-pub(crate) fn qemu_major() -> Option<u32> {
+fn qemu_major() -> Option<u32> {
     static MAJOR: OnceLock<Option<u32>> = OnceLock::new();
     *MAJOR.get_or_init(|| {
         let said = Command::new(QEMU).arg("--version").output().ok()?;
@@ -140,11 +140,11 @@ pub(crate) fn qemu_major() -> Option<u32> {
     })
 }
 
-/// Whether QEMU has these NICs.
-pub(super) fn possible(nics: &[Nic]) -> Result<(), String> {
+/// Whether QEMU has this NIC.
+pub(crate) fn possible(model: Model) -> Result<(), String> {
     let Some(major) = qemu_major() else { return Err(format!("no {QEMU}: run tools/setup.sh nic")) };
     // The datagram backend is of 7.2.
-    let least = if nics.iter().any(|nic| nic.model == Model::Igb) { 8 } else { 7 };
+    let least = if model == Model::Igb { 8 } else { 7 };
     if major < least { Err(format!("not possible with QEMU {major}: {least} is needed")) } else { Ok(()) }
 }
 

@@ -15,12 +15,10 @@ pub(super) fn fill(root: &Path) -> Result<(), String> {
     make(&bin)?;
     // Without debug information it is a tenth of its size.
     also(root, Path::new(env!("CARGO_BIN_EXE_wirebook")), "wirebook")?;
-    let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/dpdk-devbind-wrapper.sh");
-    copy(&wrapper, &bin.join("dpdk-devbind-wrapper.sh"))?;
-    // The wrapper's interpreter.
-    let bash = Path::new("/bin/bash");
-    copy(bash, &bin.join("bash"))?;
-    ship_libraries(root, bash)?;
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
+    for script in ["dpdk-devbind-wrapper.sh", "hugepages.sh"] {
+        copy(&tools.join(script), &bin.join(script))?;
+    }
     plugins(root)
 }
 
@@ -36,13 +34,7 @@ pub(crate) fn also(root: &Path, program: &Path, name: &str) -> Result<(), String
 }
 
 fn ship_libraries(root: &Path, of: &Path) -> Result<(), String> {
-    for library in libraries(of)? {
-        let to = root.join(library.strip_prefix("/").unwrap_or(&library));
-        if !to.exists() {
-            copy(&library, &to)?;
-        }
-    }
-    Ok(())
+    libraries(of)?.iter().try_for_each(|library| place(root, library))
 }
 
 /// The shared libraries of a program, as the loader finds them; none of a static one.
@@ -53,6 +45,20 @@ fn libraries(of: &Path) -> Result<BTreeSet<PathBuf>, String> {
         return Err(format!("{}: {}", of.display(), missing.trim()));
     }
     Ok(said.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
+}
+
+/// Puts a file where it is here, with the link that leads to it: a library that is two files would be loaded twice.
+fn place(root: &Path, file: &Path) -> Result<(), String> {
+    let real = std::fs::canonicalize(file).map_err(|why| format!("{}: {why}", file.display()))?;
+    let [link, copied] = [file, &real].map(|path| root.join(path.strip_prefix("/").unwrap_or(path)));
+    if !copied.exists() {
+        copy(&real, &copied)?;
+    }
+    if link != copied && link.symlink_metadata().is_err() {
+        make(link.parent().unwrap_or(root))?;
+        std::os::unix::fs::symlink(&real, &link).map_err(|why| format!("{}: {why}", link.display()))?;
+    }
+    Ok(())
 }
 
 /// The loader of programs looks for `librte_X.so.N`, EAL loads each `librte_X.so.N.0`: both names.
@@ -67,8 +73,7 @@ fn plugins(root: &Path) -> Result<(), String> {
     for plugin in PLUGINS {
         for ending in [format!("so.{version}"), format!("so.{version}.0")] {
             let from = directory.join(format!("librte_{plugin}.{ending}"));
-            let to = root.join(from.strip_prefix("/").unwrap_or(&from));
-            copy(&from, &to).map_err(|why| format!("{why}: run tools/setup.sh nic"))?;
+            place(root, &from).map_err(|why| format!("{why}: run tools/setup.sh nic"))?;
             ship_libraries(root, &from)?;
         }
     }

@@ -54,6 +54,10 @@ impl Ports {
         &self.all[self.orders]
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Port> {
+        self.all.iter()
+    }
+
     pub(super) fn macs(&self) -> Vec<Mac> {
         self.all.iter().map(Port::mac).collect()
     }

@@ -1,0 +1,272 @@
+//! Several workers in one process: on a port with one queue that they share, on a port for each line, and on kernel
+//! sockets. Books are the exchange's, and each book's orders leave from its owner.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use wirebook::eal::cpus::CpuSet;
+
+use crate::place::{
+    OBSERVE, Prefix, alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade,
+};
+use crate::programs::{assert_same_books, exchange, must, orders, run, wirebook};
+use crate::report::Report;
+use crate::running::Running;
+use crate::telemetry::Telemetry;
+use crate::veth::Cable;
+
+const SYMBOLS: u16 = 12;
+
+const WORKERS: &str = "[lcores]\nworkers = [1, 2]\n";
+
+/// The main lcore and two to poll; the second of these shares the first CPU with whatever else runs.
+fn lcores() -> String {
+    let allowed = CpuSet::allowed();
+    let mut cpus = allowed.iter();
+    let first = cpus.next().unwrap_or(0);
+    format!("--lcores=0@{first},1@{},2@{first}", cpus.next().unwrap_or(first))
+}
+
+/// Every counter of one worker.
+fn of_worker(file: &Path, at: usize, name: &str) -> u64 {
+    let table: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    let workers = table["workers"].as_array().unwrap();
+    assert_eq!(workers.len(), 2);
+    workers[at][name].as_integer().unwrap().cast_unsigned()
+}
+
+/// Nothing was lost on the way, both received everything, and both traded.
+fn assert_both_at_work(file: &Path, report: &Report) {
+    let of = |name: &str| [0, 1].map(|at| of_worker(file, at, name));
+    let heard = of("stream_messages");
+    assert!(heard[0] == heard[1] && heard[0] == report.count("stream_messages"), "{heard:?}");
+    for happened in ["desk_orders_sent", "orders_accepted", "book_added"] {
+        let counts = of(happened);
+        assert!(counts.iter().all(|count| *count > 0), "{happened} {counts:?}\n{}", report.text());
+        assert_eq!(counts.iter().sum::<u64>(), report.count(happened));
+    }
+    for never in ["stream_gaps", "replies_unknown", "session_gaps", "route_other_port"] {
+        assert_eq!(report.count(never), 0, "{never}: {}", report.text());
+    }
+    assert!(report.text().contains("\nworkers\n"), "{}", report.text());
+}
+
+/// Positions of both workers' accounts, as the exchange tells them.
+fn assert_same_positions(report: &Report, told: &str) {
+    let positions = report.positions();
+    assert!(!positions.is_empty(), "{}", report.text());
+    let ours: Vec<String> =
+        positions.iter().map(|(symbol, shares)| format!("  position {symbol} {shares}")).collect();
+    let theirs: Vec<&str> = told.lines().filter(|line| line.starts_with("  position ")).collect();
+    assert_eq!(ours, theirs);
+}
+
+/// memif offers no spreading: the first worker receives, the second gets everything from it.
+#[test]
+fn live_workers_share_a_port() {
+    let test = "live_workers_share_a_port";
+    let _alone = alone();
+    if let Some(why) = no_driver("net_memif0") {
+        return skip(test, &why);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let vdev = |role: &str| {
+        let socket = directory.path().join("memif.sock");
+        format!("--vdev=net_memif0,role={role},id=0,socket={},socket-abstract=no", socket.display())
+    };
+    let symbols = symbols(SYMBOLS.into());
+    let more = format!("{WORKERS}{}", trade(&symbols, true));
+    let config = config(directory.path(), "net_memif0", None, &more);
+    let cpu = CpuSet::allowed().iter().next().unwrap_or(0);
+    let mut venue = Running::start(
+        wirebook()
+            .args(["exchange", &format!("--lcores=0@{cpu},1@{cpu}"), &vdev("server")])
+            .args(["--no-pci", "--no-huge", "-m", "256", "--no-shconf", "--no-telemetry", "--"])
+            .args(["--rate", "8000", "--symbols", &SYMBOLS.to_string(), "--seed", "11", "--loss", "5000"])
+            .args(["--port", "net_memif0", "--config"])
+            .arg(&config)
+            .arg("--dump")
+            .arg(file("exchange.csv")),
+    );
+    venue.wait_for("waiting for the link");
+    let prefix = Prefix::new();
+    let mut handler = Running::start(
+        wirebook()
+            .args([&lcores(), "--no-pci", "--no-huge", "-m", "256", &format!("--file-prefix={}", prefix.0)])
+            .arg(vdev("client"))
+            .arg("--")
+            .args(["--for", "100", "--stop-when-idle", "3", "--config"])
+            .arg(&config)
+            .arg("--dump")
+            .arg(file("live.csv"))
+            .arg("--report")
+            .arg(file("live.toml")),
+    );
+    handler.wait_for("one queue, shared by software");
+    handler.wait_for("polling");
+    let mut telemetry = Telemetry::connect(&prefix.directory());
+    for worker in ["/wirebook/counters,0", "/wirebook/counters,1"] {
+        handler.wait_until("orders of each worker", |_| {
+            assert!(venue.is_running(), "the exchange ended: {}{}", venue.stdout(), venue.stderr());
+            telemetry.number(worker, "orders_executed") >= 5
+        });
+    }
+    assert!(telemetry.ask("/wirebook/counters,2").contains("there are 2 workers"));
+    // Each watched book from its owner, in the order of the instruments.
+    let books = telemetry.ask("/wirebook/books");
+    let places: Vec<_> =
+        symbols.iter().map(|symbol| books.find(&format!("\"{symbol}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{books}");
+    for symbol in &symbols[..2] {
+        assert!(telemetry.ask(&format!("/wirebook/book,{symbol}")).contains("bid_0"), "{symbol}");
+    }
+    assert_eq!(telemetry.number("/wirebook/disarm", "armed"), 0);
+
+    venue.signal("TERM");
+    let ended = handler.end();
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let venue = venue.end();
+    assert_eq!(venue.code, Some(0), "{}{}", venue.stdout, venue.stderr);
+    let report = Report::new(&file("live.toml"), &ended);
+    assert_same_books(test, &file("live.csv"), &orders(&file("exchange.csv")), 500);
+    assert_both_at_work(&file("live.toml"), &report);
+    let shared = [0, 1].map(|at| of_worker(&file("live.toml"), at, "loop_rx_shared"));
+    assert!(shared[0] == 0 && shared[1] > 0, "{shared:?}");
+    assert_same_positions(&report, &venue.stdout);
+}
+
+/// Both lines of a day, each in a file of its own.
+fn split(day: &Path, parts: [&Path; 2]) {
+    let mut frames = pcap_file::pcap::PcapReader::new(File::open(day).unwrap()).unwrap();
+    let mut parts = parts.map(|path| {
+        pcap_file::pcap::PcapWriter::with_header(File::create(path).unwrap(), frames.header()).unwrap()
+    });
+    while let Some(frame) = frames.next_packet() {
+        let frame = frame.unwrap();
+        // The last byte of the group tells the line.
+        let line = usize::from(frame.data[33] == 2);
+        assert_eq!(&frame.data[30..33], [239, 1, 1]);
+        parts[line].write_packet(&frame).unwrap();
+    }
+}
+
+/// Line A by one port, line B by another, and orders by a third; one worker and two.
+#[test]
+fn live_workers_a_port_for_each_line() {
+    let test = "live_workers_a_port_for_each_line";
+    let _alone = alone();
+    if let Some(why) = no_driver("net_pcap0") {
+        return skip(test, &why);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let path = |name: &str| file(name).display().to_string();
+    must(exchange().args(["stream", "--messages", "60000", "--symbols", &SYMBOLS.to_string()]).args([
+        "--out",
+        &path("day.itch"),
+        "--dump",
+        &path("exchange.csv"),
+    ]));
+    // What one line loses the other has; the files are read as fast as they can be, each for itself.
+    let pack = ["--loss-a", "8000", "--loss-b", "8000", "--burst", "3", "--disjoint"];
+    must(exchange().args(["pcap", "--from", &path("day.itch"), "--out", &path("day.pcap")]).args(pack));
+    split(&file("day.pcap"), [&file("a.pcap"), &file("b.pcap")]);
+    for workers in [1, 2] {
+        let lcores_text = if workers == 1 { "" } else { WORKERS };
+        let more = format!("{lcores_text}{OBSERVE}");
+        let config = config(directory.path(), "net_pcap0", None, &more);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let ports = "name = \"net_pcap0\"\nline_b = \"net_pcap1\"\norders = \"net_null0\"\nip = \"10.0.0.2\"\nline_b_ip = \"10.1.0.2\"\n";
+        // Two files, two speeds: a line may be far ahead of the other.
+        let text = text.replace("name = \"net_pcap0\"\n", ports);
+        std::fs::write(&config, text.replace("reorder_packets = 4096", "reorder_packets = 65536")).unwrap();
+        must(wirebook().arg("check-config").arg(&config));
+        let mut eal = private_eal();
+        eal[0] = lcores();
+        let port = |index: u32, line: &str| {
+            format!(
+                "--vdev=net_pcap{index},rx_pcap={},tx_pcap={}",
+                path(&format!("{line}.pcap")),
+                path(&format!("{line}.tx"))
+            )
+        };
+        let ended = run(
+            wirebook()
+                .args(eal)
+                .args([&port(0, "a"), &port(1, "b"), "--vdev=net_null0,no-rx=1", "--"])
+                .args(["--stop-when-idle", "2", "--for", "100", "--config"])
+                .arg(&config)
+                .args(["--dump", &path("live.csv"), "--report", &path("live.toml")]),
+            Duration::from_secs(120),
+        );
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        assert_same_books(test, &file("live.csv"), &orders(&file("exchange.csv")), 500);
+        let report = Report::new(&file("live.toml"), &ended);
+        for happened in ["line_a_first", "line_b_first"] {
+            assert!(report.count(happened) > 10, "{happened}: {}", report.text());
+        }
+        assert_eq!(report.count("stream_gaps"), 0, "{}", report.text());
+        assert_eq!(report.count("stream_messages"), 60_000, "{}", report.text());
+        // Each line's group is joined by its own port, from its own address.
+        for (line, group, ip) in [("a", 1, [10, 0, 0, 2]), ("b", 2, [10, 1, 0, 2])] {
+            let mut frames =
+                pcap_file::pcap::PcapReader::new(File::open(file(&format!("{line}.tx"))).unwrap()).unwrap();
+            let mut joined = 0;
+            while let Some(frame) = frames.next_packet() {
+                let frame = frame.unwrap();
+                let Ok(report) = wirebook::wire::frame::parse_igmp(&frame.data) else { continue };
+                assert_eq!(report.src.octets(), ip, "line {line}");
+                assert!(frame.data.windows(4).any(|bytes| bytes == [239, 1, 1, group]), "line {line}");
+                joined += 1;
+            }
+            assert!(joined > 0, "line {line}: {}", report.text());
+        }
+        if workers == 2 {
+            let missed = report.count("loop_rx_missed");
+            assert!(missed == 0 || report.count("stream_held") > 0, "{}", report.text());
+        }
+    }
+}
+
+#[test]
+fn live_workers_on_sockets() {
+    let test = "live_workers_on_sockets";
+    let _alone = alone();
+    if !is_root() {
+        return skip(test, "needs root, for network namespaces");
+    }
+    if let Some(why) = missing(&["ip", "ethtool", "unshare", "nsenter"]) {
+        return skip(test, &why);
+    }
+    let cable = Cable::new();
+    must(cable.handler.run("ip").args(["address", "add", "10.0.0.2/24", "dev", "feed0"]));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let more = format!("{WORKERS}{}", trade(&symbols(SYMBOLS.into()), true));
+    let config = config(directory.path(), "0", None, &more);
+    let mut program = wirebook();
+    program.args(["--", "--nic", "udp:10.0.0.2", "--for", "60", "--stop-when-idle", "3", "--config"]);
+    program.arg(&config).arg("--dump").arg(file("live.csv")).arg("--report").arg(file("live.toml"));
+    let mut handler = Running::start(&mut cable.handler.enter(&program));
+    handler.wait_for("messages_per_s");
+    let told = must(
+        cable
+            .exchange
+            .enter(exchange().args(["serve", "--interface-ip", "10.0.0.1", "--gateway", "31001"]))
+            .args(["--messages", "100000", "--rate", "15000", "--coalesce-us", "1000", "--symbols"])
+            .arg(SYMBOLS.to_string())
+            .args(["--loss-a", "5000", "--loss-b", "5000", "--disjoint", "--linger-ms", "2000", "--dump"])
+            .arg(file("exchange.csv")),
+    );
+    let ended = handler.end();
+    assert_eq!(ended.code, Some(0), "{told}{}{}", ended.stdout, ended.stderr);
+    let report = Report::new(&file("live.toml"), &ended);
+    assert_same_books(test, &file("live.csv"), &orders(&file("exchange.csv")), 500);
+    assert_both_at_work(&file("live.toml"), &report);
+    // Two accounts, one a worker's port.
+    for client in ["client 10.0.0.2:31000", "client 10.0.0.2:31001"] {
+        assert!(told.contains(client), "{client}: {told}");
+    }
+}

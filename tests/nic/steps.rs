@@ -1,0 +1,289 @@
+//! What is tried with each NIC, in this order, in one guest. A step panics with what is wrong.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use exchange::frames::{self, Addressing, Framer};
+
+use crate::bed::{Bed, FEED_PORT, GROUPS, Handler, Left, ORDER_PORT, RING};
+use crate::cable::{Arp, Cable, GATEWAY, STRANGER, US, general_query, igmp, reported};
+use crate::guest::{LONG, SHORT};
+use crate::table::Row;
+
+const WRAPPER: &str = "dpdk-devbind-wrapper.sh";
+
+/// Stray frames of each kind.
+const STRAYS: u64 = 40;
+
+/// All steps with one NIC.
+pub(crate) fn all(bed: &mut Bed, row: &mut Row) {
+    row.step("bind", || bind(bed));
+    trade(bed, row);
+    disturb(bed, row);
+    row.step("restart", || restart(bed));
+    row.step("restore", || restore(bed));
+}
+
+/// Our wrapper takes the NIC from the kernel.
+fn bind(bed: &mut Bed) {
+    let (address, kernel) = (bed.address(), bed.model.kernel_driver());
+    assert_eq!(bed.driver(), kernel, "the kernel's driver does not have it");
+    assert_ne!(bed.interfaces(), "", "the kernel has no interface of it");
+    bed.guest.must(&format!("{WRAPPER} bind {address}"));
+    assert_eq!(bed.driver(), "vfio-pci");
+    assert_eq!(bed.interfaces(), "", "the kernel has still an interface of it");
+    let status = bed.guest.must(&format!("{WRAPPER} status"));
+    let line = status.lines().find(|line| line.starts_with(&address)).unwrap_or_else(|| panic!("{status}"));
+    assert!(line.contains("vfio-pci") && line.contains(kernel), "{line}");
+}
+
+/// ... and gives it back.
+fn restore(bed: &mut Bed) {
+    let (address, kernel) = (bed.address(), bed.model.kernel_driver());
+    bed.guest.must(&format!("{WRAPPER} restore {address}"));
+    assert_eq!(bed.driver(), kernel);
+    let device = format!("/sys/bus/pci/devices/{address}");
+    bed.guest.must(&format!(
+        "for i in 1 2 3 4 5 6 7 8 9 10; do ls {device}/net {device}/virtio*/net 2>/dev/null | grep -q . && exit 0; sleep 1; done; exit 1"
+    ));
+    // It works: the kernel sends by it.
+    bed.cable.forget();
+    bed.guest.must(&format!(
+        "i=$(ls -d {device}/net/* {device}/virtio*/net/* 2>/dev/null); i=${{i##*/}}; ip link set $i up; \
+         ip address add 10.0.0.2/24 dev $i; for n in 1 2 3 4 5 6 7 8 9 10; do ping -c 1 -W 1 10.0.0.1 >/dev/null; done & sleep 0"
+    ));
+    let began = Instant::now();
+    while !bed.cable.heard().iter().any(|frame| Arp::read(frame).is_some_and(|arp| arp.sender.1 == US.1)) {
+        assert!(began.elapsed() < SHORT, "the kernel sends nothing by it");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A run from its start to its clean end, with strays, queries, a market and orders.
+fn trade(bed: &mut Bed, row: &mut Row) {
+    bed.cable.forget();
+    let Some(handler) = row.step("start", || {
+        bed.open(1);
+        bed.start("--arm")
+    }) else {
+        return;
+    };
+    row.step("arp", || arp(bed, &handler));
+    row.step("igmp", || join_and_answer(bed));
+    let filter = row.step("filter", || strays(bed, &handler));
+    let legacy = row.step("receive", || {
+        bed.play(6_000);
+        bed.close()
+    });
+    let Some(left) = row.step("stop", || stop(bed, &handler, 0)) else { return };
+    let heard = bed.cable.heard();
+    row.step("igmp", || leave(&heard));
+    if let Some(filter) = filter {
+        row.step("filter", || filtered(&left, &filter));
+    }
+    let Some(legacy) = legacy else { return };
+    row.step("receive", || {
+        left.same_books(&legacy);
+        for never in ["stream_gaps", "loop_rx_segmented", "loop_rx_truncated", "rx_errors"] {
+            assert_eq!(left.count(never), 0, "{never}");
+        }
+        assert!(left.count("line_a_packets") > 100 && left.count("line_b_packets") > 100, "both lines");
+    });
+    row.step("send", || {
+        orders(&left, &heard);
+        let positions: BTreeMap<_, _> = (legacy.positions.iter())
+            .filter(|(_, shares)| *shares != 0)
+            .map(|(symbol, shares)| (symbol.to_string(), *shares))
+            .collect();
+        assert!(!positions.is_empty(), "nothing was traded");
+        assert_eq!(left.positions(), positions);
+    });
+}
+
+fn stop(bed: &mut Bed, handler: &Handler, code: i32) -> Left {
+    let left = bed.stop(handler);
+    assert_eq!(left.ended.code, Some(code), "{}{}", left.ended.stdout, left.ended.stderr);
+    left
+}
+
+/// It asks for the gateway, and answers who asks for it, and only then.
+fn arp(bed: &mut Bed, handler: &Handler) {
+    bed.said(handler, "the next hop is known");
+    let ask = |target_ip| Arp { operation: 1, sender: STRANGER, target_mac: [0; 6], target_ip }.frame();
+    let expected = Arp { operation: 2, sender: US, target_mac: STRANGER.0, target_ip: STRANGER.1 };
+    bed.cable.put(&ask(Ipv4Addr::new(10, 0, 0, 3)));
+    bed.cable.put(&ask(US.1));
+    let answers = |cable: &Cable| {
+        let heard: Vec<_> = cable.heard().iter().filter_map(|frame| Arp::read(frame)).collect();
+        heard.into_iter().filter(|arp| arp.operation == 2).collect::<Vec<_>>()
+    };
+    let cable = bed.cable.clone();
+    bed.guest.wait_until("answer to ARP", SHORT, || !answers(&cable).is_empty());
+    assert_eq!(answers(&bed.cable), [expected]);
+}
+
+/// Both groups are reported, and again when somebody asks.
+fn join_and_answer(bed: &mut Bed) {
+    let cable = bed.cable.clone();
+    let all = |kinds| {
+        move |cable: &Cable| GROUPS.iter().all(|group| reported(&cable.heard(), kinds).contains(group))
+    };
+    // The first reports change the state, from which it follows; an answer states it.
+    let (joined, answered) = (all([4, 4]), all([2, 2]));
+    bed.guest.wait_until("reports of both groups", SHORT, || joined(&cable));
+    bed.cable.put(&general_query());
+    bed.guest.wait_until("answer to a general query", SHORT, || answered(&cable));
+}
+
+fn leave(heard: &[Vec<u8>]) {
+    let left = reported(heard, [3, 3]);
+    assert!(GROUPS.iter().all(|group| left.contains(group)), "left {left:?}");
+    let reports = heard.iter().filter_map(|frame| igmp(frame));
+    assert!(reports.count() >= 3, "joined, answered and left");
+}
+
+/// What was sent to see what comes through.
+struct Filter {
+    /// What the log says is in force.
+    exact: bool,
+}
+
+/// Frames to a group that nobody joined and to somebody else's address.
+fn strays(bed: &mut Bed, handler: &Handler) -> Filter {
+    let log = handler.process.stderr();
+    let line =
+        log.lines().find(|line| line.contains("filter=")).unwrap_or_else(|| panic!("no filter: {log}"));
+    let mut group =
+        Addressing::multicast(STRANGER.0, STRANGER.1, Ipv4Addr::new(239, 9, 9, 77), FEED_PORT, None);
+    group.src_port = 9;
+    let station = Addressing { dst_mac: [2, 0, 0, 0, 0, 0x77], dst: Ipv4Addr::new(10, 0, 0, 0x77), ..group };
+    for to in [group, station] {
+        let mut framer = Framer::new(to);
+        for _ in 0..STRAYS {
+            bed.cable.put(framer.frame(&[0; 64]).unwrap());
+        }
+    }
+    Filter { exact: line.contains("exact") }
+}
+
+/// Where the NIC filters exactly, no stray came through; otherwise each was counted.
+fn filtered(left: &Left, filter: &Filter) {
+    let groups = left.count("route_other_group");
+    let expected = if filter.exact { 0 } else { STRAYS };
+    assert_eq!(groups, expected, "strays of another group (exact: {})", filter.exact);
+    assert_eq!(left.count("route_other_station") % STRAYS, 0, "strays for another station");
+}
+
+/// Every datagram to the gateway has good checksums (the exchange's code sees to that) and comes from us, and there are
+/// as many as the handler counted.
+fn orders(left: &Left, heard: &[Vec<u8>]) {
+    let mut datagrams = 0;
+    for frame in heard {
+        match frames::parse(frame) {
+            Ok(datagram) => {
+                let to = datagram.to;
+                assert_eq!(
+                    (to.dst_mac, to.dst, to.dst_port),
+                    (GATEWAY.0, GATEWAY.1, ORDER_PORT),
+                    "{frame:02x?}"
+                );
+                assert_eq!((to.src_mac, to.src, to.src_port), (US.0, US.1, 31_000), "{frame:02x?}");
+                datagrams += 1;
+            }
+            Err(frames::Bad::Other) => {}
+            Err(why) => panic!("{why:?}: {frame:02x?}"),
+        }
+    }
+    let counted = ["session_enters", "session_replaces", "session_cancels", "session_heartbeats"];
+    assert_eq!(
+        datagrams,
+        counted.iter().map(|name| left.count(name)).sum::<u64>(),
+        "datagrams to the gateway"
+    );
+    for happened in ["desk_orders_sent", "orders_accepted", "orders_executed"] {
+        assert!(left.count(happened) > 0, "{happened}");
+    }
+    for never in ["replies_unknown", "session_gaps", "desk_orders_unsent", "tx_errors"] {
+        assert_eq!(left.count(never), 0, "{never}");
+    }
+}
+
+/// The cable is pulled out; then the program stands still while the feed goes on. Each time something is missed, seen,
+/// and mended.
+fn disturb(bed: &mut Bed, row: &mut Row) {
+    let Some(handler) = row.step("start", || {
+        bed.open(2);
+        bed.start("")
+    }) else {
+        return;
+    };
+    row.step("flap", || {
+        bed.play(1_500);
+        bed.guest.set_link(0, false);
+        bed.said(&handler, "link down");
+        bed.play(1_500);
+        bed.guest.set_link(0, true);
+        bed.said(&handler, "link up again");
+        bed.said(&handler, "recovered");
+    });
+    let mut overrun = None;
+    row.step("overrun", || {
+        let mended = handler.process.stderr().matches("recovered").count();
+        let (lost, sent) = bed.cable.lost_and_sent();
+        bed.guest.signal(&handler.process, "STOP");
+        bed.cable.lossy(true);
+        let cable = bed.cable.clone();
+        // The ring, what QEMU and the socket hold, and as many more.
+        bed.until(
+            "overrun",
+            || false,
+            |_| {
+                let (now_lost, now_sent) = cable.lost_and_sent();
+                now_lost - lost > RING || now_sent - sent > 8 * RING
+            },
+        );
+        bed.guest.signal(&handler.process, "CONT");
+        bed.said_times(&handler, "recovered", mended + 1);
+        bed.cable.lossy(false);
+        overrun = Some(bed.cable.lost_and_sent().0 - lost);
+    });
+    let legacy = row.step("flap", || {
+        bed.play(500);
+        bed.close()
+    });
+    let Some(left) = row.step("stop", || stop(bed, &handler, 0)) else { return };
+    let Some(legacy) = legacy else { return };
+    row.step("flap", || {
+        assert_eq!(left.count("link_downs"), 1);
+        assert!(left.count("stream_overdue") + left.count("stream_gaps") > 0);
+        left.same_books(&legacy);
+    });
+    if let Some(lost_before) = overrun {
+        row.step("overrun", || {
+            // Some emulated NICs lose frames like hardware, the others make the sender wait, which then loses them.
+            let counted = left.count("rx_missed") + left.count("rx_no_buffer") + left.count("rx_errors");
+            assert!(counted + lost_before > 0, "nothing was lost");
+            left.same_books(&legacy);
+        });
+    }
+}
+
+/// Killed without a chance to clean up, and started again at once, in the middle of the day.
+fn restart(bed: &mut Bed) {
+    bed.open(3);
+    let handler = bed.start("");
+    bed.play(1_500);
+    bed.guest.signal(&handler.process, "KILL");
+    assert_eq!(bed.guest.end(&handler.process, LONG).code, Some(137));
+    // The feed goes on, and nobody takes it.
+    bed.cable.lossy(true);
+    let handler = bed.start("");
+    bed.cable.lossy(false);
+    bed.said(&handler, "recovered");
+    bed.play(1_500);
+    let legacy = bed.close();
+    let left = stop(bed, &handler, 0);
+    left.same_books(&legacy);
+    assert!(left.count("repair_done") > 0, "books came from no snapshot");
+}
