@@ -201,11 +201,12 @@ mod dpdk {
     use std::time::Duration;
     use wirebook::eal::Eal;
     use wirebook::nic::dpdk::{DpdkRx, DpdkTx};
-    use wirebook::nic::{RxBurst, RxQueue, TxQueue};
+    use wirebook::nic::{RxQueue, TxQueue};
     use wirebook::pmd::{Port, PortConfig};
 
     const CONFIG: PortConfig = PortConfig {
         rx_queues: 1,
+        shared_with: 0,
         tx_queues: 1,
         rx_descriptors: 256,
         tx_descriptors: 256,
