@@ -5,11 +5,17 @@
 //! NIC's and sends by cut-through only. Only that rings, registers and buffers are memory of these tests, which play what the NIC would do to them.
 //! Not there: the drivers, and whatever makes hardware hardware.
 //!
-//! Written against Onload 9.0.2: how a VI is put together without a driver is no part of its interface. Places of bits are
+//! Written against Onload 9.0.2: how a VI is put together without a driver is no part of its interface, and another in 10.0.
+//! With headers of another release the tests say so and do nothing. Places of bits are
 //! those of its hardware headers (`host_ef10_common.h`, `efct.h`).
 #![cfg(feature = "efvi")]
 #![allow(unsafe_code, reason = "a NIC reads and writes memory that others own")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test harnesses fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "test harnesses fail by panicking, and report"
+)]
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
@@ -22,6 +28,15 @@ use efvi_sys as sys;
 use wirebook::nic::efvi::device::Device;
 use wirebook::nic::efvi::{BUFFER, EfviRx, EfviTx};
 use wirebook::nic::{MAX_FRAME, RxBurst, RxDrops, RxQueue, TxQueue};
+
+/// Told by what grew since: the operations on buffers of the NIC's.
+fn is_of_another_release() -> bool {
+    let other = size_of::<sys::ef_vi_efct_rxq_ops>() != 8 * size_of::<usize>();
+    if other {
+        eprintln!("SKIPPED: this test puts VIs together as Onload 9.0 does, and these are other headers");
+    }
+    other
+}
 
 struct Library {
     nic: Nic,
@@ -65,6 +80,9 @@ impl Harness for Library {
 
 #[test]
 fn the_library_conforms() {
+    if is_of_another_release() {
+        return;
+    }
     for flags in [sys::EF_VI_FLAGS_DEFAULT, sys::EF_VI_TX_CTPIO] {
         let (nic, rx, tx) = port(flags);
         let mut library = Library { nic, rx, tx };
@@ -78,6 +96,9 @@ fn the_library_conforms() {
 
 #[test]
 fn discards_have_their_reasons() {
+    if is_of_another_release() {
+        return;
+    }
     let (mut nic, mut rx, _tx) = port(sys::EF_VI_FLAGS_DEFAULT);
     nic.fill(&[1; 64], BAD_FCS);
     nic.fill(&[1; 64], BAD_IP);
@@ -132,6 +153,9 @@ impl Harness for Lending {
 
 #[test]
 fn the_library_conforms_with_buffers_of_the_nics() {
+    if is_of_another_release() {
+        return;
+    }
     let (nic, rx, tx) = efct::port();
     let mut lending = Lending { nic, rx, tx };
     run_all(&mut lending);
@@ -144,6 +168,9 @@ fn the_library_conforms_with_buffers_of_the_nics() {
 /// An X3 has a FIFO of so many bytes: what does not fit is handed back, and nothing of it has left.
 #[test]
 fn a_full_fifo_hands_the_slot_back() {
+    if is_of_another_release() {
+        return;
+    }
     let (mut nic, mut rx, mut tx) = efct::port();
     let mut left = 0_u32;
     let slot = loop {
@@ -165,6 +192,9 @@ fn a_full_fifo_hands_the_slot_back() {
 
 #[test]
 fn warming_an_x3_takes_no_buffer() {
+    if is_of_another_release() {
+        return;
+    }
     let (mut nic, mut rx, mut tx) = efct::port();
     for n in 0..1_000 {
         tx.warm();
@@ -184,6 +214,9 @@ fn warming_an_x3_takes_no_buffer() {
 /// Two events about one descriptor: that is how such a NIC says that it had no buffer for the rest of a frame.
 #[test]
 fn a_frame_cut_for_want_of_buffers_is_told() {
+    if is_of_another_release() {
+        return;
+    }
     let (mut nic, mut rx, _tx) = port(sys::EF_VI_FLAGS_DEFAULT);
     nic.fill(&[1; BUFFER], GOES_ON);
     nic.event((u64::from(nic.received) & 0xF) << 48);
@@ -194,6 +227,9 @@ fn a_frame_cut_for_want_of_buffers_is_told() {
 
 #[test]
 fn warming_leaves_no_trace() {
+    if is_of_another_release() {
+        return;
+    }
     for flags in [sys::EF_VI_FLAGS_DEFAULT, sys::EF_VI_TX_CTPIO] {
         let (mut nic, mut rx, mut tx) = port(flags);
         (0..1_000).for_each(|_| tx.warm());
@@ -212,6 +248,9 @@ fn warming_leaves_no_trace() {
 /// The library looks for an event where it has not cleared one: so it tells that it was not polled for too long.
 #[test]
 fn an_event_queue_that_ran_over_ends_the_port() {
+    if is_of_another_release() {
+        return;
+    }
     let (mut nic, mut rx, mut tx) = port(sys::EF_VI_FLAGS_DEFAULT);
     // SAFETY: the event ring, as a NIC leaves it that went round.
     unsafe { nic.vi().evq_base.write_bytes(0, EVENTS * 8) };
