@@ -17,6 +17,7 @@ mod refusals;
 mod smoke;
 mod steps;
 mod table;
+mod workers;
 
 use bed::Bed;
 use guest::{Model, alone, possible, say};
