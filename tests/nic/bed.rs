@@ -72,6 +72,11 @@ impl Left {
         value.as_integer().unwrap().cast_unsigned()
     }
 
+    /// A counter of one of several workers.
+    pub(crate) fn of_worker(&self, at: usize, name: &str) -> u64 {
+        self.report["workers"].as_array().unwrap()[at][name].as_integer().unwrap().cast_unsigned()
+    }
+
     /// Positions that are not 0, in shares.
     pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
         let table = self.report["positions"].as_table().unwrap();
@@ -98,6 +103,9 @@ pub(crate) struct Bed {
     pub(crate) cable: Cable,
     pub(crate) market: Option<Market>,
     runs: u32,
+    /// What the EAL is told of its lcores, and what the configuration is told beyond the usual.
+    pub(crate) lcores: &'static str,
+    pub(crate) more: &'static str,
 }
 
 impl Bed {
@@ -105,7 +113,8 @@ impl Bed {
         let options = Options { lan: true, ..Options::default() };
         let mut guest = Guest::boot(model.name(), &[Nic::new(model)], &options)?;
         let (rx, tx) = guest.wire(0);
-        Ok(Self { model, cable: Cable::new(rx, &tx), guest, market: None, runs: 0 })
+        let cable = Cable::new(rx, &tx);
+        Ok(Self { model, cable, guest, market: None, runs: 0, lcores: "-l 0-1", more: "" })
     }
 
     pub(crate) fn address(&self) -> String {
@@ -185,7 +194,8 @@ impl Bed {
         });
         std::fs::write(self.guest.host().join("feed.toml"), self.text(services.unwrap())).unwrap();
         let command = format!(
-            "wirebook -l 0-1 -a {} -m 128 -- --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml",
+            "wirebook {} -a {} -m 128 -- --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml",
+            self.lcores,
             self.address()
         );
         let process = self.guest.spawn(&command);
@@ -290,7 +300,8 @@ local_ip = "{us}"
 local_port = 31000
 ip = "10.0.0.1"
 port = {ORDER_PORT}
-"#,
+{more}"#,
+            more = self.more,
             us = US.1,
             symbols = symbols.join(", ")
         )

@@ -18,6 +18,7 @@ mod smoke;
 mod static_build;
 mod steps;
 mod table;
+mod workers;
 
 use bed::Bed;
 use guest::{Model, alone, possible, say};
