@@ -166,6 +166,10 @@ mkdir -p "$cache/logs"
 # They are brought from here: nothing is downloaded in there.
 (cd "$repository" && cargo fetch --quiet --locked) || fail 'the crates could not be fetched'
 
+# What runs in there ignores a Ctrl-C, as the first process of a namespace does.
+inner=
+trap '[ -z "$inner" ] || kill -KILL "$inner" 2>/dev/null; exit 130' INT TERM
+
 failed=0
 for release in $releases; do
     suite=$(suite_of "$release")
@@ -174,7 +178,10 @@ for release in $releases; do
     rm -f "$cache/$release.results" "$cache/$release.found"
     prepare "$release" "$suite" "$root"
     unshare --mount --pid --fork --kill-child --propagation private -- \
-        "$0" --inside "$cache" "$root" "$release" "$columns" || failed=1
+        "$0" --inside "$cache" "$root" "$release" "$columns" &
+    inner=$!
+    wait "$inner" || failed=1
+    inner=
 done
 
 # The table. "not run" stands where the system itself was no use.
