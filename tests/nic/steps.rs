@@ -255,7 +255,7 @@ fn disturb(bed: &mut Bed, row: &mut Row) {
     let Some(left) = row.step("stop", || stop(bed, &handler, 0)) else { return };
     let Some(legacy) = legacy else { return };
     row.step("flap", || {
-        assert_eq!(left.count("link_downs"), 1);
+        assert_eq!(left.count("link_losses"), 1);
         assert!(left.count("stream_overdue") + left.count("stream_gaps") > 0);
         left.same_books(&legacy);
     });
