@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::link::{Links, Look, Shown};
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Igmp};
 use crate::control::{self, Ending};
 use crate::nic::cpu;
-use crate::nic::intel1g::{Chip, Device, Link, Port, PortConfig};
+use crate::nic::intel1g::{Chip, Link, Port, PortConfig};
 use crate::nic::vfio::{Bdf, VfioDevice};
 use crate::pipeline::worker::assemble_all;
 use crate::stats::clock::{CALIBRATION, Clock};
@@ -75,12 +76,21 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
 
     let began = Instant::now();
     let mut log = Progress::new(config);
-    let watch = Watch::new(&port);
+    let look = || {
+        let link = port.link();
+        Some(Shown { up: link.up, mbps: link.up.then_some(link.speed_mbps) })
+    };
+    let links = Links::new([(bdf.to_string(), Box::new(look) as Look<'_>)]);
+    let counted = Cell::new(began);
     let ending = control::accompany(
         &mut handles,
         plan(config, args),
         &|| {
-            watch.round();
+            links.round();
+            if counted.get().elapsed() >= COUNT_EVERY {
+                counted.set(Instant::now());
+                let _ = port.stats();
+            }
             stop.is_set()
         },
         &|| !thread.is_finished(),
@@ -90,7 +100,7 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
     // Only now: what it shows last is how the loop stood at its end.
     drop(recovery);
     let mut rows = port.stats().rows().to_vec();
-    rows.push(("link_losses", watch.losses.get()));
+    rows.extend(links.rows());
     rows.extend(control::port_rows(&handles));
     rows.extend(captured(capture));
     let finished = ended
@@ -194,39 +204,8 @@ impl Place {
     }
 }
 
-/// Rounds of the control thread between two looks at the device's counters, which overflow after some minutes.
-const COUNT_EVERY: u32 = 1_000;
-
-/// Looks after the port while the loop runs.
-struct Watch<'p, D: Device> {
-    port: &'p Port<D>,
-    up: Cell<bool>,
-    losses: Cell<u64>,
-    rounds: Cell<u32>,
-}
-
-impl<'p, D: Device> Watch<'p, D> {
-    fn new(port: &'p Port<D>) -> Self {
-        Self { port, up: Cell::new(port.link().up), losses: Cell::new(0), rounds: Cell::new(0) }
-    }
-
-    fn round(&self) {
-        let link = self.port.link();
-        if self.up.replace(link.up) != link.up {
-            if link.up {
-                tracing::info!(mbps = link.speed_mbps, "link up again");
-            } else {
-                self.losses.set(self.losses.get() + 1);
-                tracing::warn!("link down: nothing comes and nothing leaves until it is up again");
-            }
-        }
-        self.rounds.set(self.rounds.get() + 1);
-        if self.rounds.get() >= COUNT_EVERY {
-            self.rounds.set(0);
-            let _ = self.port.stats();
-        }
-    }
-}
+/// Time between two looks at the device's counters, which overflow after some minutes.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

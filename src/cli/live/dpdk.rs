@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
+use super::link::{Links, Look, Shown};
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
@@ -14,7 +15,6 @@ use crate::pipeline::worker::{Finished, assemble_all};
 use crate::pmd::PmdError;
 use crate::stats::clock::{CALIBRATION, Clock};
 
-mod link;
 mod ports;
 
 use ports::Ports;
@@ -93,7 +93,10 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     let began = Instant::now();
     let stop = eal.stop_flag().clone();
     let mut log = Progress::new(config);
-    let links = link::Links::new(ports.all());
+    let links = Links::new(ports.all().map(|port| {
+        let look = || port.link().ok().map(|link| Shown { up: link.up, mbps: link.speed_mbps });
+        (port.name().to_owned(), Box::new(look) as Look<'_>)
+    }));
     let ending = control::accompany(
         &mut handles,
         plan(config, args),

@@ -5,14 +5,25 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::pipeline::board::Row;
-use crate::pmd::{Link, Port};
 
 /// Between two looks: some drivers read a register of the device.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// A link as its driver shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Frames can pass.
+    pub(super) up: bool,
+    /// Mbit/s, where known.
+    pub(super) mbps: Option<u32>,
+}
+
+/// Looks at a link; `None` where the driver cannot tell, as it has told at the start.
+pub(super) type Look<'a> = Box<dyn Fn() -> Option<Shown> + 'a>;
+
 /// The links of some ports.
 pub(super) struct Links<'a> {
-    ports: Vec<&'a Port>,
+    ports: Vec<(String, Look<'a>)>,
     state: RefCell<State>,
 }
 
@@ -56,8 +67,9 @@ impl Watch {
 }
 
 impl<'a> Links<'a> {
-    pub(super) fn new(ports: impl Iterator<Item = &'a Port>) -> Self {
-        let ports: Vec<_> = ports.collect();
+    /// Ports by name, each with a look at its link.
+    pub(super) fn new(ports: impl IntoIterator<Item = (String, Look<'a>)>) -> Self {
+        let ports: Vec<_> = ports.into_iter().collect();
         let watches = ports.iter().map(|_| Watch::default()).collect();
         Self { ports, state: RefCell::new(State { due: Instant::now(), watches }) }
     }
@@ -70,16 +82,15 @@ impl<'a> Links<'a> {
             return;
         }
         state.due = now + EVERY;
-        for (port, watch) in self.ports.iter().zip(&mut state.watches) {
-            // A driver that cannot tell has told so at the start.
-            let Ok(Link { up, speed_mbps, .. }) = port.link() else { continue };
+        for ((port, look), watch) in self.ports.iter().zip(&mut state.watches) {
+            let Some(Shown { up, mbps }) = look() else { continue };
             match watch.see(up, now) {
                 None => {}
                 Some(Change::Down) => {
-                    tracing::error!(port = port.name(), "link down: cable, optics, or the switch's port");
+                    tracing::error!(port, "link down: cable, optics, or the switch's port");
                 }
                 Some(Change::Up(after)) => {
-                    tracing::warn!(port = port.name(), mbps = speed_mbps, ?after, "link up again");
+                    tracing::warn!(port, mbps, ?after, "link up again");
                 }
             }
         }
