@@ -75,7 +75,8 @@ impl Subject {
         Self { direct: true, ..Self::new("direct-igb", &[Model::Igb]) },
     ];
 
-    const fn new(name: &'static str, models: &'static [Model]) -> Self {
+    /// With DPDK's drivers.
+    pub(crate) const fn new(name: &'static str, models: &'static [Model]) -> Self {
         Self { name, models, direct: false }
     }
 
@@ -101,12 +102,8 @@ pub(crate) struct Left {
 impl Left {
     /// A counter, which must exist.
     pub(crate) fn count(&self, name: &str) -> u64 {
-        self.find(name).unwrap_or_else(|| panic!("there is no counter {name}"))
-    }
-
-    /// A counter that not every backend has.
-    pub(crate) fn find(&self, name: &str) -> Option<u64> {
-        Some(self.report["counters"].get(name)?.as_integer()?.cast_unsigned())
+        let value = self.report["counters"].get(name).unwrap_or_else(|| panic!("there is no counter {name}"));
+        value.as_integer().unwrap().cast_unsigned()
     }
 
     /// Positions that are not 0, in shares.

@@ -8,7 +8,7 @@ use exchange::frames::{self, Addressing, Framer};
 
 use crate::bed::{Bed, FEED_PORT, GROUPS, Handler, Left, ORDER_PORT, RING, SYMBOLS};
 use crate::cable::{Arp, Cable, GATEWAY, STRANGER, US, general_query, igmp, reported};
-use crate::guest::{LONG, SHORT};
+use crate::guest::{LONG, Model, SHORT};
 use crate::table::Row;
 
 const WRAPPER: &str = "dpdk-devbind-wrapper.sh";
@@ -178,12 +178,13 @@ fn strays(bed: &mut Bed, handler: &Handler) -> Filter {
     Filter { exact: line.contains("exact") }
 }
 
-/// Where the NIC filters exactly, no stray came through; otherwise each was counted.
+/// Where the NIC filters exactly, no stray group came through; otherwise each was counted. No NIC here takes frames for
+/// another station.
 fn filtered(left: &Left, filter: &Filter) {
     let groups = left.count("route_other_group");
     let expected = if filter.exact { 0 } else { STRAYS };
     assert_eq!(groups, expected, "strays of another group (exact: {})", filter.exact);
-    assert_eq!(left.count("route_other_station") % STRAYS, 0, "strays for another station");
+    assert_eq!(left.count("route_other_station"), 0, "strays for another station");
 }
 
 /// Every datagram to the gateway has good checksums (the exchange's code sees to that) and comes from us, and there are
@@ -275,10 +276,10 @@ fn disturb(bed: &mut Bed, row: &mut Row) {
     });
     if let Some(lost_before) = overrun {
         row.step("overrun", || {
-            // Some emulated NICs lose frames like hardware, the others make the sender wait, which then loses them.
-            let counted =
-                ["rx_missed", "rx_no_buffer", "rx_errors"].iter().filter_map(|name| left.find(name));
-            assert!(counted.sum::<u64>() + lost_before > 0, "nothing was lost");
+            // This one loses frames as hardware does; the others make the sender wait, which then loses them.
+            let missed =
+                if bed.subject.models == [Model::Vmxnet3] { left.count("rx_missed") } else { lost_before };
+            assert!(missed > 0, "nothing was lost");
             left.same_books(&legacy);
         });
     }
