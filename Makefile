@@ -25,7 +25,7 @@ NICS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench lint fuzz clean
+.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-instructions lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,10 +41,10 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
-test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,igb,e1000,virtio,vmxnet3)
+test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,igb-direct,…)
 	@tools/setup.sh nic
 	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
-	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1
+	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 --skip fewer_instructions
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
 	@tools/setup.sh build
@@ -70,6 +70,12 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
 	$(CARGO) bench --bench book
+
+bench-instructions: ## Count instructions per poll and frame: our own driver and DPDK's, here and on NICs in a guest
+	@tools/setup.sh demo nic
+	$(CARGO) bench --bench instructions
+	@tests/nic/guest/newer-qemu.sh
+	$(CARGO) test --test nic -- --ignored --nocapture fewer_instructions
 
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint

@@ -52,6 +52,32 @@ impl Market {
     }
 }
 
+/// A NIC, and who drives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) model: Model,
+    /// Our own driver instead of DPDK's.
+    pub(crate) direct: bool,
+}
+
+impl Kind {
+    /// Each NIC with DPDK's driver, and those that ours knows with that too.
+    pub(crate) const ALL: [Self; 7] = [
+        Self { model: Model::E1000e, direct: false },
+        Self { model: Model::E1000e, direct: true },
+        Self { model: Model::Igb, direct: false },
+        Self { model: Model::Igb, direct: true },
+        Self { model: Model::E1000, direct: false },
+        Self { model: Model::Virtio, direct: false },
+        Self { model: Model::Vmxnet3, direct: false },
+    ];
+
+    /// As `NICS` and the table name it.
+    pub(crate) fn name(self) -> String {
+        format!("{}{}", self.model.name(), if self.direct { "-direct" } else { "" })
+    }
+}
+
 /// A program that runs, and where it will leave its books and its report.
 pub(crate) struct Handler {
     pub(crate) process: Spawned,
@@ -93,7 +119,7 @@ impl Left {
 
 /// The test bed.
 pub(crate) struct Bed {
-    pub(crate) model: Model,
+    pub(crate) kind: Kind,
     pub(crate) guest: Guest,
     pub(crate) cable: Cable,
     pub(crate) market: Option<Market>,
@@ -101,11 +127,11 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    pub(crate) fn boot(model: Model) -> Result<Self, String> {
+    pub(crate) fn boot(kind: Kind) -> Result<Self, String> {
         let options = Options { lan: true, ..Options::default() };
-        let mut guest = Guest::boot(model.name(), &[Nic::new(model)], &options)?;
+        let mut guest = Guest::boot(&kind.name(), &[Nic::new(kind.model)], &options)?;
         let (rx, tx) = guest.wire(0);
-        Ok(Self { model, cable: Cable::new(rx, &tx), guest, market: None, runs: 0 })
+        Ok(Self { kind, cable: Cable::new(rx, &tx), guest, market: None, runs: 0 })
     }
 
     pub(crate) fn address(&self) -> String {
@@ -184,9 +210,13 @@ impl Bed {
             Some([services.requests(0)?, services.requests(1)?, services.glimpse()?].map(|at| at.port()))
         });
         std::fs::write(self.guest.host().join("feed.toml"), self.text(services.unwrap())).unwrap();
+        let address = self.address();
+        let place = match self.kind.direct {
+            true => format!("-- --nic direct:{address}"),
+            false => format!("-l 0-1 -a {address} -m 128 --"),
+        };
         let command = format!(
-            "wirebook -l 0-1 -a {} -m 128 -- --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml",
-            self.address()
+            "wirebook {place} --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml"
         );
         let process = self.guest.spawn(&command);
         let handler = Handler { process, name };

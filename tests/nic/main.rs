@@ -18,20 +18,20 @@ mod smoke;
 mod steps;
 mod table;
 
-use bed::Bed;
-use guest::{Model, alone, possible, say};
+use bed::{Bed, Kind};
+use guest::{alone, possible, say};
 use table::Row;
 
 /// The NICs that are asked for: all, or those that `NICS` names.
-fn wanted() -> Vec<Model> {
+fn wanted() -> Vec<Kind> {
     let Some(names) = std::env::var("NICS").ok().filter(|names| !names.is_empty()) else {
-        return Model::ALL.to_vec();
+        return Kind::ALL.to_vec();
     };
     let named = |name: &str| {
-        let all = Model::ALL.map(Model::name).join(", ");
-        Model::ALL
+        let all = Kind::ALL.map(Kind::name).join(", ");
+        Kind::ALL
             .into_iter()
-            .find(|model| model.name() == name)
+            .find(|kind| kind.name() == name)
             .unwrap_or_else(|| panic!("NICS={name}: there are {all}"))
     };
     names.split(',').map(|name| named(name.trim())).collect()
@@ -42,16 +42,16 @@ fn wanted() -> Vec<Model> {
 fn every_nic_carries_the_whole_program() {
     let _machine = alone();
     let mut rows = Vec::new();
-    for model in wanted() {
-        let mut row = Row::new(model.name());
-        if let Err(why) = possible(model) {
+    for kind in wanted() {
+        let mut row = Row::new(&kind.name());
+        if let Err(why) = possible(kind.model) {
             row.impossible(why);
         } else if let Some(mut bed) =
-            row.step("boot", || Bed::boot(model).unwrap_or_else(|why| panic!("{why}")))
+            row.step("boot", || Bed::boot(kind).unwrap_or_else(|why| panic!("{why}")))
         {
             steps::all(&mut bed, &mut row);
             if !row.is_good() {
-                say(&format!("{}: see {}", model.name(), bed.guest.directory().display()));
+                say(&format!("{}: see {}", kind.name(), bed.guest.directory().display()));
             }
         }
         rows.push(row);

@@ -27,7 +27,7 @@ pub(crate) fn all(bed: &mut Bed, row: &mut Row) {
 
 /// Our wrapper takes the NIC from the kernel.
 fn bind(bed: &mut Bed) {
-    let (address, kernel) = (bed.address(), bed.model.kernel_driver());
+    let (address, kernel) = (bed.address(), bed.kind.model.kernel_driver());
     assert_eq!(bed.driver(), kernel, "the kernel's driver does not have it");
     assert_ne!(bed.interfaces(), "", "the kernel has no interface of it");
     bed.guest.must(&format!("{WRAPPER} bind {address}"));
@@ -40,7 +40,7 @@ fn bind(bed: &mut Bed) {
 
 /// ... and gives it back.
 fn restore(bed: &mut Bed) {
-    let (address, kernel) = (bed.address(), bed.model.kernel_driver());
+    let (address, kernel) = (bed.address(), bed.kind.model.kernel_driver());
     bed.guest.must(&format!("{WRAPPER} restore {address}"));
     assert_eq!(bed.driver(), kernel);
     let device = format!("/sys/bus/pci/devices/{address}");
