@@ -25,7 +25,7 @@ NICS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-instructions lint fuzz clean
+.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale bench-instructions lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,6 +70,10 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
 	$(CARGO) bench --bench book
+
+bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
+	@tools/setup.sh demo
+	$(CARGO) bench --bench scale
 
 bench-instructions: ## Count instructions per poll and frame: our own driver and DPDK's, here and on NICs in a guest
 	@tools/setup.sh demo nic

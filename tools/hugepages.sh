@@ -131,6 +131,13 @@ reserve() {
         return 1
     fi
     before=$(read_line "$directory/nr_hugepages")
+    available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' "$PROC_ROOT/meminfo" 2>/dev/null)
+    # Pages that are reserved nothing else can use: an eighth of what is free stays free.
+    if [ -n "$available" ] && [ $(((number - ${before:-0}) * kib)) -gt $((available * 7 / 8)) ]; then
+        complain "$where" "refused: $number pages are $((number * kib / 1024)) MiB, and $((available / 1024)) MiB are available" \
+            'the programs of this machine would be killed for want of memory' 'ask for less: wirebook runs with 256M and more'
+        return 1
+    fi
     if [ $dry_run = yes ]; then
         say "would write '$number' to $directory/nr_hugepages"
         granted=$number
@@ -143,7 +150,6 @@ reserve() {
     fi
     say "$where: $granted pages of $kib kB reserved, $((granted * kib / 1024)) MiB (before: $before)"
     if [ "$granted" -lt "$number" ]; then
-        available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' "$PROC_ROOT/meminfo" 2>/dev/null)
         complain "$where" "$granted of $number pages were granted" \
             "the kernel finds no more whole free pages of $kib kB; $((${available:-0} / 1024)) MiB are available in pieces" \
             "end what is large, or 'echo 3 > /proc/sys/vm/drop_caches; echo 1 > /proc/sys/vm/compact_memory', and try again; surely at boot: hugepagesz=$((kib / 1024))M hugepages=$number on the kernel command line"

@@ -19,7 +19,7 @@ fn machine(shell: Shell) -> Machine {
         machine.put(&format!("{directory}/nr_hugepages"), "0\n");
         machine.put(&format!("{directory}/free_hugepages"), "0\n");
     }
-    machine.put("proc/meminfo", "MemTotal: 4096000 kB\nMemAvailable: 1048576 kB\nHugepagesize: 2048 kB\n");
+    machine.put("proc/meminfo", "MemTotal: 4096000 kB\nMemAvailable: 8388608 kB\nHugepagesize: 2048 kB\n");
     machine.put("proc/mounts", "proc /proc proc rw 0 0\n");
     machine
 }
@@ -86,9 +86,13 @@ pub(crate) fn says_what_was_not_granted(shell: Shell) {
     symlink("/dev/null", &file).unwrap();
     let text = hugepages(&machine, 1, "512");
     assert!(text.contains("0 of 512 pages were granted"), "{text}");
-    assert!(text.contains("1024 MiB are available in pieces"), "{text}");
+    assert!(text.contains("8192 MiB are available in pieces"), "{text}");
     assert!(text.contains("hugepagesz=2M hugepages=512 on the kernel command line"), "{text}");
     assert!(!text.contains("mounted"), "{text}");
+
+    // More than the machine can spare: an eighth of 8 GiB must stay.
+    let text = hugepages(&machine, 1, "7200M");
+    assert!(text.contains("refused: 3600 pages are 7200 MiB, and 8192 MiB are available"), "{text}");
 
     fs::remove_file(&file).unwrap();
     symlink("/nowhere/at/all", &file).unwrap();

@@ -15,6 +15,7 @@ mod guest;
 mod raw;
 mod refusals;
 mod smoke;
+mod static_build;
 mod steps;
 mod table;
 

@@ -55,7 +55,7 @@ fn script_refuses(guest: &mut Guest, command: &str, says: &[&str]) {
 fn mistakes_on_a_machine_with_an_iommu() {
     let _machine = crate::guest::alone();
     let nics = [Nic::new(Model::E1000e), Nic { mac: [2, 0, 0, 0, 0, 3], ..Nic::new(Model::E1000e) }];
-    let options = Options { one_group: true, vfio: false, ..Options::default() };
+    let options = Options { one_group: true, two_nodes: true, vfio: false, ..Options::default() };
     let mut guest = Guest::boot("refusals", &nics, &options).unwrap_or_else(|why| panic!("{why}"));
     std::fs::write(guest.host().join("feed.toml"), CONFIG).unwrap();
     let [first, second] = [guest.address(0).to_owned(), guest.address(1).to_owned()];
@@ -80,10 +80,11 @@ fn mistakes_on_a_machine_with_an_iommu() {
     guest.must(&format!("{WRAPPER} unbind {second}"));
 
     say("  modules and drivers of DPDK");
-    guest.must("modprobe -r vfio_iommu_type1");
+    guest.must("rmmod vfio_iommu_type1");
     refuses(&mut guest, &device, &["`modprobe vfio_iommu_type1`"]);
     guest.must("modprobe vfio_iommu_type1");
-    let plugins = guest.must("dirname $(find /usr -name 'librte_net_e1000.so*' | head -n 1)");
+    let plugins =
+        guest.must("dirname $(find /usr -path '*/pmds-*' -name 'librte_net_e1000.so*' | head -n 1)");
     let plugins = plugins.trim();
     guest.must(&format!("mkdir /run/aside && mv {plugins}/librte_net_e1000.so* /run/aside"));
     refuses(&mut guest, &device, &["(8086:10d3) needs librte_net_e1000.so", "apt install librte-net-e1000-"]);
@@ -105,12 +106,8 @@ fn mistakes_on_a_machine_with_an_iommu() {
         "{said}"
     );
     refuses(&mut guest, &device, &["no hugepages are reserved"]);
-    script_refuses(
-        &mut guest,
-        &format!("{HUGEPAGES} 64G"),
-        &["of 32768 pages were granted", "finds no more whole free pages", "on the kernel command line"],
-    );
-    guest.must("umount /dev/hugepages");
+    let spared = ["refused: 32768 pages are 65536 MiB", "MiB are available"];
+    script_refuses(&mut guest, &format!("{HUGEPAGES} 64G"), &spared);
     let said = guest.must(&format!("{WRAPPER} hugepages 20M"));
     assert!(said.contains("10 pages of 2048 kB reserved, 20 MiB"), "{said}");
     assert!(said.contains("hugetlbfs mounted at /dev/hugepages"), "{said}");
@@ -129,13 +126,37 @@ fn mistakes_on_a_machine_with_an_iommu() {
     guest.signal(&holder, "TERM");
     guest.end(&holder, LONG);
 
+    say("  another NUMA node");
+    guest.must(&format!("echo 1 >/sys/bus/pci/devices/{first}/numa_node"));
+    let ended = guest.run(&format!("wirebook -l 0 -m 32 {device} -- --config /host/feed.toml"), LONG);
+    let warned = ended.stderr.lines().next().unwrap_or_default();
+    let says = "is on NUMA node 1 and the lcores are on node 0: every frame crosses from one to the other; choose lcores among 1";
+    assert!(warned.contains("WARN") && warned.contains(says), "{}", ended.stderr);
+    say(&format!("    {warned}"));
+    guest.must(&format!("echo 0 >/sys/bus/pci/devices/{first}/numa_node"));
+
     say("  an ordinary user");
     ordinary_user(&mut guest, &device);
 
     guest.must(&format!("{WRAPPER} restore"));
-    for address in [&first, &second] {
+    assert_drivers(&mut guest, [&first, &second], "e1000e");
+    say("  the wrapper, killed at one time or another");
+    for tenths in 1..=12 {
+        let bind = format!("{WRAPPER} bind {first} {second}");
+        guest.run(&format!("{bind} & sleep {}.{}; kill -9 $!", tenths / 10, tenths % 10), SHORT);
+        if tenths % 2 == 0 {
+            guest.must(&bind);
+            assert_drivers(&mut guest, [&first, &second], "vfio-pci");
+        }
+        guest.must(&format!("{WRAPPER} restore"));
+        assert_drivers(&mut guest, [&first, &second], "e1000e");
+    }
+}
+
+fn assert_drivers(guest: &mut Guest, addresses: [&str; 2], expected: &str) {
+    for address in addresses {
         let driver = guest.must(&format!("readlink /sys/bus/pci/devices/{address}/driver"));
-        assert!(driver.trim().ends_with("/e1000e"), "{address}: {driver}");
+        assert_eq!(driver.trim().rsplit('/').next(), Some(expected), "{address}");
     }
 }
 

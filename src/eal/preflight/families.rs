@@ -86,7 +86,7 @@ mod tests {
     /// Every driver that is installed says in its file which devices it takes: none of them is said to be another's.
     #[test]
     fn no_hint_is_wrong() {
-        let name = std::ffi::CStr::from_bytes_with_nul(dpdk_sys::SHIM_PLUGIN_DIR).unwrap().to_str().unwrap();
+        let name = &crate::eal::Linked::dpdk().plugin_dir;
         let mut all = std::collections::BTreeMap::<(u16, u16), Vec<String>>::new();
         for entry in fs::read_dir(name).into_iter().flatten().flatten() {
             let file = entry.file_name().into_string().unwrap();

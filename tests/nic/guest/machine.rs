@@ -95,13 +95,23 @@ pub(crate) struct Options {
     pub(crate) kernel_drivers: bool,
     /// All NICs stand behind one PCI bridge, and so in one IOMMU group. For e1000, e1000e and virtio.
     pub(crate) one_group: bool,
+    /// Two NUMA nodes, with a CPU and half of the memory each. The NICs' is not said.
+    pub(crate) two_nodes: bool,
     /// A kernel interface `lan` (10.0.2.15) besides, by which the guest reaches the host's sockets at 10.0.2.2.
     pub(crate) lan: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { iommu: true, hugepages: 96, vfio: true, kernel_drivers: true, one_group: false, lan: false }
+        Self {
+            iommu: true,
+            hugepages: 96,
+            vfio: true,
+            kernel_drivers: true,
+            one_group: false,
+            two_nodes: false,
+            lan: false,
+        }
     }
 }
 
@@ -178,6 +188,12 @@ pub(super) fn arguments(
     let mut add = |words: &str| all.extend(words.split(' ').map(str::to_owned));
     let shown = |path: &Path| path.display().to_string();
     add("-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1G -nodefaults -display none -no-reboot");
+    if options.two_nodes {
+        for node in 0..2 {
+            add(&format!("-object memory-backend-ram,id=memory{node},size=512M"));
+            add(&format!("-numa node,nodeid={node},cpus={node},memdev=memory{node}"));
+        }
+    }
     add(&format!(
         "-kernel {} -initrd {}",
         shown(&place.join("vmlinuz")),
