@@ -30,7 +30,7 @@ use raw::Raw;
 use step::instructions;
 use wirebook::nic::intel1g::{Chip, Port, PortConfig};
 use wirebook::nic::vfio::VfioDevice;
-use wirebook::nic::{RxQueue, TxQueue};
+use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 
 /// Frames of a burst, and how many bursts are counted.
 const BURSTS: [(usize, usize); 3] = [(1, 128), (4, 64), (32, 16)];
