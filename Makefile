@@ -41,10 +41,10 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
-test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,igb,e1000,virtio,vmxnet3)
+test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,virtio: these only)
 	@tools/setup.sh nic
 	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
-	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1
+	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 $(if $(NICS),every_nic)
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
 	@tools/setup.sh build

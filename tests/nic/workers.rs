@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Subject};
 use crate::guest::{Model, alone, possible, say};
 
 #[test]
@@ -12,10 +12,10 @@ fn two_workers_share_a_nic() {
     if let Err(why) = possible(Model::Igb) {
         return say(&format!("SKIPPED two_workers_share_a_nic: {why}"));
     }
-    let mut bed = Bed::boot(Model::Igb).unwrap_or_else(|why| panic!("{why}"));
+    let mut bed = Bed::boot(Subject::new("igb-workers", &[Model::Igb])).unwrap_or_else(|why| panic!("{why}"));
     // The guest has two CPUs: the second worker shares one with the control thread.
     (bed.lcores, bed.more) = ("--lcores=0@0,1@1,2@0", "[lcores]\nworkers = [1, 2]\n");
-    let address = bed.address();
+    let address = bed.addresses().remove(0);
     bed.guest.must(&format!("dpdk-devbind-wrapper.sh bind {address}"));
     bed.open(1);
     let handler = bed.start("--arm");
