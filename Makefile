@@ -25,7 +25,7 @@ NICS ?=
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale lint fuzz clean
+.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale bench-instructions lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,10 +41,10 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
-test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,igb,e1000,virtio,vmxnet3)
+test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,virtio: these only)
 	@tools/setup.sh nic
 	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
-	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1
+	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 $(if $(NICS),every_nic,--skip fewer_instructions)
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
 	@tools/setup.sh build
@@ -75,12 +75,18 @@ bench-scale: ## Messages per second of one stream with one worker and with two; 
 	@tools/setup.sh demo
 	$(CARGO) bench --bench scale
 
+bench-instructions: ## Count instructions per poll and frame: our own driver and DPDK's, here and on NICs in a guest
+	@tools/setup.sh demo nic
+	$(CARGO) bench --bench instructions
+	@tests/nic/guest/newer-qemu.sh
+	$(CARGO) test --test nic -- --ignored --nocapture fewer_instructions
+
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
-	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh .ci/run
+	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh tests/nic/guest/*.sh .ci/run
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

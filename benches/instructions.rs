@@ -204,16 +204,9 @@ mod dpdk {
     use wirebook::nic::{RxQueue, TxQueue};
     use wirebook::pmd::{Port, PortConfig};
 
-    const CONFIG: PortConfig = PortConfig {
-        rx_queues: 1,
-        shared_with: 0,
-        tx_queues: 1,
-        rx_descriptors: 256,
-        tx_descriptors: 256,
-        mtu: 1_500,
-        checksums: true,
-        stamps: false,
-    };
+    fn config() -> PortConfig {
+        PortConfig { rx_descriptors: 256, tx_descriptors: 256, stamps: false, ..PortConfig::default() }
+    }
 
     /// What is sent is received.
     struct Ring;
@@ -259,7 +252,7 @@ mod dpdk {
             "--vdev=net_null0,no-rx=1",
             "--vdev=net_null1,size=60",
         ])?;
-        let start = |name| Port::probe(&eal, name)?.start(&CONFIG);
+        let start = |name| Port::probe(&eal, name)?.start(&config());
         let (ring, silent, null) = (start("net_ring0")?, start("net_null0")?, start("net_null1")?);
         let (mut rx, mut tx) = queues(&ring)?;
         measure("DPDK, net_ring", &mut rx, &mut tx, &mut Ring);
@@ -271,7 +264,7 @@ mod dpdk {
 
     pub(super) fn nic(nic: &str, interface: &str) -> Result<(), Box<dyn Error>> {
         let eal = Eal::init(&["--in-memory", "--no-telemetry", "-m", "64", "-l", "0", "-a", nic])?;
-        let port = Port::probe(&eal, nic)?.start(&CONFIG)?;
+        let port = Port::probe(&eal, nic)?.start(&config())?;
         port.wait_for_link(Duration::from_secs(20))?;
         let (mut rx, mut tx) = queues(&port)?;
         let mut cable = Cable::new(interface, port.mac());

@@ -10,7 +10,7 @@ use wirebook::nic::vfio::VfioDevice;
 use wirebook::nic::{RxDrops, TxQueue};
 
 use crate::conformance::{Harness, Path, run_all};
-use crate::guest::{Guest, LONG, Model, Nic, Options, Wire, alone, also, say};
+use crate::guest::{Guest, LONG, Model, Nic, Options, Wire, alone, also, possible, say};
 use crate::raw::Raw;
 
 /// In the guest: address of the NIC and interface of the other side.
@@ -28,26 +28,41 @@ fn the_direct_driver_conforms_on_an_82576() {
     conforms(Model::Igb);
 }
 
-fn conforms(model: Model) {
-    let _machine = alone();
+/// A guest in which NIC 0 is bound to vfio-pci and NIC 1, at the other end of its cable, is an interface of the kernel, whose
+/// name is returned. `None` where QEMU has no such NIC.
+fn guest(name: &str, model: Model) -> Option<(Guest, String)> {
     let nics = [
         Nic { wire: Wire::Nic(1), ..Nic::new(model) },
         Nic { model: Model::Virtio, mac: [2, 0, 0, 0, 0, 1], wire: Wire::Nic(0) },
     ];
-    let mut guest = match Guest::boot(&format!("direct-{}", model.name()), &nics, &Options::default()) {
-        Err(why) if why.contains("not possible") => return say(&format!("{}: {why}", model.name())),
-        booted => booted.unwrap(),
-    };
+    if let Err(why) = possible(model) {
+        say(&format!("SKIPPED {name}: {why}"));
+        return None;
+    }
+    let mut guest = Guest::boot(name, &nics, &Options::default()).unwrap();
     let (nic, peer) = (guest.address(0).to_owned(), guest.address(1).to_owned());
-    also(&guest.host().join("root"), &std::env::current_exe().unwrap(), "inside").unwrap();
+    let interface = guest.must(&format!("ls /sys/bus/pci/devices/{peer}/virtio*/net")).trim().to_owned();
     guest.must(&format!(
-        "cp /host/root/bin/inside /bin/; dpdk-devbind-wrapper.sh bind {nic}; \
-         ls /sys/bus/pci/devices/{peer}/virtio*/net >/tmp/peer; read -r peer </tmp/peer; \
-         [ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/$peer/disable_ipv6; \
-         ip link set $peer mtu 4000 promisc on up"
+        "dpdk-devbind-wrapper.sh bind {nic}; \
+         [ ! -d /proc/sys/net/ipv6 ] || echo 1 >/proc/sys/net/ipv6/conf/{interface}/disable_ipv6; \
+         ip link set {interface} mtu 4000 promisc on up"
     ));
+    Some((guest, interface))
+}
+
+/// Takes a program there.
+fn take(guest: &mut Guest, program: &std::path::Path, name: &str) {
+    also(&guest.host().join("root"), program, name).unwrap();
+    guest.must(&format!("cp /host/root/bin/{name} /bin/"));
+}
+
+fn conforms(model: Model) {
+    let _machine = alone();
+    let Some((mut guest, interface)) = guest(&format!("conformance-{}", model.name()), model) else { return };
+    let nic = guest.address(0).to_owned();
+    take(&mut guest, &std::env::current_exe().unwrap(), "inside");
     let command = format!(
-        "env {INSIDE}=\"{nic} $(cat /tmp/peer)\" inside --ignored --exact direct::inside_the_guest --nocapture"
+        "env {INSIDE}=\"{nic} {interface}\" inside --ignored --exact direct::inside_the_guest --nocapture"
     );
     let ended = guest.run(&command, 2 * LONG);
     say(&ended.stderr);
@@ -58,6 +73,52 @@ fn conforms(model: Model) {
         "dpdk-devbind-wrapper.sh restore; readlink /sys/bus/pci/devices/{nic}/driver | grep {}",
         model.name()
     ));
+}
+
+/// The program of `benches/instructions.rs`, built as for a release.
+fn instructions_program() -> std::path::PathBuf {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["bench", "--bench", "instructions", "--no-run"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert!(built.status.success(), "{said}");
+    // `Executable benches/instructions.rs (target/release/deps/instructions-…)`
+    let path = said.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(path, _)| path);
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path.unwrap_or_else(|| panic!("{said}")))
+}
+
+/// The last row of the program's table, as numbers: empty poll, frames of bursts of 1, 4 and 32, a frame sent.
+fn row(table: &str) -> Vec<f64> {
+    let last = table.lines().rfind(|line| line.starts_with("| ")).unwrap_or_else(|| panic!("{table}"));
+    last.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()
+}
+
+/// What the direct driver is for: fewer instructions than DPDK's on the same NIC, on every way.
+#[test]
+#[ignore = "builds for release: make bench-instructions"]
+fn fewer_instructions_than_dpdks_drivers() {
+    let program = instructions_program();
+    let _machine = alone();
+    for model in [Model::E1000e, Model::Igb] {
+        let Some((mut guest, interface)) = guest(&format!("instructions-{}", model.name()), model) else {
+            continue;
+        };
+        let nic = guest.address(0).to_owned();
+        take(&mut guest, &program, "instructions");
+        let mut count = |driver: &str| {
+            let ended = guest.run(&format!("instructions {driver} {nic} {interface}"), 3 * LONG);
+            assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+            say(&ended.stdout);
+            row(&ended.stdout)
+        };
+        let (ours, theirs) = (count("direct"), count("dpdk"));
+        assert_eq!((ours.len(), theirs.len()), (5, 5), "{ours:?} {theirs:?}");
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!(ours < theirs, "{ours} is not less than {theirs}");
+        }
+    }
 }
 
 /// A port of the direct driver, and the raw socket at the other end of its cable.
