@@ -19,17 +19,19 @@ RELEASES ?=
 TESTS ?=
 QUICK ?=
 FRESH ?=
+# NICs for test-nic, for example: make test-nic NICS=e1000e,virtio; all of them without it
+NICS ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-dpdk-matrix sim canaries oracle bench lint fuzz clean
+.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale lint fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Install everything that the other targets need
-	@tools/setup.sh build demo test lint
+	@tools/setup.sh build demo test lint nic
 
 demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 	@tools/setup.sh demo
@@ -38,6 +40,11 @@ demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
+
+test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,virtio: these only)
+	@tools/setup.sh nic
+	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
+	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 $(if $(NICS),every_nic)
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
 	@tools/setup.sh build
@@ -63,6 +70,10 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
 	$(CARGO) bench --bench book
+
+bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
+	@tools/setup.sh demo
+	$(CARGO) bench --bench scale
 
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint

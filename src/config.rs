@@ -98,6 +98,9 @@ pub struct Port {
     pub rx_descriptors: u16,
     /// Transmit descriptors asked for, `32 ..= 32768`; the port's limits may change it.
     pub tx_descriptors: u16,
+    /// Receive queues of each port, at most one a worker; `None`: one a worker where the port spreads what it receives, else
+    /// one.
+    pub rx_queues: Option<u16>,
     /// Receive everything instead of programming a multicast filter.
     pub promiscuous: bool,
     /// How long to wait for the link at the start; zero: do not wait.

@@ -131,10 +131,11 @@ pub(crate) struct Runtime(());
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // SAFETY: EAL still runs, and this is not its interrupt thread, which holds no share.
+        // SAFETY: EAL still runs and its interrupts are watched (`Eal::init`); this is not its interrupt thread, which
+        // holds no share.
         let rc = unsafe { sys::shim_interrupts_settle() };
         if rc != 0 {
-            tracing::warn!("EAL's interrupt thread: {}", strerror(rc));
+            tracing::warn!("EAL's interrupt thread is busy: {}", strerror(rc));
         }
         // SAFETY: pools, ports and queues hold a share each, so none is left; `Eal` has waited for the workers.
         let rc = unsafe { sys::rte_eal_cleanup() };
@@ -201,6 +202,11 @@ impl Eal {
             let said = log::take_last_error();
             let said = if said.is_empty() { said } else { format!(" ({said})") };
             return Err(EalError::Init { reason: last_error(), said });
+        }
+        // SAFETY: EAL is started; the only call.
+        let rc = unsafe { sys::shim_interrupts_watch() };
+        if rc != 0 {
+            return Err(EalError::Init { reason: strerror(rc), said: " (watching its interrupts)".into() });
         }
         // SAFETY: EAL is started.
         let main = Lcore(unsafe { sys::rte_get_main_lcore() });

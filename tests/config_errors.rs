@@ -462,3 +462,82 @@ fn no_text_makes_it_panic() {
         let _ = Config::parse(&text, "f");
     }
 }
+
+#[test]
+fn several_workers_must_have_something_to_divide() {
+    let of = |text: &str| errors_after_least(text);
+    assert_eq!(
+        of("[lcores]\nworker = 1\nworkers = [1, 2]\n"),
+        "f.toml:3:1: lcores has both worker and workers — remove one of the two"
+    );
+    assert_eq!(
+        of("[lcores]\nworkers = [1, 1024, 1, \"2\"]\n"),
+        "f.toml:2:15: lcores.workers holds 1024, not a number from 0 to 1023 — write [1, 2], for example\n\
+         f.toml:2:21: lcores.workers names 1 twice — write [1, 2], for example\n\
+         f.toml:2:24: lcores.workers holds \"2\", not a number from 0 to 1023 — write [1, 2], for example"
+    );
+    for (list, elements) in [("[]", 0), ("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]", 17)] {
+        assert_eq!(
+            of(&format!("[lcores]\nworkers = {list}\n")),
+            format!(
+                "f.toml:2:11: lcores.workers has {elements} elements, outside 1 to 16 — write [1, 2], for example"
+            )
+        );
+    }
+    let two = "[lcores]\nworkers = [1, 2]\n";
+    let trade = format!("{two}[instruments]\nall = true\n[strategy]\nkind = \"imbalance\"\n{GATEWAY}");
+    let gateway = trade.lines().position(|line| line.starts_with("local_port")).unwrap() + 1;
+    assert_eq!(
+        of(&trade.replace("31000", "65535")),
+        format!(
+            "f.toml:{gateway}:1: gateway.local_port 65535 leaves no ports for 2 workers — lower gateway.local_port to 65534 or \
+             less"
+        )
+    );
+    let after = trade.lines().count();
+    assert_eq!(
+        of(&format!("{trade}[risk]\nmax_open_orders = 1\nmax_gross_value = 60000\n")),
+        format!(
+            "f.toml:{}:1: risk.max_open_orders 1 cannot be divided among 2 workers — raise risk.max_open_orders to 2 or \
+             more, or name fewer lcores.workers\n\
+             f.toml:{}:1: risk.max_order_value 50000 is above one worker's share of risk.max_gross_value, 30000 — lower \
+             max_order_value, raise max_gross_value, or name fewer lcores.workers",
+            after + 2,
+            after + 3
+        )
+    );
+    assert_eq!(
+        errors(&LEAST.replace("[feed", "rx_queues = 2\n[feed")),
+        "f.toml:3:1: port.rx_queues 2 leaves queues that none of 1 workers polls — lower it, or name more lcores.workers"
+    );
+    // Whoever does not trade divides no risk.
+    assert!(Config::parse(&format!("{LEAST}{two}[risk]\nmax_open_orders = 1\n"), "f").is_ok());
+}
+
+#[test]
+fn ports_of_the_lines_are_looked_at_together() {
+    let least = LEAST.replace("name = \"0\"\n", "name = \"0\"\nline_b = \"1\"\n");
+    assert_eq!(
+        errors(&least),
+        "f.toml:3:1: port.line_b names a port for line B, and there is no [feed.line.b] — add [feed.line.b], or remove \
+         port.line_b"
+    );
+    let both = format!("{least}[feed.line.b]\ngroup = \"239.1.1.2\"\nport = 26400\n");
+    let config = Config::parse(&both, "f").unwrap();
+    assert_eq!(config.port.distinct(), [&PortRef::Index(0), &PortRef::Index(1)]);
+    assert_eq!([&config.port.line_b, &config.port.orders].map(|port| config.port.place(port)), [1, 0]);
+    // Tags are compared on one port only.
+    assert!(Config::parse(&both.replace("239.1.1.1\"\n", "239.1.1.1\"\nvlan = 7\n"), "f").is_ok());
+    assert_eq!(
+        errors(&both.replace("line_b = \"1\"\n", "line_b_ip = \"10.0.0.2\"\n")),
+        "f.toml:3:1: port.line_b_ip is an address on a port of its own, and line B comes by that of line A — name the \
+         other port in port.line_b, or remove port.line_b_ip"
+    );
+    let ips =
+        both.replace("line_b = \"1\"\n", "line_b = \"1\"\nip = \"10.0.0.2\"\nline_b_ip = \"10.0.0.2\"\n");
+    assert_eq!(
+        errors(&ips),
+        "f.toml:4:1: port.ip and port.line_b_ip are both 10.0.0.2, on two ports — give each port an address of its own, or \
+         remove port.ip"
+    );
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use wirebook::eal::Eal;
-use wirebook::nic::dpdk::{DpdkTx, FanRx};
+use wirebook::nic::dpdk::{DpdkTx, FanHandle, FanRx};
 use wirebook::nic::{MAX_BURST, RxBurst, RxQueue, RxShared, TxQueue};
 use wirebook::pmd::{Flow, PmdError, Port, PortConfig, Steering};
 
@@ -50,7 +50,7 @@ fn start(eal: &Eal, name: &str, queues: u16, lcores: u16) -> Port {
 }
 
 fn attach(port: &Port, lcores: u16) -> Vec<FanRx> {
-    port.fan(lcores).unwrap().into_iter().map(|part| part.attach()).collect()
+    port.fan(lcores).unwrap().into_iter().map(FanHandle::attach).collect()
 }
 
 fn send(tx: &mut DpdkTx, number: u64) {
@@ -98,9 +98,9 @@ fn refusals(eal: &Eal) {
     assert!(matches!(port.fan(2), Err(PmdError::QueueTaken { .. })));
     drop(parts);
     let _again = port.fan(2).unwrap();
-    // This device steers nothing; with one queue there would be nothing to steer.
+    // This device steers nothing.
     let flow = Flow { to: "239.1.1.1:26400".parse().unwrap(), tagged: false, queue: 1 };
-    assert_eq!(port.steer(&[flow]), Steering::Spread);
+    assert_eq!(port.steer(&[flow]), Steering::Device);
     let error = Port::probe(eal, "net_ring3").unwrap();
     let most = error.info().max_rx_queues;
     let error = error.start(&PortConfig { rx_queues: most + 1, ..PortConfig::default() }).unwrap_err();

@@ -1,5 +1,6 @@
 //! What the ef_vi backend does beyond the seam's contract: completions found by the other half, refilling, what the NIC
 //! says that cannot be true, and the ends from which there is no way back.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod counting;
 mod efvi_nic;
@@ -238,6 +239,71 @@ fn ids_that_the_nic_does_not_have_are_counted_and_nothing_else() {
     drop(slot);
     let slots: Vec<_> = std::iter::from_fn(|| tx.reserve()).collect();
     assert_eq!(slots.len(), make.send, "no buffer was made out of nothing");
+}
+
+/// Whatever a NIC says: every buffer stays accounted for, and what is good among the rest still arrives.
+#[test]
+fn no_event_can_confuse_the_ledger() {
+    let make = Make { send: 16, events: 1 << 16, ..Make::default() };
+    let all = receive_buffers(make.ring) as u64 + 16;
+    for seed in 1..=200_u64 {
+        let (nic, mut rx, mut tx) = port(make);
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let mut slots = Vec::new();
+        for _ in 0..2_000 {
+            // Now and then an id that exists nowhere.
+            let id = if draw(8) == 0 { draw(1 << 32) } else { draw(all + 2) } as u32;
+            let (len, first, more) = (draw(2_200) as u16, draw(4) > 0, draw(4) == 0);
+            let why = [Discard::Crc, Discard::Truncated][draw(2) as usize];
+            // Only of buffers that are posted in truth may a NIC say that it wrote them: it is a promise of `Vi`.
+            let event = match draw(12) {
+                0 => Event::Discarded { id, why },
+                1 => Event::Received { id: id | 1 << 31, len, first, more, stamp: Some(draw(9)) },
+                2 | 3 => Event::Sent { id, cut_through: first },
+                4 => Event::NotSent { id },
+                5 => Event::NoBuffer,
+                6 => Event::Other,
+                7 => Event::LentDiscarded { why },
+                8 => {
+                    slots.extend(tx.reserve());
+                    continue;
+                }
+                9 => {
+                    if let Some(slot) = slots.pop()
+                        && first
+                    {
+                        drop(tx.send(slot, len));
+                    }
+                    continue;
+                }
+                10 => {
+                    nic.borrow_mut().receive(&[7; 60]);
+                    continue;
+                }
+                _ => {
+                    assert!(poll(&mut rx).iter().all(|byte| *byte == 7));
+                    rx.refill();
+                    continue;
+                }
+            };
+            nic.borrow_mut().event(event);
+        }
+        // The NIC comes to its senses.
+        slots.clear();
+        for _ in 0..2_000 {
+            drop(rx.poll());
+            tx.reclaim();
+            rx.refill();
+        }
+        let slots: Vec<_> = std::iter::from_fn(|| tx.reserve()).collect();
+        assert_eq!(slots.len(), make.send, "seed {seed}: every transmit buffer is free, once");
+    }
 }
 
 #[test]

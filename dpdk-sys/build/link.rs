@@ -117,6 +117,10 @@ pub(crate) fn statically(dpdk: &Dpdk, out: &Path) -> Result<(), String> {
             }
         }
     }
+    if drivers.iter().any(|d| d == "net_sfc") {
+        // 16-byte atomics; comes with the C compiler.
+        println!("cargo::rustc-link-lib=static:-bundle=atomic");
+    }
     if !drivers.iter().any(|d| d.starts_with("net_")) {
         return Err("the static feature found no driver archives (librte_net_*.a) beside libdpdk.".into());
     }

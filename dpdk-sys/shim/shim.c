@@ -1,11 +1,16 @@
 #define _GNU_SOURCE /* fopencookie */
+#define ALLOW_EXPERIMENTAL_API /* rte_intr_fd_set and the like, stable since */
 #include "shim.h"
 
 #include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <rte_interrupts.h>
 
 /* The sizes that Rust reads and writes at the offsets of shim.h. */
 #define MBUF_FIELD_IS(field, type) \
@@ -105,34 +110,51 @@ int shim_eth_link_get(uint16_t port, struct shim_link *out)
 	return 0;
 }
 
-static void interrupts_passed(void *done)
+/* A source of interrupts of our own, in memory of the C library: it stays known to the thread for good. */
+static struct rte_intr_handle *passing;
+static sem_t passed;
+
+static void interrupts_passed(void *unused)
 {
-	sem_post(done);
+	uint64_t count;
+
+	(void)unused;
+	if (read(rte_intr_fd_get(passing), &count, sizeof(count)) == sizeof(count))
+		sem_post(&passed);
+}
+
+int shim_interrupts_watch(void)
+{
+	int fd;
+
+	if (sem_init(&passed, 0, 0) != 0)
+		return -errno;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	passing = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (passing == NULL)
+		return -ENOMEM;
+	if (rte_intr_fd_set(passing, fd) != 0 || rte_intr_type_set(passing, RTE_INTR_HANDLE_EXT) != 0)
+		return -rte_errno;
+	return rte_intr_callback_register(passing, interrupts_passed, NULL);
 }
 
 int shim_interrupts_settle(void)
 {
-	static sem_t done;
-	struct timespec until;
-
-	/* Alarms are called by that thread. It takes what has become ready in no particular order, so the first may come
-	 * before a change of its list that was already announced; behind the second there is none. */
+	/* The thread takes what has become ready in no particular order, so it may come here before a change of its sources
+	 * that was announced earlier; the second time there is none. */
 	for (int round = 0; round < 2; round++) {
-		int rc;
+		const uint64_t one = 1;
+		struct timespec until;
 
-		sem_init(&done, 0, 0);
+		if (write(rte_intr_fd_get(passing), &one, sizeof(one)) != sizeof(one))
+			return -errno;
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += 1;
-		rc = rte_eal_alarm_set(1, interrupts_passed, &done);
-		if (rc < 0)
-			return rc;
-		while (sem_timedwait(&done, &until) != 0) {
-			if (errno == EINTR)
-				continue;
-			rc = -errno;
-			rte_eal_alarm_cancel(interrupts_passed, &done);
-			return rc;
-		}
+		while (sem_timedwait(&passed, &until) != 0)
+			if (errno != EINTR)
+				return -errno;
 	}
 	return 0;
 }

@@ -8,7 +8,6 @@
 
 #include <rte_config.h>
 #include <rte_version.h>
-#include <rte_alarm.h>
 #include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -112,8 +111,11 @@ int shim_flow_udp(uint16_t port, uint32_t address, uint16_t udp_port, uint8_t ta
 /* Takes all such rules back. */
 int shim_flow_flush(uint16_t port);
 
-/* Waits until EAL's interrupt thread has done what closing ports left it to do: rte_eal_cleanup unmaps the memory that
- * it would read, without waiting for it. At most two seconds; 0, or a negative errno. */
+/* Lets shim_interrupts_settle look into EAL's interrupt thread. Once, after rte_eal_init; 0, or a negative errno. */
+int shim_interrupts_watch(void);
+/* Waits until EAL's interrupt thread has done what closing ports left it to do: rte_eal_cleanup unmaps memory that the
+ * thread would read then, without waiting for it (net_memif leaves its listener with the thread, for example). At most
+ * two seconds; 0, or a negative errno. Only after a shim_interrupts_watch that gave 0. */
 int shim_interrupts_settle(void);
 
 int shim_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value);

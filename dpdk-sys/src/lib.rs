@@ -10,7 +10,8 @@
 //!
 //! # Linking
 //! Shared by default, and only core libraries: EAL finds drivers in its plugin directory. With the feature `static`
-//! the drivers named in `build/link.rs` become part of the binary; [`LINKED_DRIVERS`] lists them.
+//! the drivers named in `build/link.rs`, and those in `DPDK_SYS_STATIC_DRIVERS`, become part of the binary;
+//! [`LINKED_DRIVERS`] lists them.
 //!
 //! # Which releases
 //! `DEP_DPDK_AUDITED=1` reaches the build script of a dependent crate when the inline bursts of the release were read

@@ -20,7 +20,7 @@ const SYSTEM_LIBRARIES: [&str; 6] =
 const HELP: &str = "ef_vi comes with Onload 9.0 or later, from https://github.com/Xilinx-CNS/onload (no NIC is needed to \
                     build it):\n\
                     git clone --branch v9.0.2 https://github.com/Xilinx-CNS/onload && cd onload\n\
-                    scripts/mmakebuildtree gnu_x86_64 && make -C build/gnu_x86_64/lib/ciul\n\
+                    PATH=\"$PWD/scripts:$PATH\"; mmakebuildtree gnu_x86_64 && make -C build/gnu_x86_64/lib/ciul\n\
                     then build wirebook with ONLOAD_TREE set to that directory, or without the feature `efvi`";
 
 /// What is needed to build and link.

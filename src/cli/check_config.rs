@@ -58,6 +58,17 @@ pub(super) fn describe(config: &Config) -> String {
             book_limits(config).memory_bytes() >> 20
         ),
     );
+    let workers = config.lcores.count();
+    if workers > 1 {
+        let share = book_limits(&config.share(0));
+        line(
+            "workers",
+            format!(
+                "{workers}, the instruments divided among them; each has room for {} orders and {} levels",
+                share.orders, share.levels
+            ),
+        );
+    }
     line(
         "strategy",
         match config.strategy.kind {
@@ -76,9 +87,10 @@ pub(super) fn describe(config: &Config) -> String {
         match &config.gateway {
             None => "none: there is no [gateway]".to_owned(),
             Some(g) => format!(
-                "from {}:{} to {}:{}, {}",
+                "from {}:{}{} to {}:{}, {}",
                 g.local_ip,
                 g.local_port,
+                if workers == 1 { String::new() } else { format!("-{}", g.local_port + workers - 1) },
                 g.ip,
                 g.port,
                 if config.risk.armed { "ARMED" } else { "disarmed: none leaves until it is armed" }

@@ -74,14 +74,12 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
         ),
         Backend::Direct(_) if !eal.is_empty() => complain(
             Exit::Usage,
-            "EAL arguments mean nothing to the direct driver
-  leave them out: wirebook -- --nic direct:PCI_ADDRESS \
+            "EAL arguments mean nothing to the direct driver\n  leave them out: wirebook -- --nic direct:PCI_ADDRESS \
              --config FILE; the polling CPU is lcores.worker",
         ),
         Backend::Efvi(_) if !eal.is_empty() => complain(
             Exit::Usage,
-            "EAL arguments mean nothing to ef_vi
-  leave them out: wirebook -- --nic efvi:INTERFACE --config FILE",
+            "EAL arguments mean nothing to ef_vi\n  leave them out: wirebook -- --nic efvi:INTERFACE --config FILE",
         ),
         Backend::Udp(address) => sockets::main(*address, &config, args),
         Backend::Direct(bdf) => direct::main(*bdf, &config, args),
@@ -90,8 +88,7 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
         #[cfg(not(feature = "efvi"))]
         Backend::Efvi(_) => complain(
             Exit::Usage,
-            "this wirebook was built without ef_vi
-  build it with the feature `efvi` (docs/porting-to-ef_vi.md says how)",
+            "this wirebook was built without ef_vi\n  build it with the feature `efvi` (docs/porting-to-ef_vi.md says how)",
         ),
         #[cfg(feature = "dpdk")]
         Backend::Dpdk => dpdk::main(eal, &config, args),

@@ -104,6 +104,7 @@ fn port(document: &mut Document<'_>) -> Port {
         mtu: document.int("port.mtu", 68..=9_000, 1_500),
         rx_descriptors: document.int("port.rx_descriptors", 32..=32_768, 2_048),
         tx_descriptors: document.int("port.tx_descriptors", 32..=32_768, 512),
+        rx_queues: document.optional_int("port.rx_queues", 1..=MAX_WORKERS as u16, 2),
         promiscuous: document.flag("port.promiscuous", false),
         link_wait: Duration::from_millis(document.int("port.link_wait_ms", 0..=60_000, 5_000)),
         ip: host(document, "port.ip"),

@@ -2,14 +2,14 @@
 //!
 //! It shows what a poll-mode driver does, in the shortest form that is still whole:
 //!
-//! 1. **Bring up** ([`mod@bringup`]): stop and reset the device, give it two rings of descriptors in memory that it can reach,
+//! 1. **Bring up** (`bringup.rs`): stop and reset the device, give it two rings of descriptors in memory that it can reach,
 //!    set its filters, switch receiver and transmitter on.
-//! 2. **Receive** ([`mod@rx`]): each descriptor points to a buffer. The device writes a frame into the buffer and then sets
+//! 2. **Receive** (`rx.rs`): each descriptor points to a buffer. The device writes a frame into the buffer and then sets
 //!    the descriptor's DD bit. The driver looks at that bit, which lies in ordinary memory, so an empty poll reads one
 //!    cached word and touches no register. Used descriptors are armed again, and the tail register says how far.
-//! 3. **Transmit** ([`mod@tx`]): a frame goes into a buffer, its address into a descriptor, and the tail register is the
+//! 3. **Transmit** (`tx.rs`): a frame goes into a buffer, its address into a descriptor, and the tail register is the
 //!    doorbell. The device sets DD when it has read the frame.
-//! 4. **Ask** ([`mod@port`]): link, counters, multicast filter.
+//! 4. **Ask** (`port.rs`): link, counters, multicast filter.
 //! 5. **Stop**: receiver and transmitter off, no more memory access, reset; only then may the memory go away.
 //!
 //! The driver reaches the hardware through a [`Device`] only: registers, and a window of memory that the device sees under
@@ -25,12 +25,12 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-pub mod bringup;
-pub(crate) mod memory;
-pub mod port;
-pub(crate) mod registers;
-pub mod rx;
-pub mod tx;
+mod bringup;
+mod memory;
+mod port;
+mod registers;
+mod rx;
+mod tx;
 
 pub use port::{Filter, Link, Port, PortStats};
 pub use rx::{Burst, Rx, RxCounters, RxHandle};

@@ -27,6 +27,8 @@ pub enum Steering {
     Flows,
     /// A hash over addresses and, where the card can, UDP ports.
     Spread,
+    /// The device in a way of its own, of which it says nothing.
+    Device,
     /// Nothing: there is one queue.
     None,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Steering {
         f.write_str(match self {
             Self::Flows => "a queue for each flow, by rule",
             Self::Spread => "spread over the queues by the card (RSS)",
+            Self::Device => "queues filled as the device likes",
             Self::None => "one queue, shared by software",
         })
     }
@@ -50,6 +53,7 @@ impl Port {
             return Steering::None;
         }
         let shared = self.shared();
+        let without = if self.info.spreads { Steering::Spread } else { Steering::Device };
         for flow in flows {
             let address = u32::from(*flow.to.ip()).to_be();
             let port = flow.to.port().to_be();
@@ -59,9 +63,9 @@ impl Port {
             if rc != 0 {
                 tracing::debug!(port = self.name(), to = %flow.to, "no rule: {}", crate::eal::strerror(rc));
                 shared.forget_flows();
-                return Steering::Spread;
+                return without;
             }
         }
-        if flows.is_empty() { Steering::Spread } else { Steering::Flows }
+        if flows.is_empty() { without } else { Steering::Flows }
     }
 }

@@ -15,24 +15,24 @@ mod guest;
 mod raw;
 mod refusals;
 mod smoke;
+mod static_build;
 mod steps;
 mod table;
+mod workers;
 
-use bed::Bed;
-use guest::{Model, alone, possible, say};
+use bed::{Bed, Subject};
+use guest::{alone, say};
 use table::Row;
 
-/// The NICs that are asked for: all, or those that `NICS` names.
-fn wanted() -> Vec<Model> {
+/// What is asked for: everything, or what `NICS` names.
+fn wanted() -> Vec<Subject> {
     let Some(names) = std::env::var("NICS").ok().filter(|names| !names.is_empty()) else {
-        return Model::ALL.to_vec();
+        return Subject::ALL.to_vec();
     };
     let named = |name: &str| {
-        let all = Model::ALL.map(Model::name).join(", ");
-        Model::ALL
-            .into_iter()
-            .find(|model| model.name() == name)
-            .unwrap_or_else(|| panic!("NICS={name}: there are {all}"))
+        let known = Subject::ALL.map(|subject| subject.name).join(", ");
+        let found = Subject::ALL.into_iter().find(|subject| subject.name == name);
+        found.unwrap_or_else(|| panic!("NICS={name}: there are {known}"))
     };
     names.split(',').map(|name| named(name.trim())).collect()
 }
@@ -42,16 +42,15 @@ fn wanted() -> Vec<Model> {
 fn every_nic_carries_the_whole_program() {
     let _machine = alone();
     let mut rows = Vec::new();
-    for model in wanted() {
-        let mut row = Row::new(model.name());
-        if let Err(why) = possible(model) {
+    for subject in wanted() {
+        let mut row = Row::new(subject.name);
+        let boot = || Bed::boot(subject).unwrap_or_else(|why| panic!("{why}"));
+        if let Err(why) = subject.possible() {
             row.impossible(why);
-        } else if let Some(mut bed) =
-            row.step("boot", || Bed::boot(model).unwrap_or_else(|why| panic!("{why}")))
-        {
+        } else if let Some(mut bed) = row.step("boot", boot) {
             steps::all(&mut bed, &mut row);
             if !row.is_good() {
-                say(&format!("{}: see {}", model.name(), bed.guest.directory().display()));
+                say(&format!("{}: see {}", subject.name, bed.guest.directory().display()));
             }
         }
         rows.push(row);

@@ -17,7 +17,8 @@ fn a_guest_has_its_nics_and_takes_commands() {
         assert_eq!(driver.trim().rsplit('/').next(), Some(nic.model.kernel_driver()));
     }
     assert_eq!(guest.run("exit 7", SHORT).code, Some(7));
-    assert_eq!(guest.must("wirebook --version"), format!("wirebook {}\n", env!("CARGO_PKG_VERSION")));
+    let version = guest.must("wirebook --version");
+    assert_eq!(version.lines().next(), Some(concat!("wirebook ", env!("CARGO_PKG_VERSION"))));
     assert!(guest.must("cat /sys/class/net/lan/operstate").contains("up"));
     let sleeper = guest.spawn("sh -c 'echo asleep >&2; exec sleep 1000'");
     guest.wait_for(&sleeper, "asleep", SHORT);

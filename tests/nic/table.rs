@@ -60,13 +60,13 @@ impl Row {
 
 /// The table as text. Times are of this machine as it was, seconds.
 pub(crate) fn text(rows: &[Row]) -> String {
-    let mut text = format!("{:<10}", "NIC");
+    let mut text = format!("{:<14}", "NIC");
     for step in STEPS {
         text.push_str(&format!("{step:>10}"));
     }
     text.push('\n');
     for row in rows {
-        text.push_str(&format!("{:<10}", row.name));
+        text.push_str(&format!("{:<14}", row.name));
         if let Some(why) = &row.impossible {
             text.push_str(&format!("  {why}\n"));
             continue;

@@ -3,16 +3,19 @@
 //! The kernel keeps the interface. Filters take the datagrams of the lines and the gateway's replies; IGMP and ARP stay
 //! with the kernel, which is asked to be a member of the groups for as long as this runs.
 
+use std::fs;
 use std::net::SocketAddrV4;
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::link::{Links, Look, Shown};
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Igmp, StrategyKind};
 use crate::control::{self, Ending};
+use crate::nic::cpu;
 use crate::nic::efvi::EfviCounters;
 use crate::nic::efvi::device::{EfviConfig, EfviPort, Filter};
 use crate::nic::efvi::kernel::{Group, Kept, neighbour};
@@ -37,6 +40,7 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
     let environment = |why: &dyn std::fmt::Display| (Exit::Environment, why.to_string());
     check(&config).map_err(|why| (Exit::Usage, why))?;
     let ports = open(interface, &config)?;
+    wait_for_link(interface, config.port.link_wait);
     // Until the end: the kernel leaves the groups with it.
     let _kept = keep(interface, &mut config)?;
 
@@ -54,11 +58,13 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
     let (mut tap, capture) = made.unzip();
 
     let counters: Vec<_> = ports.iter().map(EfviPort::last_word).collect();
-    let threads: Vec<_> = (workers.into_iter().zip(ports))
-        .map(|(worker, port)| {
+    let threads: Vec<_> = (workers.into_iter().zip(ports).enumerate())
+        .map(|(at, (worker, port))| {
             // The first one's view is what is captured.
             let tap = tap.take();
+            let cpu = config.lcores.workers.get(at).map(|cpu| usize::from(*cpu));
             thread::spawn(move || {
+                enter(cpu);
                 let (rx, tx) = port.attach();
                 worker.run(vec![rx], tx, Vec::new(), tap)
             })
@@ -66,10 +72,15 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
         .collect();
     let began = Instant::now();
     let mut log = Progress::new(&config);
+    let look = || link(interface);
+    let links = Links::new([(interface.to_owned(), Box::new(look) as Look<'_>)]);
     let ending = control::accompany(
         &mut handles,
         plan(&config, args),
-        &|| stop.is_set(),
+        &|| {
+            links.round();
+            stop.is_set()
+        },
         &|| !threads.iter().any(JoinHandle::is_finished),
         &mut |moment| log.show(moment),
     );
@@ -79,6 +90,7 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
     let finished =
         ended.map_err(|_| environment(&format!("a worker failed ({})", Ending::WorkerEnded.words())))?;
     let mut rows = sum(&counters);
+    rows.extend(links.rows());
     rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &rows, args))
@@ -90,6 +102,13 @@ fn check(config: &Config) -> Result<(), String> {
         return Err("the configuration names several ports, and --nic efvi:INTERFACE is one\n  leave out port.orders \
                     and port.line_b"
             .to_owned());
+    }
+    let allowed = cpu::allowed().map_err(|why| format!("this process's CPUs are not known: {why}"))?;
+    if let Some(cpu) = config.lcores.workers.iter().find(|cpu| !allowed.contains(&usize::from(**cpu))) {
+        return Err(format!(
+            "lcores.workers names CPU {cpu}, and this process may run on {allowed:?} only\n  choose among those, or \
+             look at taskset and cgroups"
+        ));
     }
     if config.port.promiscuous {
         tracing::warn!("port.promiscuous is not looked at: ef_vi is given what its filters name");
@@ -124,6 +143,34 @@ fn open(interface: &str, config: &Config) -> Result<Vec<EfviPort>, Failure> {
         ports.push(port);
     }
     Ok(ports)
+}
+
+/// To be called on a worker's thread.
+fn enter(cpu: Option<usize>) {
+    match cpu.map(|cpu| (cpu, cpu::run_on(&[cpu]))) {
+        Some((cpu, Ok(()))) => tracing::info!(cpu, "polling"),
+        Some((cpu, Err(why))) => tracing::warn!(cpu, "polling, but not pinned: the kernel says {why}"),
+        None => tracing::warn!("polling wherever the kernel puts it: name a CPU, lcores.worker = 2"),
+    }
+}
+
+/// The link as the kernel sees it, whose driver keeps the interface.
+fn link(interface: &str) -> Option<Shown> {
+    let read = |what| fs::read_to_string(format!("/sys/class/net/{interface}/{what}")).ok();
+    // Cannot be read while the interface is down.
+    let up = read("carrier").is_some_and(|carrier| carrier.trim() == "1");
+    Some(Shown { up, mbps: read("speed").and_then(|speed| speed.trim().parse().ok()) })
+}
+
+fn wait_for_link(interface: &str, patience: Duration) {
+    let began = Instant::now();
+    while link(interface).is_none_or(|link| !link.up) {
+        if began.elapsed() >= patience {
+            tracing::warn!("{interface}: no link: is it up (ip link set {interface} up), is the cable in?");
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// What is taken from the kernel.

@@ -98,7 +98,7 @@ impl<'a> Links<'a> {
 
     /// How often a link went down, all ports together.
     pub(super) fn rows(&self) -> [Row; 1] {
-        [("link_downs", self.state.borrow().watches.iter().map(|watch| watch.downs).sum())]
+        [("link_losses", self.state.borrow().watches.iter().map(|watch| watch.downs).sum())]
     }
 }
 

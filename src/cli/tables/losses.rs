@@ -14,7 +14,7 @@ const LOSSES: &[(&str, &str)] = &[
     ("tap_dropped", "frames missing in the capture: raise --capture-buffer, or write to a faster disk"),
     ("tap_notes_dropped", "the same: a replay goes another way from there on"),
     ("tap_failed", "the capture ended early: see the log; is the disk full?"),
-    ("link_downs", "the link went down: cable, optics, or the switch's port"),
+    ("link_losses", "the link was down in between: cable, optics, or the other side's port"),
     ("rx_errors", "the NIC refused frames: cable, optics or FEC"),
     ("rx_no_buffer", "the packet pool was empty: give the EAL more memory"),
     ("tx_errors", "the port did not take frames that were handed to it"),
@@ -173,7 +173,6 @@ mod tests {
             "capture_lost",
             "capture_bad_notes",
             "capture_snapshot_messages",
-            "link_downs",
             "tap_failed",
         ];
         // What the ports count is known with DPDK only.

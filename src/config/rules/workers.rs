@@ -8,6 +8,16 @@ use crate::config::{Config, StrategyKind};
 /// Limits too small to be divided.
 pub(super) fn workers(config: &Config, document: &mut Document<'_>) {
     let count = config.lcores.count();
+    if config.port.rx_queues.is_some_and(|queues| queues > count) {
+        document.contradiction(
+            &["port.rx_queues", "lcores.workers"],
+            format!(
+                "port.rx_queues {} leaves queues that none of {count} workers polls",
+                config.port.rx_queues.unwrap_or(1)
+            ),
+            "lower it, or name more lcores.workers",
+        );
+    }
     if count == 1 {
         return;
     }

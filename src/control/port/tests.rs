@@ -26,7 +26,11 @@ const TRADE: &str = "[instruments]\nall = true\n[strategy]\nkind = \"imbalance\"
 fn control(text: &str) -> (PortControl, Carrier) {
     let config = Config::parse(text, "test").unwrap();
     let (carrier, end) = frames::link();
-    (PortControl::new(&config, &[FEED, ORDERS, LINE_B], vec![end]).unwrap(), carrier)
+    let mut macs = vec![FEED, ORDERS];
+    if config.port.distinct().len() == 3 {
+        macs.insert(1, LINE_B);
+    }
+    (PortControl::new(&config, &macs, vec![end]).unwrap(), carrier)
 }
 
 /// A frame that the loop is to transmit by a port.
@@ -127,6 +131,49 @@ fn on_two_ports_each_speaks_for_itself() {
     looped.offer(ORDER_PORT, Reject::Arp, &arp_frame(&answer));
     control.round_at(40 * MS);
     assert_eq!(told(&mut looped).1, [Some(GATEWAY.0)]);
+}
+
+#[test]
+fn line_b_on_a_port_of_its_own_is_joined_there() {
+    let line_b = "[feed.line.b]\ngroup = \"239.1.1.2\"\nport = 26400\n";
+    let three = TWO_PORTS.replace("ip =", "line_b = \"2\"\nline_b_ip = \"10.8.0.2\"\nip =");
+    let (mut control, mut looped) = control(&format!("{three}{LINE}{line_b}{TRADE}"));
+    control.round_at(0);
+    let (frames, _) = told(&mut looped);
+    let [feed_ip, line_b_ip] = [Ipv4Addr::new(10, 9, 0, 2), Ipv4Addr::new(10, 8, 0, 2)];
+    // Ports are numbered as the receive queues: line A's, line B's, that of the orders.
+    assert_eq!(igmp_sources(&frames), [(0, feed_ip), (1, line_b_ip)]);
+    for (port, group) in [(0, 1), (1, 2)] {
+        let (_, report) = frames.iter().find(|(at, frame)| *at == port && parse_igmp(frame).is_ok()).unwrap();
+        let Ok(Message::V3Report(records)) = parse_igmp(report).unwrap().message else { panic!("no report") };
+        let groups: Vec<_> = records.map(|record| record.group).collect();
+        assert_eq!(groups, [Ipv4Addr::new(239, 1, 1, group)]);
+    }
+    let announced: Vec<_> = arps(&frames).iter().map(|(port, packet)| (*port, packet.sender_ip)).collect();
+    assert_eq!(announced, [(0, feed_ip), (1, line_b_ip), (2, LOCAL), (2, LOCAL)]);
+    assert_eq!(count(&control, "igmp_version"), 3);
+}
+
+#[test]
+fn every_worker_is_told_the_next_hop_and_the_first_one_speaks() {
+    let config = Config::parse(&format!("{ONE_PORT}{LINE}{TRADE}"), "test").unwrap();
+    let ((mut first, end), (mut second, other)) = (frames::link(), frames::silent_link());
+    let mut control = PortControl::new(&config, &[FEED], vec![end, other]).unwrap();
+    control.round_at(0);
+    assert!(!told(&mut first).0.is_empty());
+    assert_eq!(told(&mut second), (vec![], vec![]));
+    let answer = arp_frame(&arp::Packet::request(FEED, LOCAL, GATEWAY.1).reply(GATEWAY.0));
+    // Both received it; one hands it up.
+    for looped in [&mut first, &mut second] {
+        looped.offer(FEED_PORT, Reject::Arp, &answer);
+    }
+    // The second one's ring is full for now.
+    while control.others[0].down.next_hop(None) {}
+    control.round_at(20 * MS);
+    assert_eq!(told(&mut first).1, [Some(GATEWAY.0)]);
+    assert!(!told(&mut second).1.contains(&Some(GATEWAY.0)));
+    control.round_at(40 * MS);
+    assert_eq!((told(&mut first).1, told(&mut second).1), (vec![], vec![Some(GATEWAY.0)]));
 }
 
 #[test]

@@ -24,6 +24,9 @@ use resources::{Domain, Driver, Interface, Registration};
 /// follows in time.
 const CUT_AFTER: u32 = 64;
 
+/// Within one of these, addresses follow each other for the NIC too.
+const PAGE: usize = 4_096;
+
 /// What is asked of an interface.
 #[derive(Clone, Debug)]
 pub struct EfviConfig {
@@ -92,23 +95,17 @@ impl EfviPort {
             interface.add(&domain, filter)?;
         }
         let (mac, max_frame) = (interface.mac(&domain)?, interface.max_frame());
-        let device = Device {
-            calls: Calls::of(&interface).ok_or_else(|| domain.lacks("an operation of its VI"))?,
-            vi: interface.as_ptr(),
-            base: memory.as_ptr(),
-            buffers: memory.buffers(),
-            prefix: interface.prefix_len(),
-            lends,
-            stamps: config.stamps,
-            cuts_through: interface.cuts_through(),
-            events: [sys::ef_event::default(); EVENTS],
-            region: Box::new(Region([0; sys::SHIM_WARM_BYTES as usize])),
-            last_word: Arc::default(),
+        let pages = (0..memory.mapped()).step_by(PAGE).map(|at| registration.address(at)).collect();
+        let calls =
+            Calls::of(interface.operations()).ok_or_else(|| domain.lacks("an operation of its VI"))?;
+        let mut device = Device::new(interface.as_ptr(), calls, &memory, pages);
+        (device.lends, device.stamps) = (lends, config.stamps);
+        device._resources = Some(Resources {
             _interface: interface,
-            registration,
+            _registration: registration,
             _domain: domain,
             _driver: driver,
-        };
+        });
         Ok(Self { device, memory, receive, mac, max_frame })
     }
 
@@ -169,8 +166,7 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(interface: &Interface) -> Option<Self> {
-        let ops = interface.operations();
+    fn of(ops: &sys::ef_vi_ops) -> Option<Self> {
         Some(Self {
             poll: ops.eventq_poll?,
             receive_init: ops.receive_init?,
@@ -186,10 +182,11 @@ impl Calls {
 /// A VI, polled by one thread.
 pub struct Device {
     calls: Calls,
-    /// That of `_interface`.
     vi: NonNull<sys::ef_vi>,
     base: *const u8,
     buffers: usize,
+    /// What the NIC calls each page of the memory.
+    pages: Box<[u64]>,
     prefix: usize,
     lends: bool,
     stamps: bool,
@@ -198,14 +195,57 @@ pub struct Device {
     events: [sys::ef_event; EVENTS],
     region: Box<Region>,
     last_word: Arc<OnceLock<EfviCounters>>,
-    // Given back in this order.
+    /// What goes with it, unless the VI is somebody else's.
+    _resources: Option<Resources>,
+}
+
+/// Given back in this order.
+struct Resources {
     _interface: Interface,
-    registration: Registration,
+    _registration: Registration,
     _domain: Domain,
     _driver: Driver,
 }
 
 impl Device {
+    fn new(vi: NonNull<sys::ef_vi>, calls: Calls, memory: &Memory, pages: Box<[u64]>) -> Self {
+        // SAFETY: a live VI, as the callers of this see to.
+        let (prefix, cuts_through) =
+            unsafe { (sys::shim_receive_prefix_len(vi.as_ptr()), sys::shim_cuts_through(vi.as_ptr()) != 0) };
+        Self {
+            calls,
+            vi,
+            base: memory.as_ptr(),
+            buffers: memory.buffers(),
+            pages,
+            prefix: usize::try_from(prefix).unwrap_or(0),
+            lends: false,
+            stamps: false,
+            cuts_through,
+            events: [sys::ef_event::default(); EVENTS],
+            region: Box::new(Region([0; sys::SHIM_WARM_BYTES as usize])),
+            last_word: Arc::default(),
+            _resources: None,
+        }
+    }
+
+    /// A VI that somebody else has made and will free, which posts and sends buffers of `memory`, whose pages the NIC
+    /// knows as `pages`; or, where it `lends`, only sends them. `None` if the VI lacks an operation.
+    ///
+    /// # Safety
+    /// The VI lives, and nobody else uses it, as long as what is returned; the addresses are right.
+    #[must_use]
+    pub unsafe fn adopt(
+        vi: NonNull<sys::ef_vi>,
+        memory: &Memory,
+        pages: Box<[u64]>,
+        lends: bool,
+    ) -> Option<Self> {
+        // SAFETY: a live VI, says the caller.
+        let calls = Calls::of(unsafe { &(*vi.as_ptr()).ops })?;
+        Some(Self { lends, ..Self::new(vi, calls, memory, pages) })
+    }
+
     /// When the frame whose prefix, or for a lent one whose first byte, is at `at` arrived.
     #[inline]
     fn stamp(&self, at: *const u8) -> Option<u64> {
@@ -359,7 +399,7 @@ fn lent_reason(flags: u32) -> Discard {
 // SAFETY: that is how ef_vi works: a posted buffer is written until its event, a lent one is kept until it is released.
 unsafe impl Vi for Device {
     fn dma_address(&self, offset: usize) -> u64 {
-        self.registration.address(offset)
+        self.pages[offset / PAGE] + (offset % PAGE) as u64
     }
 
     fn prefix_len(&self) -> usize {
@@ -441,7 +481,10 @@ unsafe impl Vi for Device {
         let (at, len) = (frame.as_ptr().cast(), frame.len());
         // SAFETY: a live VI; the region has room for any write of cut-through; nothing is sent, so the buffer is read
         // by nobody.
-        unsafe { sys::shim_transmit_warm(self.vi.as_ptr(), region, at, len, address, CUT_AFTER) };
+        unsafe {
+            let fallback = c_int::from(!self.lends);
+            sys::shim_transmit_warm(self.vi.as_ptr(), region, at, len, address, CUT_AFTER, fallback);
+        }
     }
 
     fn finish(&mut self, counters: &EfviCounters) {

@@ -61,7 +61,7 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact => f.write_str("exact multicast list"),
-            Self::Hash { hashed } => write!(f, "exact multicast list, {hashed} groups by hash"),
+            Self::Hash { hashed } => write!(f, "multicast list, {hashed} groups by hash"),
             Self::Promiscuous => f.write_str("promiscuous"),
         }
     }
@@ -89,23 +89,29 @@ pub struct PortStats {
     pub rx_missed: u64,
     /// Damaged frames: FCS, symbols, lengths.
     pub rx_errors: u64,
+    /// Always 0: each descriptor has a buffer of its own. It stands here to have the rows that DPDK's ports have.
+    pub rx_no_buffer: u64,
     /// Frames transmitted.
     pub tx_frames: u64,
     /// Their bytes, without FCS.
     pub tx_bytes: u64,
+    /// Frames given up after collisions, which full duplex has none of.
+    pub tx_errors: u64,
 }
 
 impl PortStats {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 6] {
+    pub fn rows(&self) -> [(&'static str, u64); 8] {
         [
             ("rx_frames", self.rx_frames),
             ("rx_bytes", self.rx_bytes),
             ("rx_missed", self.rx_missed),
             ("rx_errors", self.rx_errors),
+            ("rx_no_buffer", self.rx_no_buffer),
             ("tx_frames", self.tx_frames),
             ("tx_bytes", self.tx_bytes),
+            ("tx_errors", self.tx_errors),
         ]
     }
 }
@@ -244,6 +250,7 @@ impl<D: Device> Port<D> {
         sum.rx_missed += read(reg::MPC);
         sum.rx_errors += [reg::CRCERRS, reg::RXERRC, reg::RLEC].map(read).iter().sum::<u64>();
         sum.tx_frames += sent;
+        sum.tx_errors += read(reg::ECOL) + read(reg::LATECOL);
         sum.tx_bytes += both(reg::GOTCL).saturating_sub(4 * sent);
         *sum
     }

@@ -121,6 +121,8 @@ pub(crate) const CRCERRS: u32 = 0x4000;
 pub(crate) const RXERRC: u32 = 0x400c;
 /// Frames for which the device's own buffer had no room: the ring was empty for too long.
 pub(crate) const MPC: u32 = 0x4010;
+pub(crate) const ECOL: u32 = 0x4018;
+pub(crate) const LATECOL: u32 = 0x4020;
 pub(crate) const RLEC: u32 = 0x4040;
 pub(crate) const GPRC: u32 = 0x4074;
 pub(crate) const GPTC: u32 = 0x4080;

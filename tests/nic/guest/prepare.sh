@@ -44,7 +44,9 @@ done
 busybox=$(find "$target/tree" -name busybox -type f -perm -u+x | head -n 1)
 release=${kernel#linux-image-}
 modules=$(find "$target/tree" -path "*/lib/modules/$release" -type d | head -n 1)
-[ -n "$busybox" ] && [ -n "$modules" ] || fail "unknown contents of $kernel or busybox-static: see $target/tree"
+if [ -z "$busybox" ] || [ -z "$modules" ]; then
+    fail "unknown contents of $kernel or busybox-static: see $target/tree"
+fi
 
 find "$modules" -name '*.ko.xz' -exec xz -d {} +
 mkdir -p "$target/root/bin" "$target/root/lib/modules"

@@ -219,7 +219,8 @@ fn start(eal: &Eal, wanted: &PortRef, config: &Config) -> Result<Port, Failure> 
     Ok(port)
 }
 
-/// Receive and transmit queues of a port. A card that cannot spread what it receives gets one receive queue.
+/// Receive and transmit queues of a port. Where nothing is said, a device that does not spread what it receives gets one
+/// receive queue: nothing would come to others, or its other side would have to have as many.
 fn queues(info: &PortInfo, sends_orders: bool, config: &Config) -> Result<(u16, u16), Failure> {
     let workers = config.lcores.count();
     let trades = config.strategy.kind != StrategyKind::None && config.gateway.is_some();
@@ -232,6 +233,14 @@ fn queues(info: &PortInfo, sends_orders: bool, config: &Config) -> Result<(u16, 
         );
         return Err(Failure(Exit::Environment, why));
     }
-    let rx = if info.spreads { workers.min(info.max_rx_queues) } else { 1 };
+    let usual = if info.spreads { workers.min(info.max_rx_queues) } else { 1 };
+    let rx = config.port.rx_queues.unwrap_or(usual);
+    if rx > info.max_rx_queues {
+        let why = format!(
+            "port {}: {} has {} receive queues, and port.rx_queues asks for {rx}\n  lower it",
+            info.name, info.driver, info.max_rx_queues
+        );
+        return Err(Failure(Exit::Environment, why));
+    }
     Ok((rx, tx))
 }

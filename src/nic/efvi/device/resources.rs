@@ -194,16 +194,6 @@ impl Interface {
         usize::try_from(unsafe { sys::shim_transmit_capacity(self.raw.as_ptr()) }).unwrap_or(0)
     }
 
-    pub(super) fn prefix_len(&self) -> usize {
-        // SAFETY: a live VI.
-        usize::try_from(unsafe { sys::shim_receive_prefix_len(self.raw.as_ptr()) }).unwrap_or(0)
-    }
-
-    pub(super) fn cuts_through(&self) -> bool {
-        // SAFETY: a live VI.
-        unsafe { sys::shim_cuts_through(self.raw.as_ptr()) != 0 }
-    }
-
     pub(super) fn set_buffer_len(&self, bytes: usize) {
         // SAFETY: a live VI; nothing was posted yet.
         unsafe { sys::shim_receive_set_buffer_len(self.raw.as_ptr(), bytes as u32) };
