@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Kind};
 use crate::guest::{Model, alone, also, possible, say};
 use crate::steps;
 use crate::table::{self, Row};
@@ -31,7 +31,8 @@ fn a_program_without_dpdk_carries_everything_too() {
     if let Err(why) = possible(Model::E1000e) {
         row.impossible(why);
     } else if let Some(mut bed) = row.step("boot", || {
-        let mut bed = Bed::boot(Model::E1000e).unwrap_or_else(|why| panic!("{why}"));
+        let mut bed =
+            Bed::boot(Kind { model: Model::E1000e, direct: false }).unwrap_or_else(|why| panic!("{why}"));
         take_dpdk_away(&mut bed, &program);
         bed
     }) {

@@ -25,8 +25,6 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 5] = [Self::E1000e, Self::Igb, Self::E1000, Self::Virtio, Self::Vmxnet3];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::E1000e => "e1000e",
