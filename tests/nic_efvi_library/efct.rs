@@ -227,7 +227,8 @@ unsafe fn shared(vi: *const sys::ef_vi) -> *mut Shared {
 
 unsafe extern "C" fn available(vi: *const sys::ef_vi, _queue: c_int) -> bool {
     // SAFETY: nobody else is using it.
-    unsafe { !(&(*shared(vi)).for_library).is_empty() }
+    let shared = unsafe { &*shared(vi) };
+    !shared.for_library.is_empty()
 }
 
 /// The library goes on to the next large buffer.
