@@ -5,7 +5,7 @@
 //! costs: a doorbell is one, and so is a cache miss. An iteration of a repeated string instruction counts as one.
 //!
 //! `cargo bench --bench instructions` counts on this machine: our own driver over plain memory (the program plays the device
-//! between the counted parts), and DPDK's net_ring and net_null. In a guest with emulated NICs (`make bench-instructions`):
+//! between the counted parts), and DPDK's net_ring and net_null. On a NIC, or an emulated one in a guest:
 //! `instructions direct PCI INTERFACE` and `instructions dpdk PCI INTERFACE`, the interface being the kernel's at the other end
 //! of the cable.
 //!
@@ -30,7 +30,7 @@ use raw::Raw;
 use step::instructions;
 use wirebook::nic::intel1g::{Chip, Port, PortConfig};
 use wirebook::nic::vfio::VfioDevice;
-use wirebook::nic::{RxQueue, TxQueue};
+use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 
 /// Frames of a burst, and how many bursts are counted.
 const BURSTS: [(usize, usize); 3] = [(1, 128), (4, 64), (32, 16)];
