@@ -41,10 +41,10 @@ test: ## Run all tests
 	@tools/setup.sh test
 	$(CARGO) test --workspace $(TEST_ARGS)
 
-test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,igb-direct,…)
+test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,virtio: these only)
 	@tools/setup.sh nic
 	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
-	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1
+	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 $(if $(NICS),every_nic)
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
 	@tools/setup.sh build
@@ -84,7 +84,7 @@ lint: ## Check formatting, lints, documentation and shell scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
-	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh .ci/run
+	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh tests/nic/guest/*.sh .ci/run
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

@@ -151,11 +151,11 @@ fn show(of: &str, kinds: Vec<Kind>) {
     }
 }
 
+/// One run: seconds, and orders added to books.
+type Run<'r> = &'r mut dyn FnMut() -> Result<(f64, u64), Trouble>;
+
 /// In turns, each kind first every other time.
-fn measure(
-    of: &str,
-    kinds: &mut [(&'static str, &mut dyn FnMut() -> Result<(f64, u64), Trouble>)],
-) -> Result<(), Trouble> {
+fn measure(of: &str, kinds: &mut [(&'static str, Run<'_>)]) -> Result<(), Trouble> {
     let mut seconds: Vec<Kind> =
         kinds.iter().map(|(name, _)| Kind { name, seconds: Vec::with_capacity(RUNS) }).collect();
     let mut added = Vec::new();

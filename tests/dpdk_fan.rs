@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use wirebook::eal::Eal;
-use wirebook::nic::dpdk::{DpdkTx, FanRx};
+use wirebook::nic::dpdk::{DpdkTx, FanHandle, FanRx};
 use wirebook::nic::{MAX_BURST, RxBurst, RxQueue, RxShared, TxQueue};
 use wirebook::pmd::{Flow, PmdError, Port, PortConfig, Steering};
 
@@ -50,7 +50,7 @@ fn start(eal: &Eal, name: &str, queues: u16, lcores: u16) -> Port {
 }
 
 fn attach(port: &Port, lcores: u16) -> Vec<FanRx> {
-    port.fan(lcores).unwrap().into_iter().map(|part| part.attach()).collect()
+    port.fan(lcores).unwrap().into_iter().map(FanHandle::attach).collect()
 }
 
 fn send(tx: &mut DpdkTx, number: u64) {

@@ -40,7 +40,8 @@ int shim_cuts_through(ef_vi *vi)
 	return (ef_vi_flags(vi) & EF_VI_TX_CTPIO) != 0;
 }
 
-void shim_transmit_warm(ef_vi *vi, char *region, const void *frame, size_t len, ef_addr address, unsigned threshold)
+void shim_transmit_warm(ef_vi *vi, char *region, const void *frame, size_t len, ef_addr address, unsigned threshold,
+			int fallback)
 {
 	ef_vi_tx_warm_state saved;
 
@@ -48,7 +49,8 @@ void shim_transmit_warm(ef_vi *vi, char *region, const void *frame, size_t len, 
 	if (shim_cuts_through(vi)) {
 		ef_vi_transmit_ctpio(vi, frame, len, threshold);
 		/* Refused, as the ring looks full. */
-		(void)ef_vi_transmit_ctpio_fallback(vi, address, len, 0);
+		if (fallback)
+			(void)ef_vi_transmit_ctpio_fallback(vi, address, len, 0);
 	} else {
 		(void)ef_vi_transmit(vi, address, len, 0);
 	}

@@ -30,7 +30,9 @@ int shim_transmit_space(const ef_vi *vi);
 /* Cut-through is on for this VI, because it was asked for or because the NIC knows nothing else. */
 int shim_cuts_through(ef_vi *vi);
 
-/* Goes the way of a send without sending. */
-void shim_transmit_warm(ef_vi *vi, char *region, const void *frame, size_t len, ef_addr address, unsigned threshold);
+/* Goes the way of a send without sending. Where cut-through is all there is, the frame went into the ring without an id, to
+ * which a fall-back would give one (Onload 9.0; not any more in 10.0): it has to be left out. */
+void shim_transmit_warm(ef_vi *vi, char *region, const void *frame, size_t len, ef_addr address, unsigned threshold,
+			int fallback);
 
 #endif

@@ -60,7 +60,8 @@ pub(super) fn register(
                     }
                 }
                 None => {
-                    _ = dict.text("error", &format!("there are {} workers, from 0", counters.each().len()))
+                    let workers = counters.each().len();
+                    dict.text("error", &format!("there are {workers} workers, from 0"));
                 }
             }
         },

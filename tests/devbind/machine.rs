@@ -259,7 +259,8 @@ impl Drop for Kernel {
 
 /// The line that was written into a file of the kernel's, which is empty afterwards.
 fn taken(file: &Path) -> Option<String> {
-    let text = fs::read_to_string(file).unwrap();
+    // A driver that is just being loaded has none yet.
+    let text = fs::read_to_string(file).ok()?;
     let line = text.strip_suffix('\n')?.to_owned();
     fs::write(file, "").unwrap();
     Some(line)

@@ -169,7 +169,7 @@ fn live_workers_a_port_for_each_line() {
             wirebook()
                 .args(eal)
                 .args([&port(0, "a"), &port(1, "b"), "--vdev=net_null0,no-rx=1", "--"])
-                .args(["--stop-when-idle", "2", "--for", "100", "--config"])
+                .args(["--stop-when-idle", "5", "--for", "100", "--config"])
                 .arg(&config)
                 .args(["--dump", &path("live.csv"), "--report", &path("live.toml")]),
             Duration::from_secs(120),

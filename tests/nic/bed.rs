@@ -11,11 +11,11 @@ use wirebook::stop::StopFlag;
 use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
 
 use crate::cable::{Cable, US};
-use crate::guest::{Ended, Guest, Model, Nic, Options, SHORT, Spawned, read, tail};
+use crate::guest::{Ended, Guest, Model, Nic, Options, SHORT, Spawned, possible, read, tail};
 
 /// Messages of the market a second. The guest translates every instruction, and others use this machine.
 const RATE: u32 = 1_500;
-const SYMBOLS: u16 = 8;
+pub(crate) const SYMBOLS: u16 = 8;
 /// Receive descriptors: few, to be overrun.
 pub(crate) const RING: u64 = 512;
 pub(crate) const GROUPS: [Ipv4Addr; 2] = [Ipv4Addr::new(239, 1, 1, 1), Ipv4Addr::new(239, 1, 1, 2)];
@@ -52,29 +52,37 @@ impl Market {
     }
 }
 
-/// A NIC, and who drives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kind {
-    pub(crate) model: Model,
-    /// Our own driver instead of DPDK's.
+/// What is tried: which NICs, and whose driver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    /// As the table and `NICS` call it.
+    pub(crate) name: &'static str,
+    /// One, or one for each line of the feed.
+    pub(crate) models: &'static [Model],
+    /// Driven by our own driver instead of DPDK's.
     pub(crate) direct: bool,
 }
 
-impl Kind {
-    /// Each NIC with DPDK's driver, and those that ours knows with that too.
-    pub(crate) const ALL: [Self; 7] = [
-        Self { model: Model::E1000e, direct: false },
-        Self { model: Model::E1000e, direct: true },
-        Self { model: Model::Igb, direct: false },
-        Self { model: Model::Igb, direct: true },
-        Self { model: Model::E1000, direct: false },
-        Self { model: Model::Virtio, direct: false },
-        Self { model: Model::Vmxnet3, direct: false },
+impl Subject {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::new("e1000e", &[Model::E1000e]),
+        Self::new("igb", &[Model::Igb]),
+        Self::new("e1000", &[Model::E1000]),
+        Self::new("virtio", &[Model::Virtio]),
+        Self::new("vmxnet3", &[Model::Vmxnet3]),
+        Self::new("two-ports", &[Model::E1000e, Model::Virtio]),
+        Self { direct: true, ..Self::new("direct-e1000e", &[Model::E1000e]) },
+        Self { direct: true, ..Self::new("direct-igb", &[Model::Igb]) },
     ];
 
-    /// As `NICS` and the table name it.
-    pub(crate) fn name(self) -> String {
-        format!("{}{}", self.model.name(), if self.direct { "-direct" } else { "" })
+    /// With DPDK's drivers.
+    pub(crate) const fn new(name: &'static str, models: &'static [Model]) -> Self {
+        Self { name, models, direct: false }
+    }
+
+    /// Whether QEMU has its NICs.
+    pub(crate) fn possible(&self) -> Result<(), String> {
+        self.models.iter().try_for_each(|model| possible(*model))
     }
 }
 
@@ -98,6 +106,11 @@ impl Left {
         value.as_integer().unwrap().cast_unsigned()
     }
 
+    /// A counter of one of several workers.
+    pub(crate) fn of_worker(&self, at: usize, name: &str) -> u64 {
+        self.report["workers"].as_array().unwrap()[at][name].as_integer().unwrap().cast_unsigned()
+    }
+
     /// Positions that are not 0, in shares.
     pub(crate) fn positions(&self) -> BTreeMap<String, i64> {
         let table = self.report["positions"].as_table().unwrap();
@@ -119,35 +132,40 @@ impl Left {
 
 /// The test bed.
 pub(crate) struct Bed {
-    pub(crate) kind: Kind,
+    pub(crate) subject: Subject,
     pub(crate) guest: Guest,
     pub(crate) cable: Cable,
     pub(crate) market: Option<Market>,
     runs: u32,
+    /// What the EAL is told of its lcores, and what the configuration is told beyond the usual.
+    pub(crate) lcores: &'static str,
+    pub(crate) more: &'static str,
 }
 
 impl Bed {
-    pub(crate) fn boot(kind: Kind) -> Result<Self, String> {
+    pub(crate) fn boot(subject: Subject) -> Result<Self, String> {
         let options = Options { lan: true, ..Options::default() };
-        let mut guest = Guest::boot(&kind.name(), &[Nic::new(kind.model)], &options)?;
-        let (rx, tx) = guest.wire(0);
-        Ok(Self { kind, cable: Cable::new(rx, &tx), guest, market: None, runs: 0 })
+        let nic = |(model, last)| Nic { mac: [2, 0, 0, 0, 0, last], ..Nic::new(model) };
+        let nics: Vec<_> = subject.models.iter().copied().zip(2..).map(nic).collect();
+        let mut guest = Guest::boot(&format!("nic-{}", subject.name), &nics, &options)?;
+        let cable = Cable::new((0..nics.len()).map(|index| guest.wire(index)).collect());
+        Ok(Self { subject, cable, guest, market: None, runs: 0, lcores: "-l 0-1", more: "" })
     }
 
-    pub(crate) fn address(&self) -> String {
-        self.guest.address(0).to_owned()
+    /// The PCI addresses of the NICs under test.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        (0..self.subject.models.len()).map(|index| self.guest.address(index).to_owned()).collect()
     }
 
-    /// The driver that has the NIC; empty for none.
-    pub(crate) fn driver(&mut self) -> String {
-        let link = format!("/sys/bus/pci/devices/{}/driver", self.address());
-        let target = self.guest.run(&format!("readlink {link}"), SHORT).stdout;
+    /// The driver that has a NIC; empty for none.
+    pub(crate) fn driver(&mut self, address: &str) -> String {
+        let target = self.guest.run(&format!("readlink /sys/bus/pci/devices/{address}/driver"), SHORT).stdout;
         target.trim().rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// Network interfaces that the kernel has of the NIC.
-    pub(crate) fn interfaces(&mut self) -> String {
-        let device = format!("/sys/bus/pci/devices/{}", self.address());
+    /// Network interfaces that the kernel has of a NIC.
+    pub(crate) fn interfaces(&mut self, address: &str) -> String {
+        let device = format!("/sys/bus/pci/devices/{address}");
         self.guest.run(&format!("ls {device}/net {device}/virtio*/net 2>/dev/null"), SHORT).stdout
     }
 
@@ -210,13 +228,14 @@ impl Bed {
             Some([services.requests(0)?, services.requests(1)?, services.glimpse()?].map(|at| at.port()))
         });
         std::fs::write(self.guest.host().join("feed.toml"), self.text(services.unwrap())).unwrap();
-        let address = self.address();
-        let place = match self.kind.direct {
-            true => format!("-- --nic direct:{address}"),
-            false => format!("-l 0-1 -a {address} -m 128 --"),
+        let addresses = self.addresses();
+        let arguments = if self.subject.direct {
+            format!("-- --nic direct:{}", addresses[0])
+        } else {
+            format!("{} -m 128 -a {} --", self.lcores, addresses.join(" -a "))
         };
         let command = format!(
-            "wirebook {place} --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml"
+            "wirebook {arguments} --config /host/feed.toml {options} --dump /host/{name}.csv --report /host/{name}.toml"
         );
         let process = self.guest.spawn(&command);
         let handler = Handler { process, name };
@@ -269,7 +288,7 @@ impl Bed {
         format!(
             r#"
 [port]
-name = "0"
+{ports}
 rx_descriptors = {RING}
 link_wait_ms = 20000
 [feed]
@@ -320,8 +339,16 @@ local_ip = "{us}"
 local_port = 31000
 ip = "10.0.0.1"
 port = {ORDER_PORT}
-"#,
+{more}"#,
+            more = self.more,
             us = US.1,
+            ports = match &self.addresses()[..] {
+                [one] => format!("name = \"{one}\""),
+                several => {
+                    let last = several.last().unwrap();
+                    format!("name = \"{}\"\nline_b = \"{last}\"\nline_b_ip = \"10.0.1.3\"", several[0])
+                }
+            },
             symbols = symbols.join(", ")
         )
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,16 +17,24 @@ pub(crate) const US: ([u8; 6], Ipv4Addr) = ([2, 0, 0, 0, 0, 2], Ipv4Addr::new(10
 pub(crate) const GATEWAY: ([u8; 6], Ipv4Addr) = ([2, 0, 0, 0, 0, 1], Ipv4Addr::new(10, 0, 0, 1));
 pub(crate) const STRANGER: ([u8; 6], Ipv4Addr) = ([2, 0, 0, 0, 0, 0x66], Ipv4Addr::new(10, 0, 0, 0x66));
 
+/// The hardware address of line B's group.
+const LINE_B: [u8; 6] = [1, 0, 0x5E, 1, 1, 2];
+
 /// How long the guest may take no frame, where none may be lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The cable. Clones are the same one.
+/// The cable, or one for each line of the feed. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Cable(Rc<Ends>);
 
-struct Ends {
+/// The end of one.
+struct Plug {
     rx: UnixDatagram,
     tx: UnixDatagram,
+}
+
+struct Ends {
+    plugs: Vec<Plug>,
     /// Frames from the guest, as they came.
     heard: RefCell<Vec<Vec<u8>>>,
     /// What the guest does not take at once is lost, as a switch would lose it.
@@ -36,16 +44,19 @@ struct Ends {
 }
 
 impl Cable {
-    /// `rx` is bound, `guest` is where frames for the guest go.
-    pub(crate) fn new(rx: UnixDatagram, guest: &Path) -> Self {
-        let tx = UnixDatagram::unbound().unwrap();
-        tx.connect(guest).unwrap();
-        for socket in [&rx, &tx] {
-            socket.set_nonblocking(true).unwrap();
-        }
+    /// For each NIC, in order: the socket that its frames come to, and where frames for it go. What is sent to line B's
+    /// group goes to the last NIC, everything else to the first.
+    pub(crate) fn new(nics: Vec<(UnixDatagram, PathBuf)>) -> Self {
+        let plug = |(rx, guest): (UnixDatagram, PathBuf)| {
+            let tx = UnixDatagram::unbound().unwrap();
+            tx.connect(guest).unwrap();
+            for socket in [&rx, &tx] {
+                socket.set_nonblocking(true).unwrap();
+            }
+            Plug { rx, tx }
+        };
         Self(Rc::new(Ends {
-            rx,
-            tx,
+            plugs: nics.into_iter().map(plug).collect(),
             heard: RefCell::default(),
             lossy: Cell::new(false),
             lost: Cell::new(0),
@@ -82,11 +93,11 @@ impl Cable {
 
     fn receive(&self) -> Option<Vec<u8>> {
         let mut frame = vec![0; 1 << 14];
-        let len = match self.0.rx.recv(&mut frame) {
-            Ok(len) => len,
-            Err(why) if why.kind() == ErrorKind::WouldBlock => return None,
+        let len = self.0.plugs.iter().find_map(|plug| match plug.rx.recv(&mut frame) {
+            Ok(len) => Some(len),
+            Err(why) if why.kind() == ErrorKind::WouldBlock => None,
             Err(why) => panic!("the cable: {why}"),
-        };
+        })?;
         frame.truncate(len);
         self.0.heard.borrow_mut().push(frame.clone());
         if let Some(answer) = answer(&frame) {
@@ -95,11 +106,21 @@ impl Cable {
         Some(frame)
     }
 
-    /// Puts a frame on the cable.
+    /// Puts a frame on the cable that it belongs to.
     pub(crate) fn put(&self, frame: &[u8]) {
+        let at = if frame.starts_with(&LINE_B) { self.0.plugs.len() - 1 } else { 0 };
+        self.put_at(at, frame);
+    }
+
+    /// Puts a frame on every cable.
+    pub(crate) fn put_everywhere(&self, frame: &[u8]) {
+        (0..self.0.plugs.len()).for_each(|at| self.put_at(at, frame));
+    }
+
+    fn put_at(&self, at: usize, frame: &[u8]) {
         let began = Instant::now();
         loop {
-            match self.0.tx.send(frame) {
+            match self.0.plugs[at].tx.send(frame) {
                 Ok(_) => return self.0.sent.set(self.0.sent.get() + 1),
                 Err(why) if why.kind() == ErrorKind::WouldBlock && self.0.lossy.get() => {
                     return self.0.lost.set(self.0.lost.get() + 1);

@@ -18,22 +18,21 @@ mod smoke;
 mod static_build;
 mod steps;
 mod table;
+mod workers;
 
-use bed::{Bed, Kind};
-use guest::{alone, possible, say};
+use bed::{Bed, Subject};
+use guest::{alone, say};
 use table::Row;
 
-/// The NICs that are asked for: all, or those that `NICS` names.
-fn wanted() -> Vec<Kind> {
+/// What is asked for: everything, or what `NICS` names.
+fn wanted() -> Vec<Subject> {
     let Some(names) = std::env::var("NICS").ok().filter(|names| !names.is_empty()) else {
-        return Kind::ALL.to_vec();
+        return Subject::ALL.to_vec();
     };
     let named = |name: &str| {
-        let all = Kind::ALL.map(Kind::name).join(", ");
-        Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .unwrap_or_else(|| panic!("NICS={name}: there are {all}"))
+        let known = Subject::ALL.map(|subject| subject.name).join(", ");
+        let found = Subject::ALL.into_iter().find(|subject| subject.name == name);
+        found.unwrap_or_else(|| panic!("NICS={name}: there are {known}"))
     };
     names.split(',').map(|name| named(name.trim())).collect()
 }
@@ -43,16 +42,15 @@ fn wanted() -> Vec<Kind> {
 fn every_nic_carries_the_whole_program() {
     let _machine = alone();
     let mut rows = Vec::new();
-    for kind in wanted() {
-        let mut row = Row::new(&kind.name());
-        if let Err(why) = possible(kind.model) {
+    for subject in wanted() {
+        let mut row = Row::new(subject.name);
+        let boot = || Bed::boot(subject).unwrap_or_else(|why| panic!("{why}"));
+        if let Err(why) = subject.possible() {
             row.impossible(why);
-        } else if let Some(mut bed) =
-            row.step("boot", || Bed::boot(kind).unwrap_or_else(|why| panic!("{why}")))
-        {
+        } else if let Some(mut bed) = row.step("boot", boot) {
             steps::all(&mut bed, &mut row);
             if !row.is_good() {
-                say(&format!("{}: see {}", kind.name(), bed.guest.directory().display()));
+                say(&format!("{}: see {}", subject.name, bed.guest.directory().display()));
             }
         }
         rows.push(row);

@@ -141,7 +141,7 @@ fn mistakes_on_a_machine_with_an_iommu() {
     guest.must(&format!("{WRAPPER} restore"));
     assert_drivers(&mut guest, [&first, &second], "e1000e");
     say("  the wrapper, killed at one time or another");
-    for tenths in 1..=12 {
+    for tenths in [2, 4, 5, 7, 8, 11] {
         let bind = format!("{WRAPPER} bind {first} {second}");
         guest.run(&format!("{bind} & sleep {}.{}; kill -9 $!", tenths / 10, tenths % 10), SHORT);
         if tenths % 2 == 0 {
@@ -177,6 +177,9 @@ fn ordinary_user(guest: &mut Guest, device: &str) {
     refused(guest, &device, &["MiB of memory and VFIO locks 96 MiB: `ulimit -l unlimited`"]);
     let program = guest.spawn(&format!("sh -c \"ulimit -l unlimited; exec {}\"", as_user(&device)));
     guest.wait_for(&program, "polling", LONG);
+    // The device is on node 0 with the main lcore, the worker is on node 1.
+    let warned = "on NUMA node 0, and lcore 1, which polls it, on node 1: every frame crosses";
+    assert!(program.stderr().contains(warned), "{}", program.stderr());
     guest.must("kill -TERM $(pidof wirebook)");
     guest.end(&program, LONG);
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use exchange::frames::{self, Addressing, Framer};
 
-use crate::bed::{Bed, FEED_PORT, GROUPS, Handler, Left, ORDER_PORT, RING};
+use crate::bed::{Bed, FEED_PORT, GROUPS, Handler, Left, ORDER_PORT, RING, SYMBOLS};
 use crate::cable::{Arp, Cable, GATEWAY, STRANGER, US, general_query, igmp, reported};
-use crate::guest::{LONG, SHORT};
+use crate::guest::{LONG, Model, SHORT};
 use crate::table::Row;
 
 const WRAPPER: &str = "dpdk-devbind-wrapper.sh";
@@ -27,36 +27,47 @@ pub(crate) fn all(bed: &mut Bed, row: &mut Row) {
 
 /// Our wrapper takes the NIC from the kernel.
 fn bind(bed: &mut Bed) {
-    let (address, kernel) = (bed.address(), bed.kind.model.kernel_driver());
-    assert_eq!(bed.driver(), kernel, "the kernel's driver does not have it");
-    assert_ne!(bed.interfaces(), "", "the kernel has no interface of it");
-    bed.guest.must(&format!("{WRAPPER} bind {address}"));
-    assert_eq!(bed.driver(), "vfio-pci");
-    assert_eq!(bed.interfaces(), "", "the kernel has still an interface of it");
+    let addresses = bed.addresses();
+    for (address, model) in addresses.iter().zip(bed.subject.models) {
+        assert_eq!(bed.driver(address), model.kernel_driver(), "the kernel's driver does not have it");
+        assert_ne!(bed.interfaces(address), "", "the kernel has no interface of it");
+    }
+    bed.guest.must(&format!("{WRAPPER} bind {}", addresses.join(" ")));
     let status = bed.guest.must(&format!("{WRAPPER} status"));
-    let line = status.lines().find(|line| line.starts_with(&address)).unwrap_or_else(|| panic!("{status}"));
-    assert!(line.contains("vfio-pci") && line.contains(kernel), "{line}");
+    for (address, model) in addresses.iter().zip(bed.subject.models) {
+        assert_eq!(bed.driver(address), "vfio-pci");
+        assert_eq!(bed.interfaces(address), "", "the kernel has still an interface of it");
+        let line =
+            status.lines().find(|line| line.starts_with(address)).unwrap_or_else(|| panic!("{status}"));
+        assert!(line.contains("vfio-pci") && line.contains(model.kernel_driver()), "{line}");
+    }
 }
 
-/// ... and gives it back.
+/// ... and gives it back. It works: the kernel sends by it.
 fn restore(bed: &mut Bed) {
-    let (address, kernel) = (bed.address(), bed.kind.model.kernel_driver());
-    bed.guest.must(&format!("{WRAPPER} restore {address}"));
-    assert_eq!(bed.driver(), kernel);
-    let device = format!("/sys/bus/pci/devices/{address}");
-    bed.guest.must(&format!(
-        "for i in 1 2 3 4 5 6 7 8 9 10; do ls {device}/net {device}/virtio*/net 2>/dev/null | grep -q . && exit 0; sleep 1; done; exit 1"
-    ));
-    // It works: the kernel sends by it.
-    bed.cable.forget();
-    bed.guest.must(&format!(
-        "i=$(ls -d {device}/net/* {device}/virtio*/net/* 2>/dev/null); i=${{i##*/}}; ip link set $i up; \
-         ip address add 10.0.0.2/24 dev $i; for n in 1 2 3 4 5 6 7 8 9 10; do ping -c 1 -W 1 10.0.0.1 >/dev/null; done & sleep 0"
-    ));
-    let began = Instant::now();
-    while !bed.cable.heard().iter().any(|frame| Arp::read(frame).is_some_and(|arp| arp.sender.1 == US.1)) {
-        assert!(began.elapsed() < SHORT, "the kernel sends nothing by it");
-        std::thread::sleep(Duration::from_millis(20));
+    bed.guest.must(&format!("{WRAPPER} restore"));
+    for (address, model) in bed.addresses().iter().zip(bed.subject.models) {
+        assert_eq!(bed.driver(address), model.kernel_driver());
+        let began = Instant::now();
+        let interface = loop {
+            let found = bed.interfaces(address);
+            if let Some(name) = found.lines().find(|line| !line.is_empty() && !line.ends_with(':')) {
+                break name.to_owned();
+            }
+            assert!(began.elapsed() < SHORT, "its interface does not come back");
+        };
+        bed.cable.forget();
+        bed.guest.must(&format!(
+            "ip link set {interface} up; ip address add {us}/24 dev {interface}; \
+             for n in 1 2 3 4 5 6 7 8 9 10; do ping -c 1 -W 1 -I {interface} {gateway} >/dev/null; done 2>/dev/null &",
+            us = US.1,
+            gateway = GATEWAY.1
+        ));
+        let cable = bed.cable.clone();
+        bed.guest.wait_until("request of the kernel's by it", SHORT, || {
+            cable.heard().iter().any(|frame| Arp::read(frame).is_some_and(|arp| arp.sender.1 == US.1))
+        });
+        bed.guest.must(&format!("ip address del {}/24 dev {interface}; ip link set {interface} down", US.1));
     }
 }
 
@@ -85,7 +96,7 @@ fn trade(bed: &mut Bed, row: &mut Row) {
     let Some(legacy) = legacy else { return };
     row.step("receive", || {
         left.same_books(&legacy);
-        for never in ["stream_gaps", "loop_rx_segmented", "loop_rx_truncated", "rx_errors"] {
+        for never in ["stream_gaps", "loop_rx_segmented", "loop_rx_truncated"] {
             assert_eq!(left.count(never), 0, "{never}");
         }
         assert!(left.count("line_a_packets") > 100 && left.count("line_b_packets") > 100, "both lines");
@@ -132,7 +143,7 @@ fn join_and_answer(bed: &mut Bed) {
     // The first reports change the state, from which it follows; an answer states it.
     let (joined, answered) = (all([4, 4]), all([2, 2]));
     bed.guest.wait_until("reports of both groups", SHORT, || joined(&cable));
-    bed.cable.put(&general_query());
+    bed.cable.put_everywhere(&general_query());
     bed.guest.wait_until("answer to a general query", SHORT, || answered(&cable));
 }
 
@@ -167,12 +178,13 @@ fn strays(bed: &mut Bed, handler: &Handler) -> Filter {
     Filter { exact: line.contains("exact") }
 }
 
-/// Where the NIC filters exactly, no stray came through; otherwise each was counted.
+/// Where the NIC filters exactly, no stray group came through; otherwise each was counted. No NIC here takes frames for
+/// another station.
 fn filtered(left: &Left, filter: &Filter) {
     let groups = left.count("route_other_group");
     let expected = if filter.exact { 0 } else { STRAYS };
     assert_eq!(groups, expected, "strays of another group (exact: {})", filter.exact);
-    assert_eq!(left.count("route_other_station") % STRAYS, 0, "strays for another station");
+    assert_eq!(left.count("route_other_station"), 0, "strays for another station");
 }
 
 /// Every datagram to the gateway has good checksums (the exchange's code sees to that) and comes from us, and there are
@@ -204,7 +216,7 @@ fn orders(left: &Left, heard: &[Vec<u8>]) {
     for happened in ["desk_orders_sent", "orders_accepted", "orders_executed"] {
         assert!(left.count(happened) > 0, "{happened}");
     }
-    for never in ["replies_unknown", "session_gaps", "desk_orders_unsent", "tx_errors"] {
+    for never in ["replies_unknown", "session_gaps", "desk_orders_unsent"] {
         assert_eq!(left.count(never), 0, "{never}");
     }
 }
@@ -225,7 +237,9 @@ fn disturb(bed: &mut Bed, row: &mut Row) {
         bed.play(1_500);
         bed.guest.set_link(0, true);
         bed.said(&handler, "link up again");
-        bed.said(&handler, "recovered");
+        if bed.subject.models.len() == 1 {
+            bed.said(&handler, "recovered");
+        }
     });
     let mut overrun = None;
     row.step("overrun", || {
@@ -256,14 +270,16 @@ fn disturb(bed: &mut Bed, row: &mut Row) {
     let Some(legacy) = legacy else { return };
     row.step("flap", || {
         assert_eq!(left.count("link_losses"), 1);
-        assert!(left.count("stream_overdue") + left.count("stream_gaps") > 0);
+        // The other line had it all, where it came by another NIC.
+        assert!(left.count("stream_overdue") + left.count("stream_gaps") > 0 || bed.subject.models.len() > 1);
         left.same_books(&legacy);
     });
     if let Some(lost_before) = overrun {
         row.step("overrun", || {
-            // Some emulated NICs lose frames like hardware, the others make the sender wait, which then loses them.
-            let counted = left.count("rx_missed") + left.count("rx_no_buffer") + left.count("rx_errors");
-            assert!(counted + lost_before > 0, "nothing was lost");
+            // This one loses frames as hardware does; the others make the sender wait, which then loses them.
+            let missed =
+                if bed.subject.models == [Model::Vmxnet3] { left.count("rx_missed") } else { lost_before };
+            assert!(missed > 0, "nothing was lost");
             left.same_books(&legacy);
         });
     }
@@ -280,11 +296,10 @@ fn restart(bed: &mut Bed) {
     bed.cable.lossy(true);
     let handler = bed.start("");
     bed.cable.lossy(false);
-    bed.said(&handler, "recovered");
+    bed.said(&handler, &format!("live={SYMBOLS} recovering=0 stale=0"));
     bed.play(1_500);
     let legacy = bed.close();
     let left = stop(bed, &handler, 0);
     left.same_books(&legacy);
-    // Our own driver starts so quickly that what was missed can be asked for.
-    assert!(left.count("repair_done") > 0 || bed.kind.direct, "books came from no snapshot");
+    assert!(left.count("repair_done") + left.count("stream_recovered") > 0, "where do its books come from?");
 }

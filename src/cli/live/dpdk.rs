@@ -54,6 +54,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     tracing::info!(dpdk = eal.version(), "EAL started");
     let lcores = worker_lcores(&eal, config)?;
     let ports = Ports::start(&eal, config)?;
+    warn_of_far_lcores(&eal, &lcores, &ports);
 
     let clock = Clock::calibrate(CALIBRATION).map_err(|why| Failure(Exit::Environment, why.to_string()))?;
     if let Some(warning) = clock.invariance().warning() {
@@ -125,6 +126,25 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     port_rows.extend(captured(capture));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &port_rows, args))
+}
+
+/// Says which lcore polls across NUMA nodes where it need not. Before EAL started was said where none can be right.
+fn warn_of_far_lcores(eal: &Eal, lcores: &[Lcore], ports: &Ports) {
+    for port in ports.all() {
+        let Some(node) = port.numa_node() else { continue };
+        let near = |lcore: &Lcore| lcore.numa_node() == node;
+        if !eal.worker_lcores().iter().any(near) && !near(&eal.main_lcore()) {
+            continue;
+        }
+        for lcore in lcores.iter().filter(|lcore| !near(lcore)) {
+            tracing::warn!(
+                "port {} is on NUMA node {node}, and lcore {lcore}, which polls it, on node {}: every frame crosses from \
+                 one to the other; write an lcore of node {node} into lcores.worker, and into -l",
+                port.name(),
+                lcore.numa_node()
+            );
+        }
+    }
 }
 
 /// The lcores of the configuration, or the first that is not the main one.

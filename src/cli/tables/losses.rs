@@ -20,6 +20,10 @@ const LOSSES: &[(&str, &str)] = &[
     ("tx_errors", "the port did not take frames that were handed to it"),
     ("loop_rx_segmented", "a frame was longer than a buffer: raise port.mtu"),
     ("loop_rx_truncated", "a frame was longer than a buffer: raise port.mtu"),
+    (
+        "loop_rx_missed",
+        "a worker was too slow for what another received: give it a core of its own, or raise port.rx_descriptors",
+    ),
     ("loop_samples_dropped", "latency samples only: raise latency.sample_every"),
     (
         "udp_bad_checksum",
@@ -186,7 +190,7 @@ mod tests {
             .chain(of(&MembershipCounters::default().rows()))
             .chain(of(&NeighbourCounters::default().rows()))
             .chain(of(&RecoveryCounters::default().rows()))
-            .chain(["recovery_socket_errors"])
+            .chain(["recovery_socket_errors", "link_losses"])
             .collect()
     }
 

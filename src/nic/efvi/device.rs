@@ -229,16 +229,21 @@ impl Device {
         }
     }
 
-    /// A VI that somebody else has made and will free, which posts buffers of `memory`, whose pages the NIC knows as
-    /// `pages`. `None` if the VI lacks an operation.
+    /// A VI that somebody else has made and will free, which posts and sends buffers of `memory`, whose pages the NIC
+    /// knows as `pages`; or, where it `lends`, only sends them. `None` if the VI lacks an operation.
     ///
     /// # Safety
     /// The VI lives, and nobody else uses it, as long as what is returned; the addresses are right.
     #[must_use]
-    pub unsafe fn adopt(vi: NonNull<sys::ef_vi>, memory: &Memory, pages: Box<[u64]>) -> Option<Self> {
+    pub unsafe fn adopt(
+        vi: NonNull<sys::ef_vi>,
+        memory: &Memory,
+        pages: Box<[u64]>,
+        lends: bool,
+    ) -> Option<Self> {
         // SAFETY: a live VI, says the caller.
         let calls = Calls::of(unsafe { &(*vi.as_ptr()).ops })?;
-        Some(Self::new(vi, calls, memory, pages))
+        Some(Self { lends, ..Self::new(vi, calls, memory, pages) })
     }
 
     /// When the frame whose prefix, or for a lent one whose first byte, is at `at` arrived.
@@ -476,7 +481,10 @@ unsafe impl Vi for Device {
         let (at, len) = (frame.as_ptr().cast(), frame.len());
         // SAFETY: a live VI; the region has room for any write of cut-through; nothing is sent, so the buffer is read
         // by nobody.
-        unsafe { sys::shim_transmit_warm(self.vi.as_ptr(), region, at, len, address, CUT_AFTER) };
+        unsafe {
+            let fallback = c_int::from(!self.lends);
+            sys::shim_transmit_warm(self.vi.as_ptr(), region, at, len, address, CUT_AFTER, fallback);
+        }
     }
 
     fn finish(&mut self, counters: &EfviCounters) {

@@ -1,28 +1,14 @@
-//! The ef_vi backend over the real library, with a NIC of ordinary memory below it.
-//!
-//! libciul's code for the 7000 to X2 series (EF10) runs as it would on such a NIC: it parses events, writes descriptors and
-//! cut-through frames, keeps its rings. Only that its rings, its registers and the cut-through window are memory of this
-//! test, which plays what the NIC would do to them. Not there: the drivers, and whatever makes hardware hardware.
-//!
-//! Written against Onload 9.0.2: how a VI is put together without a driver is no part of its interface. Places of bits are
-//! those of its hardware headers (`host_ef10_common.h`).
-#![cfg(feature = "efvi")]
-#![allow(unsafe_code, reason = "a NIC reads and writes memory that others own")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test harnesses fail by panicking")]
-
-mod conformance;
+//! A NIC of the 7000 to X2 series, of ordinary memory.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 
-use conformance::{Harness, run_all};
 use efvi_sys as sys;
 use wirebook::nic::efvi::device::Device;
 use wirebook::nic::efvi::{BUFFER, EfviRx, EfviTx, Memory, queues, receive_buffers};
-use wirebook::nic::{MAX_FRAME, RxBurst, RxDrops, RxQueue, TxQueue};
 
 unsafe extern "C" {
-    fn ef_vi_init(
+    pub(crate) fn ef_vi_init(
         vi: *mut sys::ef_vi,
         arch: c_int,
         variant: c_int,
@@ -48,37 +34,37 @@ unsafe extern "C" {
 
 const EF10: c_int = 1;
 const PAGE: usize = 4_096;
-const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 256;
 const RECEIVE: usize = 128;
-const TRANSMIT: usize = 64;
-const PREFIX: usize = 14;
+pub(crate) const TRANSMIT: usize = 64;
+pub(crate) const PREFIX: usize = 14;
 /// Sends that one event is about, at most 64.
 const MERGED: u32 = 8;
 
 /// A NIC of memory.
-struct Nic {
+pub(crate) struct Nic {
     vi: NonNull<sys::ef_vi>,
     base: *mut u8,
     pages: Box<[u64]>,
     /// Next event to write, counting bytes.
-    event_at: usize,
+    pub(crate) event_at: usize,
     /// Descriptors used so far.
-    received: u32,
+    pub(crate) received: u32,
     sent: u32,
     window: *mut u8,
-    wire: Vec<Vec<u8>>,
-    cut_through: u64,
+    pub(crate) wire: Vec<Vec<u8>>,
+    pub(crate) cut_through: u64,
 }
 
 /// As much zeroed memory as `buffers` of them, for ever.
-fn leak(buffers: usize) -> *mut u8 {
+pub(crate) fn leak(buffers: usize) -> *mut u8 {
     let memory = Memory::new(buffers).unwrap();
     let at = memory.as_ptr();
     std::mem::forget(memory);
     at
 }
 
-fn port(flags: sys::ef_vi_flags) -> (Nic, EfviRx<Device>, EfviTx<Device>) {
+pub(crate) fn port(flags: sys::ef_vi_flags) -> (Nic, EfviRx<Device>, EfviTx<Device>) {
     let vi = NonNull::from(Box::leak(Box::<sys::ef_vi>::default()));
     let rings = leak((EVENTS * 8 + 2 * PAGE) / BUFFER);
     let (io, window, state) = (leak(8), leak(2), leak(8));
@@ -116,13 +102,13 @@ fn port(flags: sys::ef_vi_flags) -> (Nic, EfviRx<Device>, EfviTx<Device>) {
         cut_through: 0,
     };
     // SAFETY: lives for ever, and nobody but the queues calls the library on it.
-    let device = unsafe { Device::adopt(vi, &memory, pages) }.unwrap();
+    let device = unsafe { Device::adopt(vi, &memory, pages, false) }.unwrap();
     let (rx, tx) = queues(device, memory, receive);
     (nic, rx, tx)
 }
 
 impl Nic {
-    fn vi(&self) -> &sys::ef_vi {
+    pub(crate) fn vi(&self) -> &sys::ef_vi {
         // SAFETY: lives for ever; nothing changes it while this is looked at.
         unsafe { self.vi.as_ref() }
     }
@@ -139,7 +125,7 @@ impl Nic {
             .wrapping_add(page.expect("an address that the NIC was given") * PAGE + address as usize % PAGE)
     }
 
-    fn event(&mut self, event: u64) {
+    pub(crate) fn event(&mut self, event: u64) {
         let at = self.event_at & self.vi().evq_mask as usize;
         // SAFETY: inside of the event ring.
         let place = unsafe { self.vi().evq_base.add(at).cast::<u64>() };
@@ -155,7 +141,7 @@ impl Nic {
     }
 
     /// Fills the next buffer and tells of it.
-    fn fill(&mut self, bytes: &[u8], flags: u64) {
+    pub(crate) fn fill(&mut self, bytes: &[u8], flags: u64) {
         assert!(self.posted() > 0, "no buffer is posted");
         let ring = self.vi().vi_rxq.descriptors.cast::<u64>();
         // SAFETY: inside of the receive ring.
@@ -167,8 +153,7 @@ impl Nic {
         self.event(flags | (u64::from(self.received) & 0xF) << 48 | bytes.len() as u64);
     }
 
-    fn receive(&mut self, frame: &[u8]) {
-        const GOES_ON: u64 = 1 << 14;
+    pub(crate) fn receive(&mut self, frame: &[u8]) {
         let mut whole = vec![0xEE; PREFIX];
         whole.extend_from_slice(frame);
         let parts = whole.len().div_ceil(BUFFER);
@@ -178,7 +163,7 @@ impl Nic {
     }
 
     /// Sends what was pushed.
-    fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         let mut unsaid = 0;
         while self.sent != self.state().txq.previous {
             let ring = self.vi().vi_txq.descriptors.cast::<u64>();
@@ -216,7 +201,7 @@ impl Nic {
     }
 
     /// What the last write of the program to the cut-through window was.
-    fn take_window(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take_window(&mut self) -> Option<Vec<u8>> {
         // SAFETY: a page of ours, written by the library before.
         let header = unsafe { self.window.cast::<u32>().read() };
         let len = header as usize & 0xFFF;
@@ -235,111 +220,6 @@ impl Nic {
 const FROM_MEMORY: u64 = 0;
 const CUT_THROUGH: u64 = 0x11;
 /// Bits of a receive event.
-const BAD_FCS: u64 = 1 << 24;
-const BAD_IP: u64 = 1 << 25;
-
-struct Library {
-    nic: Nic,
-    rx: EfviRx<Device>,
-    tx: EfviTx<Device>,
-}
-
-impl Harness for Library {
-    type Rx = EfviRx<Device>;
-    type Tx = EfviTx<Device>;
-
-    fn name(&self) -> &'static str {
-        "ef_vi, libciul"
-    }
-    fn queues(&mut self) -> (&mut EfviRx<Device>, &mut EfviTx<Device>) {
-        self.nic.work();
-        (&mut self.rx, &mut self.tx)
-    }
-    fn inject(&mut self, frame: &[u8]) {
-        self.nic.receive(frame);
-    }
-    fn sent(&mut self) -> Vec<Vec<u8>> {
-        self.nic.work();
-        std::mem::take(&mut self.nic.wire)
-    }
-    fn max_frame(&self) -> usize {
-        BUFFER - PREFIX
-    }
-    fn in_flight(&self) -> usize {
-        32
-    }
-    fn tx_buffers(&self) -> Option<usize> {
-        Some(TRANSMIT - 1)
-    }
-    fn inject_undeliverable(&mut self) -> Option<RxDrops> {
-        self.nic.fill(&[7; 64], BAD_FCS);
-        self.nic.receive(&[7; MAX_FRAME]);
-        Some(RxDrops { segmented: 1, truncated: 0 })
-    }
-}
-
-#[test]
-fn the_library_conforms() {
-    for flags in [sys::EF_VI_FLAGS_DEFAULT, sys::EF_VI_TX_CTPIO] {
-        let (nic, rx, tx) = port(flags);
-        let mut library = Library { nic, rx, tx };
-        run_all(&mut library);
-        assert_eq!(library.nic.cut_through > 1_000, flags == sys::EF_VI_TX_CTPIO);
-        let counters = library.rx.counters();
-        assert_eq!(counters.sent_cut_through, library.nic.cut_through);
-        assert_eq!((counters.bad_events, counters.unexpected, counters.discard_crc), (0, 0, 1));
-    }
-}
-
-#[test]
-fn discards_have_their_reasons() {
-    let (mut nic, mut rx, _tx) = port(sys::EF_VI_FLAGS_DEFAULT);
-    nic.fill(&[1; 64], BAD_FCS);
-    nic.fill(&[1; 64], BAD_IP);
-    nic.receive(&[9; 60]);
-    let burst = rx.poll();
-    assert_eq!((burst.len(), burst.frame(0).bytes), (1, [9; 60].as_slice()));
-    drop(burst);
-    let counters = rx.counters();
-    assert_eq!((counters.discard_crc, counters.discard_checksum), (1, 1));
-}
-
-/// Two events about one descriptor: that is how such a NIC says that it had no buffer for the rest of a frame.
-#[test]
-fn a_frame_cut_for_want_of_buffers_is_told() {
-    let (mut nic, mut rx, _tx) = port(sys::EF_VI_FLAGS_DEFAULT);
-    nic.fill(&[1; BUFFER], 1 << 14);
-    nic.event((u64::from(nic.received) & 0xF) << 48);
-    nic.receive(&[9; 60]);
-    assert_eq!(rx.poll().len(), 1);
-    assert_eq!((rx.counters().no_buffer, rx.drops().segmented), (1, 1));
-}
-
-#[test]
-fn warming_leaves_no_trace() {
-    for flags in [sys::EF_VI_FLAGS_DEFAULT, sys::EF_VI_TX_CTPIO] {
-        let (mut nic, mut rx, mut tx) = port(flags);
-        (0..1_000).for_each(|_| tx.warm());
-        nic.work();
-        assert!(nic.wire.is_empty() && nic.take_window().is_none());
-        let mut slot = tx.reserve().unwrap();
-        slot[..60].fill(3);
-        assert!(tx.send(slot, 60).is_ok());
-        nic.work();
-        assert_eq!(nic.wire, [[3; 60]]);
-        assert!(rx.poll().is_empty());
-        assert_eq!(rx.counters().bad_events, 0);
-    }
-}
-
-/// The library looks for an event where it has not cleared one: so it tells that it was not polled for too long.
-#[test]
-fn an_event_queue_that_ran_over_ends_the_port() {
-    let (mut nic, mut rx, mut tx) = port(sys::EF_VI_FLAGS_DEFAULT);
-    // SAFETY: the event ring, as a NIC leaves it that went round.
-    unsafe { nic.vi().evq_base.write_bytes(0, EVENTS * 8) };
-    nic.event_at = 0;
-    assert!(rx.poll().is_empty() && rx.poll().is_empty());
-    assert_eq!(rx.counters().overflows, 1);
-    assert!(tx.reserve().is_none());
-}
+pub(crate) const GOES_ON: u64 = 1 << 14;
+pub(crate) const BAD_FCS: u64 = 1 << 24;
+pub(crate) const BAD_IP: u64 = 1 << 25;
