@@ -5,7 +5,7 @@
 //! costs: a doorbell is one, and so is a cache miss. An iteration of a repeated string instruction counts as one.
 //!
 //! `cargo bench --bench instructions` counts on this machine: our own driver over plain memory (the program plays the device
-//! between the counted parts), and DPDK's net_ring and net_null. In a guest with emulated NICs (`make bench-instructions`):
+//! between the counted parts), and DPDK's net_ring and net_null. On a NIC, or an emulated one in a guest:
 //! `instructions direct PCI INTERFACE` and `instructions dpdk PCI INTERFACE`, the interface being the kernel's at the other end
 //! of the cable.
 //!
