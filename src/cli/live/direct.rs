@@ -22,6 +22,7 @@ use crate::wire::igmp::ALL_SYSTEMS;
 /// What stops a run before it begins, and the exit code that says which kind it was.
 struct Failure(Exit, String);
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err, which hands errors over")]
 impl Failure {
     fn environment(why: impl ToString) -> Self {
         Self(Exit::Environment, why.to_string())
