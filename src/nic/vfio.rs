@@ -319,8 +319,8 @@ unsafe impl Device for VfioDevice {
         std::sync::atomic::fence(std::sync::atomic::Ordering::Release);
         // SAFETY: as in `read`.
         unsafe {
-            self.registers.base.as_ptr().cast::<u32>().add(register as usize / 4).write_volatile(value)
-        };
+            self.registers.base.as_ptr().cast::<u32>().add(register as usize / 4).write_volatile(value);
+        }
     }
 
     #[inline(always)]

@@ -372,7 +372,7 @@ unsafe impl Device for Model {
                 state.tail_writes += 1;
                 *state.at(RDT) = value;
             }
-            RDBAL | TDBAL | RDLEN | TDLEN if value % 128 != 0 => {
+            RDBAL | TDBAL | RDLEN | TDLEN if !value.is_multiple_of(128) => {
                 state.faults.push(format!("ring register {register:#06x}: {value:#x} is no multiple of 128"));
             }
             TDT => {

@@ -1,6 +1,7 @@
 //! The live form on a NIC that our own driver drives: no EAL, no DPDK, one port for feed and orders.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,12 +24,12 @@ use crate::wire::igmp::ALL_SYSTEMS;
 struct Failure(Exit, String);
 
 impl Failure {
-    fn environment(why: impl ToString) -> Self {
-        Self(Exit::Environment, why.to_string())
+    fn environment(why: impl Into<Box<dyn Error>>) -> Self {
+        Self(Exit::Environment, why.into().to_string())
     }
 
-    fn usage(why: impl ToString) -> Self {
-        Self(Exit::Usage, why.to_string())
+    fn usage(why: impl Into<Box<dyn Error>>) -> Self {
+        Self(Exit::Usage, why.into().to_string())
     }
 }
 
