@@ -24,7 +24,7 @@ impl Raw {
         assert!(fd >= 0, "a packet socket: {}", io::Error::last_os_error());
         // SAFETY: just opened.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let name = CString::new(interface).unwrap();
+        let name = CString::new(interface).expect("a name of an interface");
         // SAFETY: a terminated string.
         let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
         assert!(index > 0, "no interface {interface}");

@@ -1,6 +1,7 @@
 //! The live form on a NIC that our own driver drives: no EAL, no DPDK, one port for feed and orders.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,12 +25,12 @@ struct Failure(Exit, String);
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err, which hands errors over")]
 impl Failure {
-    fn environment(why: impl ToString) -> Self {
-        Self(Exit::Environment, why.to_string())
+    fn environment(why: impl Into<Box<dyn Error>>) -> Self {
+        Self(Exit::Environment, why.into().to_string())
     }
 
-    fn usage(why: impl ToString) -> Self {
-        Self(Exit::Usage, why.to_string())
+    fn usage(why: impl Into<Box<dyn Error>>) -> Self {
+        Self(Exit::Usage, why.into().to_string())
     }
 }
 
