@@ -23,7 +23,6 @@ use crate::wire::igmp::ALL_SYSTEMS;
 /// What stops a run before it begins, and the exit code that says which kind it was.
 struct Failure(Exit, String);
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err, which hands errors over")]
 impl Failure {
     fn environment(why: impl Into<Box<dyn Error>>) -> Self {
         Self(Exit::Environment, why.into().to_string())
