@@ -12,12 +12,7 @@
 //! What is counted: `RxQueue::poll`, taking address and length of each frame, dropping the burst; and `TxQueue::reserve`, then
 //! `send`. Arming descriptors, doorbells, and giving back of buffers are included, as means over many bursts.
 #![allow(unsafe_code, reason = "single steps, and memory that plays a device")]
-#![expect(
-    clippy::print_stdout,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a bench prints its table, or fails"
-)]
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints its table, or fails")]
 
 #[path = "instructions/plain.rs"]
 mod plain;
