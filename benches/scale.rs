@@ -22,8 +22,8 @@ use std::time::Instant;
 use exchange::frames::{Addressing, Framer};
 use exchange::market::{self, Market};
 use wirebook::config::Config;
-use wirebook::nic::RxQueue;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, link};
+use wirebook::nic::{RxQueue, cpu};
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble_all};
 use wirebook::stats::clock::{CALIBRATION, Clock};
@@ -36,6 +36,12 @@ const IN_A_PACKET: usize = 4;
 const RUNS: usize = 31;
 
 type Trouble = Box<dyn Error + Send + Sync>;
+
+/// What is measured on. EAL puts its starter on one CPU, and threads inherit that: each worker goes to one of its own.
+struct Machine {
+    clock: Clock,
+    cpus: Vec<usize>,
+}
 
 /// The demo's configuration for so many workers.
 fn config(workers: u16) -> Result<Config, Trouble> {
@@ -105,19 +111,22 @@ fn play<R: RxQueue>(worker: Worker, rx: R) -> Result<u64, Trouble> {
 /// there; seconds until the last has ended, and orders added in all.
 fn run<R: RxQueue>(
     config: &Config,
-    clock: Clock,
+    Machine { clock, cpus }: &Machine,
     at_once: usize,
     queues: impl Fn(usize) -> Result<R, Trouble> + Sync,
 ) -> Result<(f64, u64), Trouble> {
-    let (workers, _handles) = assemble_all(config, [2; 6], clock)?;
+    let (workers, _handles) = assemble_all(config, [2; 6], *clock)?;
     let (start, queues) = (Barrier::new(at_once), &queues);
     let each = thread::scope(|scope| {
         let threads: Vec<_> = (workers.into_iter().take(at_once).enumerate())
             .map(|(at, worker)| {
                 let start = &start;
+                let cpu = cpus.get(at % cpus.len().max(1)).copied();
                 scope.spawn(move || {
+                    let placed = cpu::run_on(cpu.as_slice());
                     let queue = queues(at);
                     start.wait();
+                    placed?;
                     let began = Instant::now();
                     play(worker, queue?).map(|added| (began, Instant::now(), added))
                 })
@@ -183,25 +192,28 @@ fn measure(of: &str, kinds: &mut [(&'static str, Run<'_>)]) -> Result<(), Troubl
 
 fn main() -> Result<(), Trouble> {
     let (one, two) = (config(1)?, config(2)?);
-    let clock = Clock::calibrate(CALIBRATION)?;
+    let machine = Machine { clock: Clock::calibrate(CALIBRATION)?, cpus: cpu::allowed()? };
     let frames = day(&one)?;
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown CPU");
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    println!("{}, {cpus} CPUs; {MESSAGES} messages, {RUNS} runs", cpu.trim_start_matches([' ', '\t', ':']));
+    println!(
+        "{}, {} CPUs; {MESSAGES} messages, {RUNS} runs",
+        cpu.trim_start_matches([' ', '\t', ':']),
+        machine.cpus.len()
+    );
     let mut memory = Frames::new();
     frames.iter().for_each(|frame| memory.push(frame));
     let queue = |_| Ok(ReplayRx::new(memory.clone()));
     measure(
         "memory",
         &mut [
-            ("one worker", &mut || run(&one, clock, 1, queue)),
-            ("two workers", &mut || run(&two, clock, 2, queue)),
-            ("one of two, alone", &mut || run(&two, clock, 1, queue)),
+            ("one worker", &mut || run(&one, &machine, 1, queue)),
+            ("two workers", &mut || run(&two, &machine, 2, queue)),
+            ("one of two, alone", &mut || run(&two, &machine, 1, queue)),
         ],
     )?;
     #[cfg(feature = "dpdk")]
-    ring::measure_ring(&one, &two, clock, &frames)?;
+    ring::measure_ring(&one, &two, &machine, &frames)?;
     Ok(())
 }
 
@@ -215,7 +227,7 @@ mod ring {
     use wirebook::nic::{MAX_BURST, RxDrops, RxShared};
     use wirebook::pmd::{Port, PortConfig};
 
-    use super::{Clock, Config, RxQueue, Trouble, measure, run};
+    use super::{Config, Machine, RxQueue, Trouble, measure, run};
     use wirebook::nic::TxQueue;
 
     /// Frames that the first worker may be ahead of the second: less than the ring between them holds.
@@ -286,7 +298,7 @@ mod ring {
     pub(super) fn measure_ring(
         one: &Config,
         two: &Config,
-        clock: Clock,
+        machine: &Machine,
         frames: &[Vec<u8>],
     ) -> Result<(), Trouble> {
         let eal = Eal::init(&[
@@ -315,7 +327,7 @@ mod ring {
             let handles = port.fan(workers)?.into_iter().map(Some).collect();
             *parts.lock().unwrap_or_else(PoisonError::into_inner) =
                 (handles, Some(port.tx_handle(0)?), Arc::default());
-            run(config, clock, usize::from(workers), |at| {
+            run(config, machine, usize::from(workers), |at| {
                 let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
                 let (handles, tx, polled) = &mut *parts;
                 let rx = handles.get_mut(at).and_then(Option::take).ok_or("no part")?.attach();
