@@ -22,8 +22,8 @@ use std::time::Instant;
 use exchange::frames::{Addressing, Framer};
 use exchange::market::{self, Market};
 use wirebook::config::Config;
+use wirebook::nic::RxQueue;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, link};
-use wirebook::nic::{RxQueue, TxQueue};
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble_all};
 use wirebook::stats::clock::{CALIBRATION, Clock};
@@ -215,7 +215,8 @@ mod ring {
     use wirebook::nic::{MAX_BURST, RxDrops, RxShared};
     use wirebook::pmd::{Port, PortConfig};
 
-    use super::{Clock, Config, RxQueue, Trouble, TxQueue, measure, run};
+    use super::{Clock, Config, RxQueue, Trouble, measure, run};
+    use wirebook::nic::TxQueue;
 
     /// Frames that the first worker may be ahead of the second: less than the ring between them holds.
     const AHEAD: u64 = 1_000;

@@ -5,7 +5,7 @@
 #
 #   RELEASES='22.11 24.11 25.11'            which
 #   TESTS='build test shim demo static'     which columns
-#   QUICK=1                                 in "test" only those tests that touch DPDK, not optimised; "shim" likewise
+#   QUICK=1                                 in "test" only those tests that touch DPDK, hardly optimised; "shim" likewise
 #   CELL_SECONDS=5400                       how long one cell of the table may take
 #   --fresh                                 makes the systems anew; they are kept in target/dpdk-matrix otherwise
 #   --mirror                                where their packages come from (default: as this machine's Debian packages)
@@ -49,19 +49,19 @@ TOUCHING='--test dpdk_ports --test dpdk_preflight --test dpdk_release --test nic
 
 # The shell command of a column.
 command_of() {
-    local unoptimised=
-    # These need no speed, and are compiled in a third of the time.
-    [ -z "${QUICK:-}" ] || unoptimised='CARGO_PROFILE_TEST_OPT_LEVEL=0 CARGO_PROFILE_TEST_DEBUG=0'
+    local quickly=
+    # These need little speed, and compile faster so.
+    [ -z "${QUICK:-}" ] || quickly='CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_TEST_DEBUG=0'
     case $1 in
         build) echo 'cargo build --release --workspace' ;;
         test)
             if [ -n "${QUICK:-}" ]; then
-                echo "export $unoptimised WIREBOOK_REQUIRE_LIVE=1; cargo test -p dpdk-sys && cargo test $TOUCHING --test live"
+                echo "export $quickly WIREBOOK_REQUIRE_LIVE=1; cargo test -p dpdk-sys && cargo test $TOUCHING --test live"
             else
                 echo 'WIREBOOK_REQUIRE_LIVE=1 cargo test --workspace'
             fi
             ;;
-        shim) echo "DPDK_SYS_FORCE_SHIM=1 $unoptimised cargo test $TOUCHING" ;;
+        shim) echo "DPDK_SYS_FORCE_SHIM=1 $quickly cargo test $TOUCHING" ;;
         demo) echo 'make demo' ;;
         static) echo 'make static' ;;
     esac
@@ -186,7 +186,7 @@ done
 
 # The table. "not run" stands where the system itself was no use.
 tests='all of the workspace, none skipped'
-[ -z "${QUICK:-}" ] || tests='only those that touch DPDK, not optimised (QUICK)'
+[ -z "${QUICK:-}" ] || tests='only those that touch DPDK, hardly optimised (QUICK)'
 printf '\nDPDK releases: commit %.12s, %s, Linux %s\n' "$commit" "$(rustc --version | cut -d' ' -f1,2)" "$(uname -r)"
 printf 'test: %s; shim: ports, seam and loop with every burst through C; seconds include compiling\n\n' "$tests"
 printf '%-8s' release

@@ -132,6 +132,8 @@ fill_in() {
             *) name=${name/@ABI@/$abi} ;;
         esac
         packages+=("$name")
+        # dpdk-telemetry.py moved out of dpdk-dev after 22.11 (ABI 23).
+        [ "$name" != dpdk-dev ] || [ "${abi%%.*}" -le 23 ] || packages+=(dpdk)
     done
 }
 

@@ -1,4 +1,5 @@
 //! What the build script decides from the version of DPDK alone.
+#![expect(clippy::unwrap_used, reason = "a test's helpers")]
 
 #[path = "../build/release.rs"]
 mod release;

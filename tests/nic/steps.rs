@@ -187,8 +187,8 @@ fn filtered(left: &Left, filter: &Filter) {
     assert_eq!(left.count("route_other_station"), 0, "strays for another station");
 }
 
-/// Every datagram to the gateway has good checksums (the exchange's code sees to that) and comes from us, and there are
-/// as many as the handler counted.
+/// Every datagram to the gateway comes from us, each byte around its payload is what the exchange's own encoder puts there
+/// (checksums too), and there are as many as the handler counted. That the payloads are good, the exchange's positions say.
 fn orders(left: &Left, heard: &[Vec<u8>]) {
     let mut datagrams = 0;
     for frame in heard {
@@ -201,6 +201,12 @@ fn orders(left: &Left, heard: &[Vec<u8>]) {
                     "{frame:02x?}"
                 );
                 assert_eq!((to.src_mac, to.src, to.src_port), (US.0, US.1, 31_000), "{frame:02x?}");
+                let mut framer = Framer::new(to);
+                let encoded = framer.frame(datagram.payload).unwrap();
+                // Not every NIC pads short ones.
+                let shorter = encoded.len().min(frame.len());
+                assert_eq!(frame[..shorter], encoded[..shorter]);
+                assert!(encoded[shorter..].iter().chain(&frame[shorter..]).all(|byte| *byte == 0));
                 datagrams += 1;
             }
             Err(frames::Bad::Other) => {}

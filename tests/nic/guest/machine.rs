@@ -197,8 +197,9 @@ pub(super) fn arguments(
         shown(&place.join("vmlinuz")),
         shown(&place.join("initramfs.cpio"))
     ));
+    // The kernel gives up where its timer seems to stand still, which it does on a host that is busy.
     let mut line = format!(
-        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable hugepages={}",
+        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check hugepages={}",
         options.hugepages
     );
     if options.iommu {
