@@ -75,6 +75,52 @@ fn conforms(model: Model) {
     ));
 }
 
+/// The program of `benches/instructions.rs`, built as tests are.
+fn instructions_program() -> std::path::PathBuf {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args(["test", "--bench", "instructions", "--no-run"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr).into_owned();
+    assert!(built.status.success(), "{said}");
+    // `Executable benches/instructions.rs (target/debug/deps/instructions-…)`
+    let path = said.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(path, _)| path);
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path.unwrap_or_else(|| panic!("{said}")))
+}
+
+/// The last row of the program's table, as numbers: empty poll, frames of bursts of 1, 4 and 32, a frame sent.
+fn row(table: &str) -> Vec<f64> {
+    let last = table.lines().rfind(|line| line.starts_with("| ")).unwrap_or_else(|| panic!("{table}"));
+    last.split('|').filter_map(|cell| cell.trim().parse().ok()).collect()
+}
+
+/// What the direct driver is for: fewer instructions than DPDK's on the same NIC, on every way.
+#[test]
+#[ignore = "needs QEMU: make bench-instructions"]
+fn fewer_instructions_than_dpdks_drivers() {
+    let program = instructions_program();
+    let _machine = alone();
+    for model in [Model::E1000e, Model::Igb] {
+        let Some((mut guest, interface)) = guest(&format!("instructions-{}", model.name()), model) else {
+            continue;
+        };
+        let nic = guest.address(0).to_owned();
+        take(&mut guest, &program, "instructions");
+        let mut count = |driver: &str| {
+            let ended = guest.run(&format!("instructions {driver} {nic} {interface}"), 3 * LONG);
+            assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+            say(&ended.stdout);
+            row(&ended.stdout)
+        };
+        let (ours, theirs) = (count("direct"), count("dpdk"));
+        assert_eq!((ours.len(), theirs.len()), (5, 5), "{ours:?} {theirs:?}");
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert!(ours < theirs, "{ours} is not less than {theirs}");
+        }
+    }
+}
+
 /// A port of the direct driver, and the raw socket at the other end of its cable.
 struct Cable {
     port: Port<VfioDevice>,
