@@ -37,6 +37,13 @@ pub(crate) enum Shell {
     Busybox,
 }
 
+/// A shell cannot trap what was ignored before it began, as SIGINT is where the tests run in the background.
+fn heeding_signals(shell: &str) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,TERM", shell]);
+    command
+}
+
 impl Shell {
     pub(crate) fn is_installed(self) -> bool {
         let name = match self {
@@ -49,10 +56,10 @@ impl Shell {
 
     fn command(self) -> Command {
         match self {
-            Self::Dash => Command::new("dash"),
-            Self::Bash => Command::new("bash"),
+            Self::Dash => heeding_signals("dash"),
+            Self::Bash => heeding_signals("bash"),
             Self::Busybox => {
-                let mut command = Command::new("busybox");
+                let mut command = heeding_signals("busybox");
                 command.arg("sh");
                 command
             }
