@@ -44,6 +44,7 @@ test: ## Run all tests
 test-nic: ## Run the whole program on emulated NICs in QEMU guests, bound to vfio-pci (NICS=e1000e,virtio: these only)
 	@tools/setup.sh nic
 	@case '$(NICS)' in '' | *igb*) tests/nic/guest/newer-qemu.sh ;; esac
+	$(if $(NICS),,$(MAKE) static)
 	NICS='$(NICS)' $(CARGO) test --test nic -- --ignored --nocapture --test-threads=1 $(if $(NICS),every_nic,--skip fewer_instructions)
 
 static: ## Build one program that needs no DPDK where it runs, and run it from an empty directory (STATIC_DRIVERS='net_mlx5 …' adds drivers)
