@@ -21,6 +21,7 @@ pub mod efvi;
 pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
+pub mod stats;
 pub mod udp;
 pub mod vfio;
 

@@ -32,7 +32,7 @@ pub(crate) mod pool;
 mod setup;
 mod steering;
 
-pub use counters::PortStats;
+pub use crate::nic::stats::PortStats;
 pub use multicast::FilterInForce;
 pub(crate) use setup::Stamp;
 pub use steering::{Flow, Steering};

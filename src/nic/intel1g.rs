@@ -32,7 +32,8 @@ mod registers;
 mod rx;
 mod tx;
 
-pub use port::{Filter, Link, Port, PortStats};
+pub use super::stats::PortStats;
+pub use port::{Filter, Link, Port};
 pub use rx::{Burst, Rx, RxCounters, RxHandle};
 pub use tx::{Slot, Tx, TxHandle};
 

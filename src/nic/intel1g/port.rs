@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::memory::{self, Layout, Part};
 use super::rx::RxHandle;
 use super::tx::TxHandle;
-use super::{Chip, Device, DriverError, PortConfig, bringup, registers as reg};
+use super::{Chip, Device, DriverError, PortConfig, PortStats, bringup, registers as reg};
 
 /// A started port, shared by its queues. The last share gone, it stops; only then the device, and with it the memory, goes.
 #[derive(Debug)]
@@ -76,44 +76,6 @@ pub struct Link {
     pub speed_mbps: u32,
     /// Both directions at once.
     pub full_duplex: bool,
-}
-
-/// What the device counted since it was started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortStats {
-    /// Good frames that passed the filters.
-    pub rx_frames: u64,
-    /// Their bytes, without FCS.
-    pub rx_bytes: u64,
-    /// Frames dropped because the ring was empty and the device's own buffer full: the loop is too slow.
-    pub rx_missed: u64,
-    /// Damaged frames: FCS, symbols, lengths.
-    pub rx_errors: u64,
-    /// Always 0: each descriptor has a buffer of its own. It stands here to have the rows that DPDK's ports have.
-    pub rx_no_buffer: u64,
-    /// Frames transmitted.
-    pub tx_frames: u64,
-    /// Their bytes, without FCS.
-    pub tx_bytes: u64,
-    /// Frames given up after collisions, which full duplex has none of.
-    pub tx_errors: u64,
-}
-
-impl PortStats {
-    /// Names and values, as printed to operators.
-    #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 8] {
-        [
-            ("rx_frames", self.rx_frames),
-            ("rx_bytes", self.rx_bytes),
-            ("rx_missed", self.rx_missed),
-            ("rx_errors", self.rx_errors),
-            ("rx_no_buffer", self.rx_no_buffer),
-            ("tx_frames", self.tx_frames),
-            ("tx_bytes", self.tx_bytes),
-            ("tx_errors", self.tx_errors),
-        ]
-    }
 }
 
 impl<D: Device> Port<D> {
