@@ -3,12 +3,14 @@
 //! Every handler first *locates* (instrument, order), then *applies*. An event that fails on the way is refused or
 //! clamped as [`Anomaly`] says, counted, and its book goes stale.
 
-use crate::market::{BookState, Event, EventKind, Price, Side, Symbol};
+use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symbol};
 
+use super::index::Found;
 use super::instrument::Instrument;
-use super::orders::Order;
 use super::pool::Handle;
+use super::segment::Segment;
 use super::store::Full;
+use super::vectors::Vectors;
 use super::{Anomaly, Books, Change, Outcome, instrument_mut};
 
 /// An order as a message describes it.
@@ -48,20 +50,31 @@ enum Loss {
     Cancelled,
 }
 
+/// What a message needs of a live order that it names.
+#[derive(Clone, Copy)]
+struct Resting {
+    side: Side,
+    /// Its level.
+    head: Handle<Segment>,
+    price: Price,
+    shares: u32,
+}
+
 impl Books {
-    pub(super) fn apply_event(&mut self, event: &Event) -> Change {
+    #[inline(always)]
+    pub(super) fn apply_event<V: Vectors>(&mut self, event: &Event) -> Change {
         let locate = event.locate;
         match event.kind {
             EventKind::Add { order_ref, side, shares, price } => {
-                self.add(locate, side, NewOrder { order_ref, shares, price })
+                self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
             }
             EventKind::Execute { order_ref, shares, printable, price: _ } => {
-                self.lose(locate, order_ref, shares, Loss::Executed { printable })
+                self.lose::<V>(locate, order_ref, shares, Loss::Executed { printable })
             }
-            EventKind::Cancel { order_ref, shares } => self.lose(locate, order_ref, shares, Loss::Cancelled),
-            EventKind::Delete { order_ref } => self.delete(locate, order_ref),
+            EventKind::Cancel { order_ref, shares } => self.lose::<V>(locate, order_ref, shares, Loss::Cancelled),
+            EventKind::Delete { order_ref } => self.delete::<V>(locate, order_ref),
             EventKind::Replace { order_ref, new_order_ref, shares, price } => {
-                self.replace(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
+                self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
             }
             EventKind::Trade { shares, .. } => {
                 self.note(locate, |instrument| instrument.volume = instrument.volume.saturating_add(shares))
@@ -84,22 +97,48 @@ impl Books {
         }
     }
 
-    fn add(&mut self, locate: u16, side: Side, order: NewOrder) -> Change {
+    #[inline(always)]
+    pub(super) fn apply_message<V: Vectors>(&mut self, message: &OrderMessage) -> Change {
+        let OrderMessage { locate, order_ref, new_order_ref, shares, price, .. } = *message;
+        match message.kind {
+            OrderMessage::ADD => {
+                let side = match message.side {
+                    b'B' => Side::Buy,
+                    b'S' => Side::Sell,
+                    _ => return Change { locate, top_changed: false, outcome: Outcome::Ignored },
+                };
+                self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
+            }
+            OrderMessage::DELETE => self.delete::<V>(locate, order_ref),
+            OrderMessage::REPLACE => {
+                self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
+            }
+            OrderMessage::EXECUTE | OrderMessage::EXECUTE_PRICED => {
+                let printable = message.printable == b'Y';
+                self.lose::<V>(locate, order_ref, shares, Loss::Executed { printable })
+            }
+            OrderMessage::CANCEL => self.lose::<V>(locate, order_ref, shares, Loss::Cancelled),
+            _ => Change { locate, top_changed: false, outcome: Outcome::Ignored },
+        }
+    }
+
+    #[inline(always)]
+    fn add<V: Vectors>(&mut self, locate: u16, side: Side, order: NewOrder) -> Change {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
         if let Some(flaw) = order.flaw() {
             return self.refused(locate, flaw);
         }
-        let vacancy = match self.store.vacancy(order.order_ref) {
-            Ok(vacancy) => vacancy,
-            Err(other) => return self.duplicate(locate, other, Anomaly::AddDuplicate, false),
+        let place = match self.store.find::<V>(order.order_ref) {
+            Err(place) => place,
+            Ok(other) => return self.duplicate(locate, &other, Anomaly::AddDuplicate, false),
         };
-        let best_before = instrument.ladder(side).best();
-        match self.store.join(instrument, &vacancy, (locate, side), order.shares, order.price) {
+        let named = (order.order_ref, place);
+        match self.store.join::<V>(instrument, named, (locate, side), order.shares, order.price) {
             Ok(level) => {
-                // The order joined the best level, or its level is the best now.
-                let top_changed = level == best_before || level == instrument.ladder(side).best();
+                // Levels that are better than that of the order are not touched: it is the best now, or nothing changed.
+                let top_changed = level == instrument.best(side);
                 let listed = instrument.listed;
                 self.counters.added += 1;
                 if listed {
@@ -113,13 +152,14 @@ impl Books {
     }
 
     /// Execute and cancel: an order shrinks and keeps its place, or leaves if nothing is left of it.
-    fn lose(&mut self, locate: u16, order_ref: u64, shares: u32, loss: Loss) -> Change {
+    #[inline(always)]
+    fn lose<V: Vectors>(&mut self, locate: u16, order_ref: u64, shares: u32, loss: Loss) -> Change {
         let (unknown, excess) = match loss {
             Loss::Executed { .. } => (Anomaly::ExecuteUnknown, Anomaly::OverExecuted),
             Loss::Cancelled => (Anomaly::CancelUnknown, Anomaly::OverCancelled),
         };
-        let handle = match self.order_of(locate, order_ref, unknown) {
-            Ok(handle) => handle,
+        let (found, at) = match self.order_of::<V>(locate, order_ref, unknown) {
+            Ok(found) => found,
             Err(refused) => return refused,
         };
         if shares == 0 {
@@ -128,88 +168,76 @@ impl Books {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let order = self.store.orders[handle];
-        let top_changed = order.level == instrument.ladder(order.side).best();
+        let top_changed = at.head == instrument.best(at.side);
         match loss {
             Loss::Executed { printable } => {
                 self.counters.executed += 1;
                 if printable {
-                    let traded = u64::from(shares.min(order.shares));
+                    let traded = u64::from(shares.min(at.shares));
                     instrument.volume = instrument.volume.saturating_add(traded);
                 }
             }
             Loss::Cancelled => self.counters.cancelled += 1,
         }
-        if shares < order.shares {
-            self.store.reduce(handle, shares);
+        if shares < at.shares {
+            self.store.reduce(&found, shares);
         } else {
-            self.store.leave(instrument, handle);
+            self.store.leave::<V>(instrument, order_ref, &found);
         }
-        if shares > order.shares {
+        if shares > at.shares {
             self.anomaly(locate, excess, top_changed)
         } else {
             self.applied(locate, top_changed)
         }
     }
 
-    fn delete(&mut self, locate: u16, order_ref: u64) -> Change {
-        let handle = match self.order_of(locate, order_ref, Anomaly::DeleteUnknown) {
-            Ok(handle) => handle,
+    #[inline(always)]
+    fn delete<V: Vectors>(&mut self, locate: u16, order_ref: u64) -> Change {
+        let (found, at) = match self.order_of::<V>(locate, order_ref, Anomaly::DeleteUnknown) {
+            Ok(found) => found,
             Err(refused) => return refused,
         };
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let order = &self.store.orders[handle];
-        let top_changed = order.level == instrument.ladder(order.side).best();
-        self.store.leave(instrument, handle);
+        let top_changed = at.head == instrument.best(at.side);
+        self.store.leave::<V>(instrument, order_ref, &found);
         self.counters.deleted += 1;
         self.applied(locate, top_changed)
     }
 
     /// The old order leaves in any case, for that much is certain; the new one joins the back of its queue, on the
     /// same side. Both may have the same reference: not so on ITCH, but other feeds say a modification that way.
-    fn replace(&mut self, locate: u16, order_ref: u64, new: NewOrder) -> Change {
-        let handle = match self.order_of(locate, order_ref, Anomaly::ReplaceUnknown) {
-            Ok(handle) => handle,
+    #[inline(always)]
+    fn replace<V: Vectors>(&mut self, locate: u16, order_ref: u64, new: NewOrder) -> Change {
+        let (found, old) = match self.order_of::<V>(locate, order_ref, Anomaly::ReplaceUnknown) {
+            Ok(found) => found,
             Err(refused) => return refused,
         };
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let side = self.store.orders[handle].side;
-        // Compared by value: the new order may leave the top exactly as the old one found it.
-        let best = |store: &super::Store, instrument: &Instrument| {
-            instrument.ladder(side).best().some().map(|level| store.levels[level].view())
+        let was_best = old.head == instrument.best(old.side);
+        self.store.leave::<V>(instrument, order_ref, &found);
+        if let Some(flaw) = new.flaw() {
+            return self.anomaly(locate, flaw, was_best);
+        }
+        let place = match self.store.find::<V>(new.order_ref) {
+            Err(place) => place,
+            Ok(other) => return self.duplicate(locate, &other, Anomaly::ReplaceDuplicate, was_best),
         };
-        let best_before = best(&self.store, instrument);
-        self.store.leave(instrument, handle);
-        let mut taken = None;
-        let refusal = if let Some(flaw) = new.flaw() {
-            Some(flaw)
-        } else {
-            match self.store.vacancy(new.order_ref) {
-                Ok(vacancy) => self
-                    .store
-                    .join(instrument, &vacancy, (locate, side), new.shares, new.price)
-                    .err()
-                    .map(Anomaly::from),
-                Err(other) => {
-                    taken = Some(other);
-                    None
-                }
+        let named = (new.order_ref, place);
+        match self.store.join::<V>(instrument, named, (locate, old.side), new.shares, new.price) {
+            Err(full) => self.anomaly(locate, full.into(), was_best),
+            Ok(level) => {
+                let is_best = level == instrument.best(old.side);
+                // The new order may leave the top exactly as the old one found it.
+                let same = was_best && is_best && (old.price, old.shares) == (new.price, new.shares);
+                self.counters.replaced += 1;
+                self.counters.replaced_same_ref += u64::from(new.order_ref == order_ref);
+                self.applied(locate, (was_best || is_best) && !same)
             }
-        };
-        let top_changed = best_before != best(&self.store, instrument);
-        if let Some(other) = taken {
-            return self.duplicate(locate, other, Anomaly::ReplaceDuplicate, top_changed);
         }
-        if let Some(anomaly) = refusal {
-            return self.anomaly(locate, anomaly, top_changed);
-        }
-        self.counters.replaced += 1;
-        self.counters.replaced_same_ref += u64::from(new.order_ref == order_ref);
-        self.applied(locate, top_changed)
     }
 
     fn directory(&mut self, locate: u16, symbol: Symbol, round_lot: u32) -> Change {
@@ -242,22 +270,40 @@ impl Books {
     }
 
     /// The live order that carries `order_ref`, if it belongs to `locate`.
-    fn order_of(&mut self, locate: u16, order_ref: u64, unknown: Anomaly) -> Result<Handle<Order>, Change> {
-        let Some(handle) = self.store.find(order_ref) else {
-            let anomaly = if self.instrument(locate).is_some() { unknown } else { Anomaly::LocateOutOfRange };
-            return Err(self.refused(locate, anomaly));
+    #[inline(always)]
+    fn order_of<V: Vectors>(
+        &mut self,
+        locate: u16,
+        order_ref: u64,
+        unknown: Anomaly,
+    ) -> Result<(Found, Resting), Change> {
+        let Ok(found) = self.store.find::<V>(order_ref) else {
+            return Err(self.unknown(locate, unknown));
         };
-        let owner = self.store.orders[handle].locate;
+        let Segment { locate: owner, side, head, price, .. } = self.store.segments[found.segment];
         if owner != locate {
-            self.spoil_other(owner);
-            return Err(self.refused(locate, Anomaly::LocateMismatch));
+            return Err(self.mismatch(locate, owner));
         }
-        Ok(handle)
+        let shares = self.store.segments[found.segment].shares(found.at);
+        Ok((found, Resting { side, head, price, shares }))
+    }
+
+    #[cold]
+    fn unknown(&mut self, locate: u16, unknown: Anomaly) -> Change {
+        let anomaly = if self.instrument(locate).is_some() { unknown } else { Anomaly::LocateOutOfRange };
+        self.refused(locate, anomaly)
+    }
+
+    #[cold]
+    fn mismatch(&mut self, locate: u16, owner: u16) -> Change {
+        self.spoil_other(owner);
+        self.refused(locate, Anomaly::LocateMismatch)
     }
 
     /// A reference that `other` has already.
-    fn duplicate(&mut self, locate: u16, other: Handle<Order>, kind: Anomaly, top_changed: bool) -> Change {
-        let owner = self.store.orders[other].locate;
+    #[cold]
+    fn duplicate(&mut self, locate: u16, other: &Found, kind: Anomaly, top_changed: bool) -> Change {
+        let owner = self.store.segments[other.segment].locate;
         if owner != locate {
             self.spoil_other(owner);
         }
@@ -265,16 +311,19 @@ impl Books {
     }
 
     /// An event that changed no order, because it cannot be right.
+    #[cold]
     fn refused(&mut self, locate: u16, anomaly: Anomaly) -> Change {
         self.anomaly(locate, anomaly, false)
     }
 
+    #[cold]
     fn anomaly(&mut self, locate: u16, anomaly: Anomaly, top_changed: bool) -> Change {
         self.counters.count(anomaly);
         self.spoil(locate);
         Change { outcome: Outcome::Anomaly(anomaly), ..self.applied(locate, top_changed) }
     }
 
+    #[inline(always)]
     fn applied(&mut self, locate: u16, top_changed: bool) -> Change {
         if top_changed && self.is_crossed(locate) {
             self.counters.crossed += 1;
@@ -298,8 +347,8 @@ impl Books {
         self.also_spoiled = Some(owner);
     }
 
+    #[inline(always)]
     fn is_crossed(&self, locate: u16) -> bool {
-        let top = self.top(locate);
-        matches!((top.bid, top.ask), (Some(bid), Some(ask)) if bid.price >= ask.price)
+        self.instrument(locate).is_some_and(Instrument::is_crossed)
     }
 }

@@ -2,10 +2,9 @@
 
 use super::index::{self, Index};
 use super::instrument::Instrument;
-use super::levels::PriceLevel;
 use super::node::Node;
-use super::orders::Order;
-use super::side::nodes_for;
+use super::segment::{Segment, segments_for};
+use super::tree::nodes_for;
 use crate::market::Symbol;
 
 /// Most locates that a 16-bit `stock_locate` can name, counting 0.
@@ -42,10 +41,14 @@ impl Limits {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.locates as usize * (size_of::<Instrument>() + size_of::<Option<Symbol>>())
-            + self.orders as usize * size_of::<Order>()
             + Index::memory_bytes(self.orders)
-            + self.levels as usize * size_of::<PriceLevel>()
+            + self.segments() as usize * size_of::<Segment>()
             + self.nodes() as usize * size_of::<Node>()
+    }
+
+    /// Segments that the orders and levels may need.
+    pub(super) const fn segments(&self) -> u32 {
+        segments_for(self.orders, self.levels)
     }
 
     /// Nodes that the levels may need.

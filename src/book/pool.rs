@@ -12,6 +12,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
+pub(super) use crate::memory::touched;
+
 /// The 32-bit address of a record in a [`Pool`] of `T`.
 pub(super) struct Handle<T> {
     raw: u32,
@@ -88,7 +90,28 @@ impl<T: Record> Pool<T> {
         Ok(Self { records, fresh: 0, returned: Handle::NIL, live: 0, peak: 0 })
     }
 
+    /// The record, if the pool has it.
+    #[inline(always)]
+    pub(super) fn get(&self, handle: Handle<T>) -> Option<&T> {
+        self.records.get(handle.raw as usize)
+    }
+
+    /// Asks for both lines of a record before they are needed, whatever the handle.
+    #[inline(always)]
+    pub(super) fn prefetch_both(&self, handle: Handle<T>) {
+        let at = self.records.as_ptr().wrapping_add(handle.raw as usize);
+        crate::prefetch::line(at);
+        crate::prefetch::line(at.cast::<u8>().wrapping_add(64));
+    }
+
+    /// Asks for the second line of a record before it is needed, whatever the handle.
+    #[inline(always)]
+    pub(super) fn prefetch_second(&self, handle: Handle<T>) {
+        crate::prefetch::line(self.records.as_ptr().wrapping_add(handle.raw as usize).cast::<u8>().wrapping_add(64));
+    }
+
     /// Makes `record` live, or returns `None` if all records are.
+    #[inline(always)]
     pub(super) fn take(&mut self, record: T) -> Option<Handle<T>> {
         let handle = if let Some(returned) = self.returned.some() {
             self.returned = self[returned].link();
@@ -106,6 +129,7 @@ impl<T: Record> Pool<T> {
     }
 
     /// Takes a live record back.
+    #[inline(always)]
     pub(super) fn give(&mut self, handle: Handle<T>) {
         let next = self.returned;
         self[handle].set_link(next);
@@ -144,26 +168,17 @@ impl<T: Record> Pool<T> {
 
 impl<T> Index<Handle<T>> for Pool<T> {
     type Output = T;
-    #[inline]
+    #[inline(always)]
     fn index(&self, handle: Handle<T>) -> &T {
         &self.records[handle.raw as usize]
     }
 }
 
 impl<T> IndexMut<Handle<T>> for Pool<T> {
-    #[inline]
+    #[inline(always)]
     fn index_mut(&mut self, handle: Handle<T>) -> &mut T {
         &mut self.records[handle.raw as usize]
     }
-}
-
-/// A vector of exactly `len` copies of `value`, every page of which has been written.
-pub(super) fn touched<T: Clone>(len: usize, value: T) -> Result<Vec<T>, TryReserveError> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(len)?;
-    // Written one by one into reserved memory: `vec![0; n]` would leave zero pages to the kernel until first use.
-    all.resize(len, value);
-    Ok(all)
 }
 
 #[cfg(test)]
