@@ -135,9 +135,9 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// One block's data and the bytes after it.
+/// One block's data and the bytes after it, of bytes that begin with its length field.
 #[inline(always)]
-const fn split_block(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) const fn split_block(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let Some((len, rest)) = bytes.split_first_chunk() else { return None };
     rest.split_at_checked(u16::from_be_bytes(*len) as usize)
 }
@@ -163,6 +163,15 @@ impl<'a> Blocks<'a> {
             }
         }
         self
+    }
+
+    /// The bytes from here to the end of the packet's last block: length field, data, length field, ...
+    ///
+    /// [`Self::take_blocks`] shortens only the count: there may be more here than the blocks that are left.
+    #[inline]
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Only the first `n` blocks, or all where there are fewer.
