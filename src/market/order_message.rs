@@ -99,9 +99,12 @@ impl OrderMessage {
             Self::EXECUTE => {
                 EventKind::Execute { order_ref, shares, price: None, printable: self.printable == b'Y' }
             }
-            Self::EXECUTE_PRICED => {
-                EventKind::Execute { order_ref, shares, price: Some(price), printable: self.printable == b'Y' }
-            }
+            Self::EXECUTE_PRICED => EventKind::Execute {
+                order_ref,
+                shares,
+                price: Some(price),
+                printable: self.printable == b'Y',
+            },
             Self::CANCEL => EventKind::Cancel { order_ref, shares },
             Self::DELETE => EventKind::Delete { order_ref },
             Self::REPLACE => EventKind::Replace { order_ref, new_order_ref, shares, price },
@@ -213,7 +216,10 @@ mod tests {
             let event = Event { locate: 0x0102, timestamp: 34_200_123_456_789, kind };
             let flat = OrderMessage::from_event(&event).unwrap();
             assert_eq!(flat.event(), Some(event));
-            assert_eq!(flat.shares == u32::MAX && flat.kind != OrderMessage::ADD, flat.kind == OrderMessage::DELETE);
+            assert_eq!(
+                flat.shares == u32::MAX && flat.kind != OrderMessage::ADD,
+                flat.kind == OrderMessage::DELETE
+            );
         }
         for kind in [
             EventKind::Trade { shares: 1, price, cross: false },
@@ -227,7 +233,9 @@ mod tests {
 
     #[test]
     fn what_is_no_order_message_is_no_event() {
-        for kind in (0..=u8::MAX).filter(|kind| !(OrderMessage::EXECUTE..=OrderMessage::EXECUTE_PRICED).contains(kind)) {
+        for kind in (0..=u8::MAX)
+            .filter(|kind| !(OrderMessage::EXECUTE..=OrderMessage::EXECUTE_PRICED).contains(kind))
+        {
             // Among them ADD, which has no side here.
             assert_eq!(OrderMessage { kind, ..OrderMessage::EMPTY }.event(), None);
         }

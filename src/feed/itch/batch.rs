@@ -27,7 +27,7 @@ mod avx512;
 use std::fmt;
 
 use crate::market::OrderMessage;
-use crate::wire::moldudp64::{BLOCK_HEADER_LEN, Blocks, split_block};
+use crate::wire::moldudp64::{Blocks, split_block};
 use table::Class;
 
 /// A way to decode, by what the processor must have.
@@ -184,36 +184,32 @@ impl<'b, 'a> Filled<'b, 'a> {
     #[inline]
     #[must_use]
     pub fn block(&self, i: usize) -> &'a [u8] {
-        let block = self.offsets.get(i).and_then(|offset| self.bytes.get(*offset as usize..)).and_then(split_block);
+        let block =
+            self.offsets.get(i).and_then(|offset| self.bytes.get(*offset as usize..)).and_then(split_block);
         block.map_or(&[], |(block, _)| block)
     }
 }
 
 /// Walks the blocks and has `write` make the record of each.
 ///
-/// `write` gets the row of the tables, the block, and the packet from the block on. Of a block whose row is not
-/// [`Class::None`] the length is the row's; its side is not checked before it is written, but here, behind it.
+/// `write` gets the row of the tables, the block, and the block with all that follows it in the packet. A block whose
+/// row is not [`Class::None`] is a valid order message of that type.
 #[inline(always)]
 fn fill_with<'a>(
     lines: &mut Lines,
     blocks: &mut Blocks<'a>,
     write: impl Fn(Class, &'a [u8], &'a [u8], &mut OrderMessage),
 ) -> usize {
-    let whole = blocks.bytes().len();
-    let mut len = 0;
-    for (record, offset) in lines.records.iter_mut().zip(&mut lines.offsets) {
-        let left = blocks.bytes();
-        let Some(block) = blocks.next() else { break };
-        // A packet of the most and longest blocks is shorter than 4 GiB.
-        *offset = (whole - left.len()) as u32;
-        let class = Class::of(block);
-        write(class, block, left.get(BLOCK_HEADER_LEN..).unwrap_or_default(), record);
-        if !class.allows(record.side) {
-            *record = OrderMessage::EMPTY;
+    let Lines { records, offsets } = lines;
+    blocks.take_front(Batch::MOST as u16, |i, offset, block, behind| {
+        if let Some(record) = records.get_mut(i)
+            && let Some(place) = offsets.get_mut(i)
+        {
+            // A packet of the most and longest blocks is shorter than 4 GiB.
+            *place = offset as u32;
+            write(Class::of(block), block, behind, record);
         }
-        len += 1;
-    }
-    len
+    })
 }
 
 #[cfg(test)]

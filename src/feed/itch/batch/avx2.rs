@@ -113,7 +113,8 @@ fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
         ];
         let shuffle = |i: usize| _mm256_shuffle_epi8(windows[i], vector(&row.shuffles[i]));
         let fixed = row.fixed.each_ref().map(vector);
-        let first = _mm256_or_si256(_mm256_or_si256(shuffle(0), fixed[0]), _mm256_or_si256(shuffle(1), shuffle(2)));
+        let first =
+            _mm256_or_si256(_mm256_or_si256(shuffle(0), fixed[0]), _mm256_or_si256(shuffle(1), shuffle(2)));
         let second = _mm256_or_si256(_mm256_or_si256(shuffle(3), fixed[1]), shuffle(4));
         // SAFETY: both are 64 bytes without padding, and any bytes make a valid record: it has integers only.
         *record = unsafe { transmute::<[__m256i; 2], OrderMessage>([first, second]) };

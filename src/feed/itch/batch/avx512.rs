@@ -39,15 +39,24 @@ struct Row {
     from: [u8; 64],
     /// ORed to it.
     fixed: [u8; 64],
-    /// The bytes of the block.
-    bytes: __mmask64,
 }
+
+/// The bytes of the block, by class.
+static BYTES: [__mmask64; CLASSES] = {
+    let mut masks = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        masks[class] = (1 << MAPS[class].len) - 1;
+        class += 1;
+    }
+    masks
+};
 
 /// A byte that the load leaves zero in every class: no block is that long.
 const ZERO: u8 = 63;
 
 static ROWS: [Row; CLASSES] = {
-    let mut rows = [const { Row { from: [ZERO; 64], fixed: [0; 64], bytes: 0 } }; CLASSES];
+    let mut rows = [const { Row { from: [ZERO; 64], fixed: [0; 64] } }; CLASSES];
     let mut class = 0;
     while class < CLASSES {
         let map = &MAPS[class];
@@ -60,7 +69,6 @@ static ROWS: [Row; CLASSES] = {
             byte += 1;
         }
         rows[class].fixed = map.fixed;
-        rows[class].bytes = (1 << map.len) - 1;
         class += 1;
     }
     rows
@@ -70,9 +78,8 @@ static ROWS: [Row; CLASSES] = {
 fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
     fill_with(lines, blocks, |class: Class, block, _, record| {
         let row = &ROWS[class as usize];
-        // SAFETY: the mask has the first `row.bytes` bytes, and a block of this class has just as many. Bytes outside
-        // of the mask are not touched.
-        let bytes = unsafe { _mm512_maskz_loadu_epi8(row.bytes, block.as_ptr().cast()) };
+        // SAFETY: the mask has as many bytes as a block of this class has. Bytes outside of the mask are not touched.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(BYTES[class as usize], block.as_ptr().cast()) };
         let bytes = _mm512_permutexvar_epi8(vector(&row.from), bytes);
         let bytes = _mm512_or_si512(bytes, vector(&row.fixed));
         // SAFETY: both are 64 bytes without padding, and any bytes make a valid record: it has integers only.

@@ -1,6 +1,7 @@
 //! What becomes of each byte: one [`Map`] for each of the seven types, made at compile time from the layouts of
 //! [`crate::wire::itch`] and the fields of [`OrderMessage`]. Every path takes its own tables from these.
 
+use std::hint::select_unpredictable;
 use std::mem::offset_of;
 
 use crate::market::OrderMessage;
@@ -41,20 +42,19 @@ impl Class {
         Self::Replace,
     ];
 
-    /// By type byte and length.
+    /// By type byte, length and side.
     #[inline(always)]
     pub(super) fn of(block: &[u8]) -> Self {
         let Some(&message_type) = block.first() else { return Self::None };
-        let class = OF_TYPE[usize::from(message_type)];
-        // Other types come at random times as well: no branch.
-        let fits = usize::from(LEN[class as usize]) == block.len();
-        std::hint::select_unpredictable(fits, class, Self::None)
-    }
-
-    /// Whether the record of a block of this class may have this side.
-    #[inline(always)]
-    pub(super) const fn allows(self, side: u8) -> bool {
-        SIDES[side as usize] >> self as u8 & 1 != 0
+        let class = CHOICE.class[usize::from(message_type)];
+        // Other types come at random times as well: no branch. That a side is wrong can be one, it never happens.
+        let fits = usize::from(CHOICE.len[class as usize]) == block.len();
+        let class = select_unpredictable(fits, class, Self::None);
+        let Some(&guard) = block.get(usize::from(CHOICE.guard[class as usize])) else { return Self::None };
+        if CHOICE.guarded[usize::from(guard)] >> class as u8 & 1 == 0 {
+            return Self::None;
+        }
+        class
     }
 
     const fn message_type(self) -> u8 {
@@ -71,36 +71,39 @@ impl Class {
     }
 }
 
-/// Class by type byte, whatever the length.
-static OF_TYPE: [Class; 256] = {
-    let mut classes = [Class::None; 256];
+/// What chooses the class.
+struct Choice {
+    /// By type byte.
+    class: [Class; 256],
+    /// By the value of the guard byte: bit `class`, if that class may have it.
+    guarded: [u8; 256],
+    /// Length that blocks of a class have.
+    len: [u8; CLASSES],
+    /// Which byte of its blocks is the guard: the side, where there is one, else the type byte itself, which is right.
+    guard: [u8; CLASSES],
+}
+
+static CHOICE: Choice = {
+    // Anything is no order message.
+    let mut choice =
+        Choice { class: [Class::None; 256], guarded: [1; 256], len: [0; CLASSES], guard: [0; CLASSES] };
     let mut i = 0;
     while i < Class::ORDERS.len() {
-        classes[Class::ORDERS[i].message_type() as usize] = Class::ORDERS[i];
+        let class = Class::ORDERS[i];
+        let (row, map) = (class as usize, &MAPS[class as usize]);
+        choice.class[class.message_type() as usize] = class;
+        choice.len[row] = map.len;
+        match map.from[offset_of!(OrderMessage, side)] {
+            NOWHERE => choice.guarded[class.message_type() as usize] |= 1 << row,
+            side => {
+                choice.guard[row] = side;
+                choice.guarded[b'B' as usize] |= 1 << row;
+                choice.guarded[b'S' as usize] |= 1 << row;
+            }
+        }
         i += 1;
     }
-    classes
-};
-
-/// Length that a block must have.
-static LEN: [u8; CLASSES] = {
-    let mut lens = [0; CLASSES];
-    let mut class = 0;
-    while class < CLASSES {
-        lens[class] = MAPS[class].len;
-        class += 1;
-    }
-    lens
-};
-
-/// Bit `class` of row `side`: that class may have that side. Only orders that are added have one.
-static SIDES: [u8; 256] = {
-    let adds = 1 << Class::Add as u8 | 1 << Class::AddMpid as u8;
-    let mut sides = [0; 256];
-    sides[0] = !adds;
-    sides[b'B' as usize] = adds;
-    sides[b'S' as usize] = adds;
-    sides
+    choice
 };
 
 /// [`Map::from`] of a byte that does not come from the block.
@@ -223,7 +226,7 @@ const fn equal(left: &[u8], right: &[u8]) -> bool {
     same
 }
 
-/// The first [`WINDOW`] bytes of a layout field: where a path takes a field from the same place in every class.
+/// Where a field of a layout begins.
 pub(super) const fn offset(layout: &[Field], name: &str) -> usize {
     let mut i = 0;
     while i < layout.len() {
