@@ -21,7 +21,7 @@ use crate::market::{OrderMessage, Price, Side};
 use super::Books;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::Segment;
+use super::segment::{LevelName, Segment};
 use super::tree::key;
 use super::vectors::Vectors;
 
@@ -77,36 +77,34 @@ impl Books {
             Instrument::prefetch_near(&self.instruments, message.locate, usize::from(message.side & 1 == 1));
         }
         let mut segments = [Handle::<Segment>::NIL; GROUP];
+        let mut levels = [LevelName::NIL; GROUP];
         for place in leaving.iter() {
             let Some(message) = messages.get(place) else { break };
-            let segment = store.index.hint::<V>(message.order_ref);
-            segments[place] = segment;
-            store.segments.prefetch_both(segment);
+            segments[place] = store.index.hint::<V>(message.order_ref);
+            store.queues.segments.prefetch(segments[place]);
         }
         for place in joining.iter() {
             let Some(message) = messages.get(place) else { break };
             let Some(instrument) = self.instruments.get(usize::from(message.locate)) else { continue };
             let (side, key) = key_of(message.side, message.price);
-            let segment = instrument.hint::<V>(side, key);
-            segments[place] = segment;
-            store.segments.prefetch_both(segment);
+            levels[place] = instrument.hint::<V>(side, key);
+            store.queues.prefetch(levels[place]);
         }
         for place in leaving.iter() {
-            let Some(segment) = store.segments.get(segments[place]) else { continue };
-            store.segments.prefetch_second(segment.head);
-            Instrument::prefetch_near(&self.instruments, segment.locate, segment.side as usize);
+            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
+            store.queues.chains.prefetch(segment.chain());
+            Instrument::prefetch_near(&self.instruments, segment.locate(), segment.side() as usize);
         }
         for place in joining.iter() {
-            let Some(segment) = store.segments.get(segments[place]) else { continue };
-            store.segments.prefetch_both(segment.last());
+            store.queues.prefetch_last(levels[place]);
         }
         for place in replacing.iter() {
             let Some(message) = messages.get(place) else { break };
             store.index.prefetch(message.new_order_ref);
-            let Some(segment) = store.segments.get(segments[place]) else { continue };
-            let Some(instrument) = self.instruments.get(usize::from(segment.locate)) else { continue };
-            let level = instrument.hint::<V>(segment.side, key(segment.side, message.price));
-            store.segments.prefetch_both(level);
+            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
+            let Some(instrument) = self.instruments.get(usize::from(segment.locate())) else { continue };
+            let level = instrument.hint::<V>(segment.side(), key(segment.side(), message.price));
+            store.queues.prefetch(level);
         }
     }
 }

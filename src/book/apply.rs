@@ -8,7 +8,7 @@ use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symb
 use super::index::Found;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::Segment;
+use super::segment::{LevelName, Segment};
 use super::store::Full;
 use super::vectors::Vectors;
 use super::{Anomaly, Books, Change, Outcome, instrument_mut};
@@ -54,8 +54,7 @@ enum Loss {
 #[derive(Clone, Copy)]
 struct Resting {
     side: Side,
-    /// Its level.
-    head: Handle<Segment>,
+    level: LevelName,
     price: Price,
     shares: u32,
 }
@@ -130,11 +129,11 @@ impl Books {
         if let Some(flaw) = order.flaw() {
             return self.refused(locate, flaw);
         }
-        let place = match self.store.find::<V>(order.order_ref) {
-            Err(place) => place,
-            Ok(other) => return self.duplicate(locate, &other, Anomaly::AddDuplicate, false),
-        };
-        let named = (order.order_ref, place);
+        let found = self.store.find::<V>(order.order_ref);
+        if found.is_live() {
+            return self.duplicate(locate, found.segment, Anomaly::AddDuplicate, false);
+        }
+        let named = (order.order_ref, found.place);
         match self.store.join::<V>(instrument, named, (locate, side), order.shares, order.price) {
             Ok(level) => {
                 // Levels that are better than that of the order are not touched: it is the best now, or nothing changed.
@@ -168,7 +167,7 @@ impl Books {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let top_changed = at.head == instrument.best(at.side);
+        let top_changed = at.level == instrument.best(at.side);
         match loss {
             Loss::Executed { printable } => {
                 self.counters.executed += 1;
@@ -200,7 +199,7 @@ impl Books {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let top_changed = at.head == instrument.best(at.side);
+        let top_changed = at.level == instrument.best(at.side);
         self.store.leave::<V>(instrument, order_ref, &found);
         self.counters.deleted += 1;
         self.applied(locate, top_changed)
@@ -217,16 +216,16 @@ impl Books {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let was_best = old.head == instrument.best(old.side);
+        let was_best = old.level == instrument.best(old.side);
         self.store.leave::<V>(instrument, order_ref, &found);
         if let Some(flaw) = new.flaw() {
             return self.anomaly(locate, flaw, was_best);
         }
-        let place = match self.store.find::<V>(new.order_ref) {
-            Err(place) => place,
-            Ok(other) => return self.duplicate(locate, &other, Anomaly::ReplaceDuplicate, was_best),
-        };
-        let named = (new.order_ref, place);
+        let other = self.store.find::<V>(new.order_ref);
+        if other.is_live() {
+            return self.duplicate(locate, other.segment, Anomaly::ReplaceDuplicate, was_best);
+        }
+        let named = (new.order_ref, other.place);
         match self.store.join::<V>(instrument, named, (locate, old.side), new.shares, new.price) {
             Err(full) => self.anomaly(locate, full.into(), was_best),
             Ok(level) => {
@@ -277,15 +276,22 @@ impl Books {
         order_ref: u64,
         unknown: Anomaly,
     ) -> Result<(Found, Resting), Change> {
-        let Ok(found) = self.store.find::<V>(order_ref) else {
+        let found = self.store.find::<V>(order_ref);
+        if !found.is_live() {
             return Err(self.unknown(locate, unknown));
-        };
-        let Segment { locate: owner, side, head, price, .. } = self.store.segments[found.segment];
+        }
+        let segment = &self.store.queues.segments[found.segment];
+        let owner = segment.locate();
         if owner != locate {
             return Err(self.mismatch(locate, owner));
         }
-        let shares = self.store.segments[found.segment].shares(found.at);
-        Ok((found, Resting { side, head, price, shares }))
+        let resting = Resting {
+            side: segment.side(),
+            level: LevelName::of(found.segment, segment),
+            price: segment.price(),
+            shares: segment.shares(found.at as usize),
+        };
+        Ok((found, resting))
     }
 
     #[cold]
@@ -302,8 +308,8 @@ impl Books {
 
     /// A reference that `other` has already.
     #[cold]
-    fn duplicate(&mut self, locate: u16, other: &Found, kind: Anomaly, top_changed: bool) -> Change {
-        let owner = self.store.segments[other.segment].locate;
+    fn duplicate(&mut self, locate: u16, other: Handle<Segment>, kind: Anomaly, top_changed: bool) -> Change {
+        let owner = self.store.queues.segments[other].locate();
         if owner != locate {
             self.spoil_other(owner);
         }

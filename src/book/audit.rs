@@ -5,7 +5,7 @@ use crate::market::{Price, Side};
 use super::Books;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::{ROOM, Segment, segments_for};
+use super::segment::{LevelName, ROOM};
 use super::tree::key;
 use super::vectors::Portable;
 
@@ -86,7 +86,7 @@ impl Books {
         let mut before: Option<u32> = None;
         let mut count = 0;
         for (at, level) in instrument.ladder(&self.store.nodes, side) {
-            let price = self.store.segments[level].price;
+            let price = self.store.queues.view(level).price;
             let in_order = before.map_or(level == instrument.best(side), |before| before < at);
             if !in_order
                 || at != key(side, price)
@@ -105,35 +105,27 @@ impl Books {
         Ok(())
     }
 
-    fn audit_queue(
-        &self,
-        audit: &mut Audit,
-        owner: (u16, Side),
-        head: Handle<Segment>,
-    ) -> Result<(), Fault> {
-        let segments = &self.store.segments;
-        let level = segments[head].view();
+    fn audit_queue(&self, audit: &mut Audit, owner: (u16, Side), name: LevelName) -> Result<(), Fault> {
+        let segments = &self.store.queues.segments;
+        let level = self.store.queues.view(name);
         let fault = Err(Fault::Queue { locate: owner.0, side: owner.1, price: level.price });
-        let (mut shares, mut count, mut chain) = (0, 0, 0);
-        let mut last = head;
-        let mut next = Some(head);
+        let (mut shares, mut count) = (0, 0);
+        let mut before = Handle::NIL;
+        let mut next = Some(self.store.queues.first(name));
         while let Some(here) = next {
             let segment = &segments[here];
-            let linked = if here == head { segment.head == head } else { segment.before() == last };
-            let fits = linked
-                && segment.head == head
-                && segment.price == level.price
-                && (segment.locate, segment.side) == owner
-                && (here == head || segment.len() > 0)
-                && segment.len() <= ROOM
+            let fits = segment.before() == before
+                && LevelName::of(here, segment) == name
+                && segment.price() == level.price
+                && (segment.locate(), segment.side()) == owner
+                && (1..=ROOM).contains(&segment.len())
                 && segment.sum() == segment.orders().map(|(_, shares)| u64::from(shares)).sum();
             // A ring would never end.
             if !fits || count > level.orders {
                 return fault;
             }
             for (order_ref, left) in segment.orders() {
-                let found = self.store.find::<Portable>(order_ref).map(|found| found.segment);
-                if found != Ok(here) {
+                if self.store.find::<Portable>(order_ref).segment != here {
                     return Err(Fault::Index { order_ref });
                 }
                 if left == 0 {
@@ -142,18 +134,12 @@ impl Books {
             }
             shares += segment.sum();
             count += segment.len() as u32;
-            chain += 1;
-            last = here;
-            next = segment.next.some();
+            audit.segments += 1;
+            before = here;
+            next = segment.next().some();
         }
         audit.orders += count;
-        if count == 0 || (shares, count, last) != (level.shares, level.orders, segments[head].last()) {
-            return fault;
-        }
-        if chain > segments_for(count, 1) {
-            return fault;
-        }
-        audit.segments += chain;
-        Ok(())
+        let last = name.parts().map_or(before, |chain| self.store.queues.chains[chain].last());
+        if (shares, count, before) == (level.shares, level.orders, last) { Ok(()) } else { fault }
     }
 }

@@ -52,20 +52,47 @@ impl Bucket {
     }
 }
 
-/// A place for an order or of one. Void after any change to the index.
+/// A place for an order or of one: the bucket and the lane. Void after any change to the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    bucket: u32,
-    lane: u32,
+pub(super) struct Place(u32);
+
+impl Place {
+    #[inline(always)]
+    const fn new(bucket: usize, lane: u32) -> Self {
+        Self((bucket as u32) << 3 | lane)
+    }
+
+    #[inline(always)]
+    const fn bucket(self) -> usize {
+        (self.0 >> 3) as usize
+    }
+
+    #[inline(always)]
+    const fn lane(self) -> usize {
+        (self.0 & 7) as usize
+    }
 }
 
-/// Where a live order is.
+/// Where a live order is, or where one can be entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) place: Place,
+    /// Nil where there is no such order.
     pub(super) segment: Handle<Segment>,
     /// In the segment.
-    pub(super) at: usize,
+    pub(super) at: u32,
+}
+
+impl Found {
+    const fn vacant(bucket: usize, lane: u32) -> Self {
+        Self { place: Place::new(bucket, lane), segment: Handle::NIL, at: 0 }
+    }
+
+    /// There is such an order.
+    #[inline(always)]
+    pub(super) const fn is_live(&self) -> bool {
+        !self.segment.is_nil()
+    }
 }
 
 /// See the [module](self).
@@ -127,83 +154,74 @@ impl Index {
 
     /// The live order that carries `order_ref`, or a place for it.
     #[inline(always)]
-    pub(super) fn find<V: Vectors>(
-        &self,
-        segments: &Pool<Segment>,
-        order_ref: u64,
-    ) -> Result<Found, Place> {
+    pub(super) fn find<V: Vectors>(&self, segments: &Pool<Segment>, order_ref: u64) -> Found {
         let home = self.home(order_ref);
         let bucket = &self.buckets[home];
-        let mut fits = V::equal_u32x8(&bucket.tags, tag(order_ref)) & PLACE_LANES;
-        while fits != 0 {
+        let fits = V::equal_u32x8(&bucket.tags, tag(order_ref)) & PLACE_LANES;
+        if fits != 0 {
             let lane = fits.trailing_zeros();
             let segment = Handle::from_raw(bucket.segments[lane as usize & 7]);
             if let Some(at) = segments[segment].find::<V>(order_ref) {
-                return Ok(Found { place: Place { bucket: home as u32, lane }, segment, at });
+                return Found { place: Place::new(home, lane), segment, at: at as u32 };
             }
-            fits &= fits - 1;
+        } else {
+            let free = V::equal_u32x8(&bucket.tags, 0) & PLACE_LANES;
+            if bucket.passed() == 0 && free != 0 {
+                return Found::vacant(home, free.trailing_zeros());
+            }
         }
-        let free = V::equal_u32x8(&bucket.tags, 0) & PLACE_LANES;
-        if bucket.passed() == 0 && free != 0 {
-            return Err(Place { bucket: home as u32, lane: free.trailing_zeros() });
-        }
-        self.find_on(segments, order_ref, home, free)
+        self.find_further(segments, order_ref)
     }
 
-    /// The same in the buckets behind the one where the order belongs, which has `free` places.
+    /// The same for references that share their tag, or are not where they belong.
     #[inline(never)]
-    fn find_on(
-        &self,
-        segments: &Pool<Segment>,
-        order_ref: u64,
-        home: usize,
-        free: u32,
-    ) -> Result<Found, Place> {
-        let mut vacant = (free != 0).then(|| Place { bucket: home as u32, lane: free.trailing_zeros() });
-        let mut at = home;
-        while self.buckets[at].passed() != 0 || vacant.is_none() {
-            at = (at + 1) & self.mask;
+    fn find_further(&self, segments: &Pool<Segment>, order_ref: u64) -> Found {
+        let mut vacant = None;
+        let mut at = self.home(order_ref);
+        loop {
             let bucket = &self.buckets[at];
             let mut fits = Portable::equal_u32x8(&bucket.tags, tag(order_ref)) & PLACE_LANES;
             while fits != 0 {
                 let lane = fits.trailing_zeros();
                 let segment = Handle::from_raw(bucket.segments[lane as usize & 7]);
                 if let Some(in_segment) = segments[segment].find::<Portable>(order_ref) {
-                    return Ok(Found { place: Place { bucket: at as u32, lane }, segment, at: in_segment });
+                    return Found { place: Place::new(at, lane), segment, at: in_segment as u32 };
                 }
                 fits &= fits - 1;
             }
             let free = Portable::equal_u32x8(&bucket.tags, 0) & PLACE_LANES;
             if vacant.is_none() && free != 0 {
-                vacant = Some(Place { bucket: at as u32, lane: free.trailing_zeros() });
+                vacant = Some(Found::vacant(at, free.trailing_zeros()));
             }
-        }
-        match vacant {
-            Some(place) => Err(place),
-            // Not reached: the loop ends with a place only, and four of seven are in use at the most.
-            None => Err(Place { bucket: home as u32, lane: 0 }),
+            // There is a place somewhere: four of seven are in use at the most.
+            if let Some(vacant) = vacant
+                && bucket.passed() == 0
+            {
+                return vacant;
+            }
+            at = (at + 1) & self.mask;
         }
     }
 
     /// Enters an order at the place that [`Self::find`] gave for it.
     #[inline(always)]
     pub(super) fn insert(&mut self, order_ref: u64, place: Place, segment: Handle<Segment>) {
-        let bucket = &mut self.buckets[place.bucket as usize];
-        bucket.tags[place.lane as usize & 7] = tag(order_ref);
-        bucket.segments[place.lane as usize & 7] = segment.raw();
+        let bucket = &mut self.buckets[place.bucket()];
+        bucket.tags[place.lane()] = tag(order_ref);
+        bucket.segments[place.lane()] = segment.raw();
         let home = self.home(order_ref);
-        if home != place.bucket as usize {
-            self.pass(home, place.bucket as usize, 1);
+        if home != place.bucket() {
+            self.pass(home, place.bucket(), 1);
         }
     }
 
     /// Takes an order out of the place where [`Self::find`] found it.
     #[inline(always)]
     pub(super) fn remove(&mut self, order_ref: u64, place: Place) {
-        self.buckets[place.bucket as usize].tags[place.lane as usize & 7] = 0;
+        self.buckets[place.bucket()].tags[place.lane()] = 0;
         let home = self.home(order_ref);
-        if home != place.bucket as usize {
-            self.pass(home, place.bucket as usize, u32::MAX);
+        if home != place.bucket() {
+            self.pass(home, place.bucket(), u32::MAX);
         }
     }
 
@@ -215,33 +233,6 @@ impl Index {
             let passed = &mut self.buckets[here].tags[PLACES];
             *passed = passed.wrapping_add(more);
             here = (here + 1) & self.mask;
-        }
-    }
-
-    /// Notes that an order is in another segment now.
-    pub(super) fn relocate(
-        &mut self,
-        order_ref: u64,
-        from: Handle<Segment>,
-        to: Handle<Segment>,
-    ) {
-        let mut at = self.home(order_ref);
-        loop {
-            let bucket = &mut self.buckets[at];
-            let mut fits = Portable::equal_u32x8(&bucket.tags, tag(order_ref))
-                & Portable::equal_u32x8(&bucket.segments, from.raw())
-                & PLACE_LANES;
-            if fits != 0 {
-                // Where several fit they are of the same segment and have the same tag: any of them will do.
-                fits = fits.trailing_zeros();
-                bucket.segments[fits as usize & 7] = to.raw();
-                return;
-            }
-            if bucket.passed() == 0 {
-                debug_assert!(false, "order {order_ref} is not in the index");
-                return;
-            }
-            at = (at + 1) & self.mask;
         }
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | gates, volume, the best level of either side | every message |
 //! | 1 | the roots of the deep levels | levels that come and go behind the near ones |
-//! | 2, 3 | keys and heads of the near bids | adds and replacements on that side; a level that goes |
+//! | 2, 3 | keys and names of the near bids | adds and replacements on that side; a level that goes |
 //! | 4, 5 | the same of the near asks | the same |
 //!
 //! The *near* levels of a side are its best ones, up to sixteen, sorted, in two lines of their own: nearly everything
@@ -14,8 +14,8 @@
 use crate::market::{BookState, Side, TradingState};
 
 use super::node::Node;
-use super::pool::{Handle, Pool};
-use super::segment::Segment;
+use super::pool::Pool;
+use super::segment::LevelName;
 use super::tree::{Full, Tree};
 use super::vectors::Vectors;
 
@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<Instrument>() == 384 && std::mem::offset_of!(Ins
 #[repr(C)]
 struct Top {
     /// Nil without levels.
-    head: Handle<Segment>,
+    name: LevelName,
     /// `u32::MAX` without levels.
     key: u32,
     /// Near levels.
@@ -82,14 +82,14 @@ struct Near {
     /// `u32::MAX` where there is no level.
     keys: [u32; NEAR],
     /// Nil where there is no level.
-    heads: [u32; NEAR],
+    names: [u32; NEAR],
 }
 
 /// Where a key belongs on a side.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spot {
-    /// The level is there.
-    Level(Handle<Segment>),
+    /// The level is there: its name, and its number among the near ones, or a higher one.
+    Level(LevelName, usize),
     /// It would be the near level with this number.
     Near(usize),
     /// It would be a deep one.
@@ -130,7 +130,7 @@ impl General {
 impl Instrument {
     /// An instrument of which nothing is known: every gate closed.
     pub(super) const UNKNOWN: Self = Self {
-        tops: [Top { head: Handle::NIL, key: u32::MAX, near: 0, levels: 0 }; 2],
+        tops: [Top { name: LevelName::NIL, key: u32::MAX, near: 0, levels: 0 }; 2],
         volume: 0,
         round_lot: 0,
         singled_out: 0,
@@ -140,7 +140,7 @@ impl Instrument {
         operational_halt: false,
         listed: false,
         trees: Trees([Tree::EMPTY; 2]),
-        near: [Near { keys: [u32::MAX; NEAR], heads: [u32::MAX; NEAR] }; 2],
+        near: [Near { keys: [u32::MAX; NEAR], names: [u32::MAX; NEAR] }; 2],
     };
 
     pub(super) const fn state(&self, general: General) -> BookState {
@@ -175,8 +175,8 @@ impl Instrument {
 impl Instrument {
     /// The best level; nil if there is none.
     #[inline(always)]
-    pub(super) const fn best(&self, side: Side) -> Handle<Segment> {
-        self.tops[side as usize].head
+    pub(super) const fn best(&self, side: Side) -> LevelName {
+        self.tops[side as usize].name
     }
 
     /// Number of levels.
@@ -189,7 +189,7 @@ impl Instrument {
     pub(super) const fn is_crossed(&self) -> bool {
         let [bid, ask] = &self.tops;
         // The key of a bid is the complement of its price.
-        !bid.head.is_nil() && !ask.head.is_nil() && !bid.key >= ask.key
+        !bid.name.is_nil() && !ask.name.is_nil() && !bid.key >= ask.key
     }
 
     /// Where `key` is or belongs.
@@ -200,7 +200,7 @@ impl Instrument {
         let at = V::below_u32x16(&near.keys, key);
         // Places without a level hold the highest key of all, and may be as many as sixteen.
         if at < count && near.keys[at & (NEAR - 1)] == key {
-            return Spot::Level(Handle::from_raw(near.heads[at & (NEAR - 1)]));
+            return Spot::Level(LevelName::from_raw(near.names[at & (NEAR - 1)]), at);
         }
         if at < count || (top.levels == top.near && count < NEAR) {
             return Spot::Near(at.min(count));
@@ -210,7 +210,7 @@ impl Instrument {
 
     #[inline(never)]
     fn deep(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Spot {
-        self.trees.0[side as usize].find(nodes, key).map_or(Spot::Deep, Spot::Level)
+        self.trees.0[side as usize].find(nodes, key).map_or(Spot::Deep, |name| Spot::Level(name, NEAR))
     }
 
     /// Enters a level where [`Self::spot`] said that it belongs.
@@ -223,26 +223,26 @@ impl Instrument {
         nodes: &mut Pool<Node>,
         side: Side,
         (spot, key): (Spot, u32),
-        head: Handle<Segment>,
+        name: LevelName,
     ) -> Result<(), Full> {
         let at = match spot {
             Spot::Near(at) if at < NEAR => at,
-            _ => return self.enter_deep(nodes, side, key, head),
+            _ => return self.enter_deep(nodes, side, key, name),
         };
         if self.tops[side as usize].near as usize == NEAR {
             self.spill(nodes, side)?;
             // Behind one that has just become deep.
             if at > self.tops[side as usize].near as usize {
-                return self.enter_deep(nodes, side, key, head);
+                return self.enter_deep(nodes, side, key, name);
             }
         }
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         V::open_u32x16(&mut near.keys, at, key);
-        V::open_u32x16(&mut near.heads, at, head.raw());
+        V::open_u32x16(&mut near.names, at, name.raw());
         top.near += 1;
         top.levels += 1;
         top.key = near.keys[0];
-        top.head = Handle::from_raw(near.heads[0]);
+        top.name = LevelName::from_raw(near.names[0]);
         Ok(())
     }
 
@@ -252,9 +252,9 @@ impl Instrument {
         nodes: &mut Pool<Node>,
         side: Side,
         key: u32,
-        head: Handle<Segment>,
+        name: LevelName,
     ) -> Result<(), Full> {
-        self.trees.0[side as usize].insert(nodes, key, head)?;
+        self.trees.0[side as usize].insert(nodes, key, name)?;
         self.tops[side as usize].levels += 1;
         Ok(())
     }
@@ -265,12 +265,30 @@ impl Instrument {
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         for _ in 0..SPILLED {
             let last = top.near as usize - 1;
-            self.trees.0[side as usize].insert(nodes, near.keys[last], Handle::from_raw(near.heads[last]))?;
+            self.trees.0[side as usize].insert(nodes, near.keys[last], LevelName::from_raw(near.names[last]))?;
             near.keys[last] = u32::MAX;
-            near.heads[last] = u32::MAX;
+            near.names[last] = u32::MAX;
             top.near -= 1;
         }
         Ok(())
+    }
+
+    /// Gives a level another name, where [`Self::spot`] found it.
+    #[inline(never)]
+    pub(super) fn rename(
+        &mut self,
+        nodes: &mut Pool<Node>,
+        side: Side,
+        (at, key): (usize, u32),
+        name: LevelName,
+    ) {
+        let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
+        if let Some(known) = near.names.get_mut(at) {
+            *known = name.raw();
+            top.name = LevelName::from_raw(near.names[0]);
+        } else {
+            self.trees.0[side as usize].rename(nodes, key, name);
+        }
     }
 
     /// Takes the level with `key` out; nothing happens if there is none.
@@ -282,11 +300,11 @@ impl Instrument {
             return self.remove_deep(nodes, side, key);
         }
         V::close_u32x16(&mut near.keys, at, u32::MAX);
-        V::close_u32x16(&mut near.heads, at, u32::MAX);
+        V::close_u32x16(&mut near.names, at, u32::MAX);
         top.near -= 1;
         top.levels -= 1;
         top.key = near.keys[0];
-        top.head = Handle::from_raw(near.heads[0]);
+        top.name = LevelName::from_raw(near.names[0]);
         if (top.near as usize) < FEWEST && top.levels != top.near {
             self.fetch(nodes, side);
         }
@@ -306,20 +324,20 @@ impl Instrument {
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         let tree = &mut self.trees.0[side as usize];
         for _ in 0..FETCHED {
-            let Some((key, head)) = tree.first(nodes) else { break };
+            let Some((key, name)) = tree.first(nodes) else { break };
             tree.remove(nodes, key);
             near.keys[top.near as usize] = key;
-            near.heads[top.near as usize] = head.raw();
+            near.names[top.near as usize] = name.raw();
             top.near += 1;
         }
         top.key = near.keys[0];
-        top.head = Handle::from_raw(near.heads[0]);
+        top.name = LevelName::from_raw(near.names[0]);
     }
 
     /// The level at `key`.
-    pub(super) fn level(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Option<Handle<Segment>> {
+    pub(super) fn level(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Option<LevelName> {
         match self.spot::<super::vectors::Portable>(nodes, side, key) {
-            Spot::Level(level) => Some(level),
+            Spot::Level(level, _) => Some(level),
             Spot::Near(_) | Spot::Deep => None,
         }
     }
@@ -329,22 +347,22 @@ impl Instrument {
         &self,
         nodes: &Pool<Node>,
         side: Side,
-    ) -> impl Iterator<Item = (u32, Handle<Segment>)> {
+    ) -> impl Iterator<Item = (u32, LevelName)> {
         let near = &self.near[side as usize];
         near.keys
             .iter()
             .copied()
-            .zip(near.heads.iter().copied().map(Handle::from_raw))
+            .zip(near.names.iter().copied().map(LevelName::from_raw))
             .take(self.tops[side as usize].near as usize)
             .chain(self.trees.0[side as usize].iter(nodes))
     }
 
     /// The near level that is most likely at `key`, without proof; nil where there is none.
     #[inline(always)]
-    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> Handle<Segment> {
+    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> LevelName {
         let near = &self.near[side as usize];
         let at = V::below_u32x16(&near.keys, key);
-        Handle::from_raw(near.heads[at & (NEAR - 1)])
+        LevelName::from_raw(near.names[at & (NEAR - 1)])
     }
 
     /// Asks for the lines of the near levels before they are needed, whatever the place.

@@ -3,7 +3,7 @@
 use super::index::{self, Index};
 use super::instrument::Instrument;
 use super::node::Node;
-use super::segment::{Segment, segments_for};
+use super::segment::{Chain, Segment};
 use super::tree::nodes_for;
 use crate::market::Symbol;
 
@@ -42,13 +42,14 @@ impl Limits {
     pub fn memory_bytes(&self) -> usize {
         self.locates as usize * (size_of::<Instrument>() + size_of::<Option<Symbol>>())
             + Index::memory_bytes(self.orders)
-            + self.segments() as usize * size_of::<Segment>()
+            + self.orders as usize * size_of::<Segment>()
+            + self.chains() as usize * size_of::<Chain>()
             + self.nodes() as usize * size_of::<Node>()
     }
 
-    /// Segments that the orders and levels may need.
-    pub(super) const fn segments(&self) -> u32 {
-        segments_for(self.orders, self.levels)
+    /// Chains that the levels may need: each has had six orders or more, but may have a single one now.
+    pub(super) const fn chains(&self) -> u32 {
+        if self.levels < self.orders { self.levels } else { self.orders }
     }
 
     /// Nodes that the levels may need.

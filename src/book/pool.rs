@@ -96,18 +96,12 @@ impl<T: Record> Pool<T> {
         self.records.get(handle.raw as usize)
     }
 
-    /// Asks for both lines of a record before they are needed, whatever the handle.
+    /// Asks for the line of a record before it is needed, whatever the handle.
     #[inline(always)]
-    pub(super) fn prefetch_both(&self, handle: Handle<T>) {
-        let at = self.records.as_ptr().wrapping_add(handle.raw as usize);
-        crate::prefetch::line(at);
-        crate::prefetch::line(at.cast::<u8>().wrapping_add(64));
-    }
-
-    /// Asks for the second line of a record before it is needed, whatever the handle.
-    #[inline(always)]
-    pub(super) fn prefetch_second(&self, handle: Handle<T>) {
-        crate::prefetch::line(self.records.as_ptr().wrapping_add(handle.raw as usize).cast::<u8>().wrapping_add(64));
+    pub(super) fn prefetch(&self, handle: Handle<T>) {
+        // Nil asks for the first record: an address without memory would cost a walk through the page tables.
+        let at = if handle.is_nil() { 0 } else { handle.raw as usize };
+        crate::prefetch::line(self.records.as_ptr().wrapping_add(at));
     }
 
     /// Makes `record` live, or returns `None` if all records are.

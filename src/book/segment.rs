@@ -1,20 +1,23 @@
-//! Price levels and their queues: segments of up to eight orders.
+//! Price levels and their queues: segments of up to five orders, each in one cache line.
 //!
-//! A level is a chain of segments, front of the queue first. The orders are in the segments themselves, in the order of
-//! the queue and without spaces between, so that an order has no record of its own to be fetched, and joining and
-//! leaving touch no neighbour. The first segment of a chain is its *head*: it is the level (its handle names the level,
-//! its second line carries the totals) and stays while the level lives, even when its own orders have left before those
-//! behind them.
+//! The orders are in the segment itself, in the order of the queue and without spaces between, so that an order has no
+//! record of its own to be fetched, and joining and leaving touch no neighbour. A level of up to five orders, which
+//! most are, is one segment and nothing else. When it grows beyond that, it becomes a chain of segments with a record of
+//! its totals and ends ([`Chain`]), and stays one until its last order leaves.
 //!
-//! A segment is two cache lines, which processors like to fetch together:
+//! A segment's sixteen 32-bit words:
 //!
-//! | line | holds |
+//! | words | hold |
 //! |---|---|
-//! | 0 | eight order references |
-//! | 1 | their shares, price, locate, side, links; in a head the level's totals |
+//! | 0..5 | the low halves of the orders' references |
+//! | 5..10 | their displayed shares, never 0; 0 behind the last order |
+//! | 10 | the high half of all of its references: an order with another one gets another segment |
+//! | 11 | price |
+//! | 12, 13 | the segment behind, the segment before |
+//! | 14 | the chain; none where the level is this segment alone |
+//! | 15 | locate, side, number of orders |
 //!
-//! Segments that orders have left are joined with the one before or behind where both together have seven orders or
-//! fewer. A chain of `n` orders has then never more than `1 + n * 2 / 7` segments ([`segments_for`]).
+//! No segment is empty, so there are never more of them than live orders.
 
 use crate::market::{Level, Price, Side};
 
@@ -22,253 +25,381 @@ use super::pool::{Handle, Pool, Record};
 use super::vectors::Vectors;
 
 /// Orders that a segment has room for.
-pub(super) const ROOM: usize = 8;
+pub(super) const ROOM: usize = 5;
 
-/// A segment with more orders is not looked at when one leaves.
-const SPARSE: u8 = 5;
-
-/// Two segments with so many orders together become one.
-const JOINED: u8 = 7;
-
-/// The most segments that `orders` orders on `levels` levels can need.
-///
-/// Beside its head a level has only segments of which any two neighbours, the head among them, have seven orders or more:
-/// they were checked when the sparser of them last lost an order at eight or more, and the other one, while it is not
-/// checked, has more than [`SPARSE`].
-pub(super) const fn segments_for(orders: u32, levels: u32) -> u32 {
-    // There are no more levels than orders.
-    let levels = if levels < orders { levels } else { orders };
-    levels.saturating_add((orders as u64 * 2 / 7) as u32 + 1)
-}
+/// Lanes of references.
+const REF_LANES: u32 = (1 << ROOM) - 1;
 
 /// See the [module](self).
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(128))]
-pub(super) struct Segment {
-    /// The first `len` are those of the orders, front first; the others are stale.
-    refs: [u64; ROOM],
-    /// Displayed shares left of each order, never 0; the others are 0.
-    shares: [u32; ROOM],
-    /// In a head, the sum over the whole level: below 2^63, since there are fewer than 2^31 orders of fewer than 2^32 shares.
-    total: u64,
-    pub(super) price: Price,
-    /// In a head, orders of the whole level.
-    orders: u32,
-    /// The first segment of the chain.
-    pub(super) head: Handle<Self>,
-    /// The segment behind; nil in the last one.
-    pub(super) next: Handle<Self>,
-    /// In a head, the last segment of the chain; in the others the segment before.
-    link: Handle<Self>,
-    pub(super) locate: u16,
-    pub(super) side: Side,
-    len: u8,
-}
+#[repr(C, align(64))]
+pub(super) struct Segment([u32; 16]);
 
-const _: () = assert!(size_of::<Segment>() == 128);
+const HIGH: usize = 10;
+const PRICE: usize = 11;
+const NEXT: usize = 12;
+const BEFORE: usize = 13;
+const CHAIN: usize = 14;
+const REST: usize = 15;
 
 impl Record for Segment {
-    const VACANT: Self = Self {
-        refs: [0; ROOM],
-        shares: [0; ROOM],
-        total: 0,
-        price: Price(0),
-        orders: 0,
-        head: Handle::NIL,
-        next: Handle::NIL,
-        link: Handle::NIL,
-        locate: 0,
-        side: Side::Buy,
-        len: 0,
-    };
+    const VACANT: Self = Self([0; 16]);
     fn link(&self) -> Handle<Self> {
-        self.next
+        Handle::from_raw(self.0[NEXT])
     }
     fn set_link(&mut self, next: Handle<Self>) {
-        self.next = next;
+        self.0[NEXT] = next.raw();
     }
 }
 
 impl Segment {
-    /// The head of a level that is about to get its first order.
-    pub(super) const fn empty(locate: u16, side: Side, price: Price) -> Self {
-        Self { price, locate, side, ..Self::VACANT }
-    }
-
-    /// What the world sees of a level, from its head.
-    pub(super) const fn view(&self) -> Level {
-        Level { price: self.price, shares: self.total, orders: self.orders }
+    /// A segment with one order that is a level alone.
+    #[inline(always)]
+    pub(super) const fn new((locate, side): (u16, Side), price: Price, order_ref: u64, shares: u32) -> Self {
+        let mut words = [0; 16];
+        words[0] = order_ref as u32;
+        words[ROOM] = shares;
+        words[HIGH] = (order_ref >> 32) as u32;
+        words[PRICE] = price.0;
+        words[NEXT] = u32::MAX;
+        words[BEFORE] = u32::MAX;
+        words[CHAIN] = u32::MAX;
+        words[REST] = (locate as u32) << 16 | (side as u32) << 8 | 1;
+        Self(words)
     }
 
     /// Orders in this segment, not in its level.
+    #[inline(always)]
     pub(super) const fn len(&self) -> usize {
-        self.len as usize
+        (self.0[REST] & 0xFF) as usize
     }
 
-    /// In a head, the last segment of the chain.
-    pub(super) const fn last(&self) -> Handle<Self> {
-        self.link
+    #[inline(always)]
+    pub(super) const fn locate(&self) -> u16 {
+        (self.0[REST] >> 16) as u16
     }
 
-    /// The segment before, of one that is no head.
+    #[inline(always)]
+    pub(super) const fn side(&self) -> Side {
+        if self.0[REST] >> 8 & 1 == 0 { Side::Buy } else { Side::Sell }
+    }
+
+    #[inline(always)]
+    pub(super) const fn price(&self) -> Price {
+        Price(self.0[PRICE])
+    }
+
+    /// The segment behind; nil in the last one.
+    #[inline(always)]
+    pub(super) const fn next(&self) -> Handle<Self> {
+        Handle::from_raw(self.0[NEXT])
+    }
+
+    /// The segment before; nil in the first one.
+    #[inline(always)]
     pub(super) const fn before(&self) -> Handle<Self> {
-        self.link
+        Handle::from_raw(self.0[BEFORE])
+    }
+
+    /// The chain; nil where the level is this segment alone.
+    #[inline(always)]
+    pub(super) const fn chain(&self) -> Handle<Chain> {
+        Handle::from_raw(self.0[CHAIN])
+    }
+
+    const fn high(&self) -> u64 {
+        (self.0[HIGH] as u64) << 32
     }
 
     /// The orders of this segment: reference and shares.
     pub(super) fn orders(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.refs.into_iter().zip(self.shares).take(self.len())
+        let (high, words) = (self.high(), self.0);
+        (0..self.len().min(ROOM)).map(move |at| (high | u64::from(words[at]), words[ROOM + at]))
     }
 
     /// Where the order is that carries `order_ref`.
     #[inline(always)]
     pub(super) fn find<V: Vectors>(&self, order_ref: u64) -> Option<usize> {
+        let fits = V::equal_u32x16(&self.0, order_ref as u32) & REF_LANES;
         // Stale references are behind the live ones, so the first that fits decides.
-        let at = V::equal_u64x8(&self.refs, order_ref).trailing_zeros() as usize;
-        (at < self.len()).then_some(at)
+        let at = (fits | 1 << ROOM).trailing_zeros() as usize;
+        (at < self.len() && self.0[HIGH] == (order_ref >> 32) as u32).then_some(at)
     }
 
     /// Shares of the order at `at`.
     #[inline(always)]
     pub(super) const fn shares(&self, at: usize) -> u32 {
-        self.shares[at & (ROOM - 1)]
+        self.0[(ROOM + at) & 15]
     }
 
     /// Sum over this segment.
+    #[inline(always)]
     pub(super) fn sum(&self) -> u64 {
-        self.shares.iter().map(|shares| u64::from(*shares)).sum()
+        let [_, _, _, _, _, a, b, c, d, e, ..] = self.0;
+        [a, b, c, d, e].into_iter().map(u64::from).sum()
     }
 
-    fn push(&mut self, order_ref: u64, shares: u32) {
-        let at = self.len() & (ROOM - 1);
-        self.refs[at] = order_ref;
-        self.shares[at] = shares;
-        self.len += 1;
+    /// An order with `order_ref` can be entered.
+    #[inline(always)]
+    const fn takes(&self, order_ref: u64) -> bool {
+        self.len() < ROOM && self.0[HIGH] == (order_ref >> 32) as u32
+    }
+
+    #[inline(always)]
+    const fn push(&mut self, order_ref: u64, shares: u32) {
+        let at = self.len();
+        self.0[at & 15] = order_ref as u32;
+        self.0[(ROOM + at) & 15] = shares;
+        self.0[REST] += 1;
     }
 }
 
-/// What became of a level when an order left it.
+/// A level of more than one segment.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub(super) struct Chain {
+    /// Sum over the level: below 2^63, since there are fewer than 2^31 orders of fewer than 2^32 shares.
+    shares: u64,
+    orders: u32,
+    first: Handle<Segment>,
+    last: Handle<Segment>,
+}
+
+impl Record for Chain {
+    const VACANT: Self = Self { shares: 0, orders: 0, first: Handle::NIL, last: Handle::NIL };
+    fn link(&self) -> Handle<Self> {
+        Handle::from_raw(self.first.raw())
+    }
+    fn set_link(&mut self, next: Handle<Self>) {
+        self.first = Handle::from_raw(next.raw());
+    }
+}
+
+impl Chain {
+    pub(super) const fn last(&self) -> Handle<Segment> {
+        self.last
+    }
+}
+
+/// A level's name: its only segment, or its chain. It changes once, when the one becomes the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Others are there.
-    Orders,
-    /// It was the last one; the head is still there.
-    Nobody,
-    /// Others are there, and those of the first segment are to be moved to the second, which is before it.
-    Sparse(Handle<Segment>, Handle<Segment>),
+pub(super) struct LevelName(u32);
+
+/// Marks the name of a chain.
+const CHAINED: u32 = 1 << 31;
+
+impl LevelName {
+    /// No level.
+    pub(super) const NIL: Self = Self(u32::MAX);
+
+    #[inline(always)]
+    pub(super) const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    #[inline(always)]
+    pub(super) const fn raw(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_nil(self) -> bool {
+        self.0 == u32::MAX
+    }
+
+    /// `None` where there is no level.
+    pub(super) fn some(self) -> Option<Self> {
+        (!self.is_nil()).then_some(self)
+    }
+
+    /// Of the level that `segment` is in, where `here` is its handle.
+    #[inline(always)]
+    pub(super) const fn of(here: Handle<Segment>, segment: &Segment) -> Self {
+        let chain = segment.0[CHAIN];
+        Self(if chain == u32::MAX { here.raw() } else { chain | CHAINED })
+    }
+
+    /// The chain, or the only segment.
+    #[inline(always)]
+    pub(super) const fn parts(self) -> Result<Handle<Chain>, Handle<Segment>> {
+        if self.0 & CHAINED != 0 {
+            Ok(Handle::from_raw(self.0 & !CHAINED))
+        } else {
+            Err(Handle::from_raw(self.0))
+        }
+    }
 }
 
-impl Pool<Segment> {
-    /// Puts an order at the back of the queue of the level `head`. Returns its segment, or `None` where a new one is needed
-    /// and there is none.
+/// What became of a level when an order joined or left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is there under the same name.
+    Stays,
+    /// It has another name now.
+    Renamed(LevelName),
+    /// Nobody is left, and it is gone.
+    Gone,
+}
+
+/// Queues of all levels.
+#[derive(Debug)]
+pub(super) struct Queues {
+    pub(super) segments: Pool<Segment>,
+    pub(super) chains: Pool<Chain>,
+}
+
+impl Queues {
+    /// What the world sees of a level.
+    #[inline(always)]
+    pub(super) fn view(&self, level: LevelName) -> Level {
+        match level.parts() {
+            Ok(chain) => {
+                let Chain { shares, orders, first, .. } = self.chains[chain];
+                Level { price: self.segments[first].price(), shares, orders }
+            }
+            Err(segment) => {
+                let segment = &self.segments[segment];
+                Level { price: segment.price(), shares: segment.sum(), orders: segment.len() as u32 }
+            }
+        }
+    }
+
+    /// Asks for the line of a level before it is needed, whatever the name.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, level: LevelName) {
+        match level.parts() {
+            Ok(chain) => self.chains.prefetch(chain),
+            Err(segment) => self.segments.prefetch(segment),
+        }
+    }
+
+    /// Asks for the last segment of a level before it is needed, whatever the name.
+    #[inline(always)]
+    pub(super) fn prefetch_last(&self, level: LevelName) {
+        if let Ok(chain) = level.parts()
+            && let Some(chain) = self.chains.get(chain)
+        {
+            self.segments.prefetch(chain.last);
+        }
+    }
+
+    /// The first segment of a level.
+    pub(super) fn first(&self, level: LevelName) -> Handle<Segment> {
+        match level.parts() {
+            Ok(chain) => self.chains[chain].first,
+            Err(segment) => segment,
+        }
+    }
+
+    /// Puts an order at the back of the queue of `level`. Returns its segment, and what became of the level; `None` where
+    /// a segment or a chain is needed and there is none.
     #[inline(always)]
     pub(super) fn join(
         &mut self,
-        head: Handle<Segment>,
+        level: LevelName,
         order_ref: u64,
         shares: u32,
-    ) -> Option<Handle<Segment>> {
-        let last = self[head].last();
-        let mut segment = last;
-        if self[last].len() == ROOM {
-            segment = self.extend(head, last)?;
+    ) -> Option<(Handle<Segment>, Fate)> {
+        let here = match level.parts() {
+            Ok(chain) => self.chains[chain].last,
+            Err(segment) => segment,
+        };
+        let last = &mut self.segments[here];
+        if !last.takes(order_ref) {
+            return self.extend(level, here, order_ref, shares);
         }
-        self[segment].push(order_ref, shares);
-        let level = &mut self[head];
-        level.total += u64::from(shares);
-        level.orders += 1;
-        Some(segment)
+        last.push(order_ref, shares);
+        if let Ok(chain) = level.parts() {
+            let chain = &mut self.chains[chain];
+            chain.shares += u64::from(shares);
+            chain.orders += 1;
+        }
+        Some((here, Fate::Stays))
     }
 
-    /// A level with its first order; `None` where there is no segment left.
-    #[inline(always)]
-    pub(super) fn found(&mut self, level: Segment, order_ref: u64, shares: u32) -> Option<Handle<Segment>> {
-        let head = self.take(level)?;
-        let level = &mut self[head];
-        level.head = head;
-        level.link = head;
-        level.push(order_ref, shares);
-        level.total = u64::from(shares);
-        level.orders = 1;
-        Some(head)
-    }
-
+    /// Adds a segment to a level.
     #[inline(never)]
-    fn extend(&mut self, head: Handle<Segment>, last: Handle<Segment>) -> Option<Handle<Segment>> {
-        let Segment { locate, side, price, .. } = self[head];
-        let new = self.take(Segment { head, link: last, ..Segment::empty(locate, side, price) })?;
-        self[last].next = new;
-        self[head].link = new;
-        Some(new)
+    fn extend(
+        &mut self,
+        level: LevelName,
+        last: Handle<Segment>,
+        order_ref: u64,
+        shares: u32,
+    ) -> Option<(Handle<Segment>, Fate)> {
+        let old = self.segments[last];
+        let mut new = Segment::new((old.locate(), old.side()), old.price(), order_ref, shares);
+        new.0[BEFORE] = last.raw();
+        let new = self.segments.take(new)?;
+        let (chain, fate) = match level.parts() {
+            Ok(chain) => (chain, Fate::Stays),
+            Err(_) => {
+                let chain =
+                    Chain { shares: old.sum(), orders: old.len() as u32, first: last, last };
+                let Some(chain) = self.chains.take(chain) else {
+                    self.segments.give(new);
+                    return None;
+                };
+                self.segments[last].0[CHAIN] = chain.raw();
+                (chain, Fate::Renamed(LevelName(chain.raw() | CHAINED)))
+            }
+        };
+        self.segments[last].0[NEXT] = new.raw();
+        self.segments[new].0[CHAIN] = chain.raw();
+        let chain = &mut self.chains[chain];
+        chain.shares += u64::from(shares);
+        chain.orders += 1;
+        chain.last = new;
+        Some((new, fate))
     }
 
     /// Takes `shares`, fewer than it has, from an order that keeps its place.
     #[inline(always)]
-    pub(super) fn reduce(&mut self, segment: Handle<Segment>, at: usize, shares: u32) {
-        let here = &mut self[segment];
-        here.shares[at & (ROOM - 1)] -= shares;
-        let head = here.head;
-        self[head].total -= u64::from(shares);
+    pub(super) fn reduce(&mut self, here: Handle<Segment>, at: usize, shares: u32) {
+        let segment = &mut self.segments[here];
+        segment.0[(ROOM + at) & 15] -= shares;
+        if let Some(chain) = segment.chain().some() {
+            self.chains[chain].shares -= u64::from(shares);
+        }
     }
 
     /// Takes an order out of its queue.
     #[inline(always)]
-    pub(super) fn leave<V: Vectors>(&mut self, segment: Handle<Segment>, at: usize) -> Left {
-        let here = &mut self[segment];
-        let shares = here.shares(at);
-        V::close_u64x8(&mut here.refs, at);
-        V::close_u32x8(&mut here.shares, at);
-        here.len -= 1;
-        let (head, len, alone) = (here.head, here.len, here.next.is_nil() && here.head == segment);
-        let level = &mut self[head];
-        level.total -= u64::from(shares);
+    pub(super) fn leave<V: Vectors>(&mut self, here: Handle<Segment>, at: usize) -> Fate {
+        let segment = &mut self.segments[here];
+        let shares = segment.shares(at);
+        V::close_order(&mut segment.0, at);
+        segment.0[REST] -= 1;
+        let empty = segment.len() == 0;
+        let Some(chain) = segment.chain().some() else {
+            if empty {
+                self.segments.give(here);
+                return Fate::Gone;
+            }
+            return Fate::Stays;
+        };
+        let level = &mut self.chains[chain];
+        level.shares -= u64::from(shares);
         level.orders -= 1;
-        if level.orders == 0 {
-            return Left::Nobody;
-        }
-        if alone || len > SPARSE {
-            return Left::Orders;
-        }
-        self.look_around(segment)
+        if empty { self.unlink(here, chain) } else { Fate::Stays }
     }
 
-    /// Is a segment with few orders to be joined with one beside it?
+    /// Takes an empty segment out of its chain.
     #[inline(never)]
-    fn look_around(&mut self, segment: Handle<Segment>) -> Left {
-        let here = &self[segment];
-        if here.len == 0 && here.head != segment {
-            return Left::Sparse(segment, here.before());
+    fn unlink(&mut self, here: Handle<Segment>, chain: Handle<Chain>) -> Fate {
+        let (before, next) = (self.segments[here].before(), self.segments[here].next());
+        match before.some() {
+            Some(before) => self.segments[before].0[NEXT] = next.raw(),
+            None => self.chains[chain].first = next,
         }
-        if let Some(next) = here.next.some()
-            && here.len + self[next].len <= JOINED
-        {
-            return Left::Sparse(next, segment);
+        match next.some() {
+            Some(next) => self.segments[next].0[BEFORE] = before.raw(),
+            None => self.chains[chain].last = before,
         }
-        if here.head != segment && here.len + self[here.before()].len <= JOINED {
-            return Left::Sparse(segment, here.before());
+        self.segments.give(here);
+        if self.chains[chain].orders == 0 {
+            self.chains.give(chain);
+            return Fate::Gone;
         }
-        Left::Orders
-    }
-
-    /// Moves the orders of `from` to the back of `to`, the segment before it, calling `moved` with each, and takes `from`
-    /// out of the chain.
-    pub(super) fn unite(
-        &mut self,
-        from: Handle<Segment>,
-        to: Handle<Segment>,
-        mut moved: impl FnMut(u64, Handle<Segment>, Handle<Segment>),
-    ) {
-        let old = self[from];
-        for (order_ref, shares) in old.orders() {
-            self[to].push(order_ref, shares);
-            moved(order_ref, from, to);
-        }
-        self[to].next = old.next;
-        match old.next.some() {
-            // `to` may be the head, whose own link is another.
-            Some(next) => self[next].link = to,
-            None => self[old.head].link = to,
-        }
-        self.give(from);
+        Fate::Stays
     }
 }

@@ -12,8 +12,8 @@ use super::index::{Found, Index, Place};
 use super::instrument::{Instrument, Spot};
 use super::limits::Limits;
 use super::node::Node;
-use super::pool::{Handle, Pool};
-use super::segment::{Left, Segment};
+use super::pool::Pool;
+use super::segment::{Fate, LevelName, Queues, Segment};
 use super::tree::key;
 use super::vectors::{Portable, Vectors};
 
@@ -48,7 +48,7 @@ impl Census {
 /// All orders of all books.
 #[derive(Debug)]
 pub(super) struct Store {
-    pub(super) segments: Pool<Segment>,
+    pub(super) queues: Queues,
     pub(super) nodes: Pool<Node>,
     pub(super) index: Index,
     pub(super) orders: Census,
@@ -58,7 +58,10 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(limits: &Limits) -> Result<Self, TryReserveError> {
         Ok(Self {
-            segments: Pool::new(limits.segments())?,
+            queues: Queues {
+                segments: Pool::new(limits.orders)?,
+                chains: Pool::new(limits.chains())?,
+            },
             nodes: Pool::new(limits.nodes())?,
             index: Index::new(limits.orders)?,
             orders: Census { limit: limits.orders, ..Census::default() },
@@ -68,8 +71,8 @@ impl Store {
 
     /// The live order that carries `order_ref`, or proof that there is none: a place for it, void after any change.
     #[inline(always)]
-    pub(super) fn find<V: Vectors>(&self, order_ref: u64) -> Result<Found, Place> {
-        self.index.find::<V>(&self.segments, order_ref)
+    pub(super) fn find<V: Vectors>(&self, order_ref: u64) -> Found {
+        self.index.find::<V>(&self.queues.segments, order_ref)
     }
 
     /// Puts a new order at the back of the queue at its price. Returns its level.
@@ -81,28 +84,34 @@ impl Store {
         (locate, side): (u16, Side),
         shares: u32,
         price: Price,
-    ) -> Result<Handle<Segment>, Full> {
+    ) -> Result<LevelName, Full> {
         if self.orders.is_full() {
             return Err(Full::Orders);
         }
         let key = key(side, price);
         let (level, segment) = match instrument.spot::<V>(&self.nodes, side, key) {
-            Spot::Level(level) => {
-                let segment = self.segments.join(level, order_ref, shares).ok_or(Full::Orders)?;
-                (level, segment)
+            Spot::Level(level, at) => {
+                let (segment, fate) = self.queues.join(level, order_ref, shares).ok_or(Full::Orders)?;
+                if let Fate::Renamed(level) = fate {
+                    instrument.rename(&mut self.nodes, side, (at, key), level);
+                    (level, segment)
+                } else {
+                    (level, segment)
+                }
             }
             spot => {
                 if self.levels.is_full() {
                     return Err(Full::Levels);
                 }
-                let level = Segment::empty(locate, side, price);
-                let level = self.segments.found(level, order_ref, shares).ok_or(Full::Levels)?;
+                let segment = Segment::new((locate, side), price, order_ref, shares);
+                let segment = self.queues.segments.take(segment).ok_or(Full::Orders)?;
+                let level = LevelName::from_raw(segment.raw());
                 if instrument.enter::<V>(&mut self.nodes, side, (spot, key), level).is_err() {
-                    self.segments.give(level);
+                    self.queues.segments.give(segment);
                     return Err(Full::Levels);
                 }
                 self.levels.enter();
-                (level, level)
+                (level, segment)
             }
         };
         self.index.insert(order_ref, place, segment);
@@ -113,7 +122,7 @@ impl Store {
     /// Takes `shares`, fewer than it has, from an order that keeps its place.
     #[inline(always)]
     pub(super) fn reduce(&mut self, found: &Found, shares: u32) {
-        self.segments.reduce(found.segment, found.at, shares);
+        self.queues.reduce(found.segment, found.at as usize, shares);
     }
 
     /// Takes an order out of its book, and its level with it if it was the last there.
@@ -121,40 +130,27 @@ impl Store {
     pub(super) fn leave<V: Vectors>(&mut self, instrument: &mut Instrument, order_ref: u64, found: &Found) {
         self.index.remove(order_ref, found.place);
         self.orders.live -= 1;
-        match self.segments.leave::<V>(found.segment, found.at) {
-            Left::Orders => {}
-            Left::Nobody => {
-                let head = self.segments[found.segment].head;
-                let Segment { side, price, .. } = self.segments[head];
-                instrument.remove::<V>(&mut self.nodes, side, key(side, price));
-                self.segments.give(head);
-                self.levels.live -= 1;
-            }
-            Left::Sparse(from, to) => self.unite(from, to),
+        let segment = &self.queues.segments[found.segment];
+        let (side, price) = (segment.side(), segment.price());
+        if self.queues.leave::<V>(found.segment, found.at as usize) == Fate::Gone {
+            instrument.remove::<V>(&mut self.nodes, side, key(side, price));
+            self.levels.live -= 1;
         }
     }
 
     /// Takes the order at the front of a level's queue out.
-    pub(super) fn leave_first(&mut self, instrument: &mut Instrument, head: Handle<Segment>) {
-        // A head that its own orders have left stays before the others.
-        let first = [head, self.segments[head].next].into_iter().filter(|segment| !segment.is_nil());
-        let first = first.map(|segment| self.segments[segment].orders().next()).find_map(|order| order);
-        if let Some((order_ref, _)) = first
-            && let Ok(found) = self.find::<Portable>(order_ref)
-        {
+    pub(super) fn leave_first(&mut self, instrument: &mut Instrument, level: LevelName) {
+        let first = self.queues.segments[self.queues.first(level)].orders().next();
+        if let Some((order_ref, _)) = first {
+            let found = self.find::<Portable>(order_ref);
             self.leave::<Portable>(instrument, order_ref, &found);
         }
     }
 
-    #[inline(never)]
-    fn unite(&mut self, from: Handle<Segment>, to: Handle<Segment>) {
-        let index = &mut self.index;
-        self.segments.unite(from, to, |order_ref, from, to| index.relocate(order_ref, from, to));
-    }
-
     /// Forgets every order and level.
     pub(super) fn clear(&mut self) {
-        self.segments.clear();
+        self.queues.segments.clear();
+        self.queues.chains.clear();
         self.nodes.clear();
         self.index.clear();
         self.orders.live = 0;

@@ -11,7 +11,7 @@ use std::iter;
 
 use crate::market::{Price, Side};
 
-use super::segment::Segment;
+use super::segment::LevelName;
 use super::node::{MIN_KEYS, Node};
 use super::pool::{Handle, Pool};
 
@@ -73,7 +73,7 @@ impl Tree {
         Self { root: Handle::NIL, first: Handle::NIL, levels: 0, height: 0 };
 
     /// The best level with its key; `None` if there is none.
-    pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, Handle<Segment>)> {
+    pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, LevelName)> {
         self.first.some().map(|leaf| (nodes[leaf].key(0), nodes[leaf].level(0)))
     }
 
@@ -83,7 +83,7 @@ impl Tree {
     }
 
     /// The level with `key`.
-    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
+    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<LevelName> {
         if self.height == 0 {
             return None;
         }
@@ -94,8 +94,18 @@ impl Tree {
         node.find(key).map(|at| node.level(at))
     }
 
+    /// Gives the level with `key` another name; nothing happens if there is none.
+    pub(super) fn rename(&self, nodes: &mut Pool<Node>, key: u32, level: LevelName) {
+        if self.height > 0 {
+            let leaf = self.descend(nodes, key).leaf;
+            if let Some(at) = nodes[leaf].find(key) {
+                nodes[leaf].set_level(at, level);
+            }
+        }
+    }
+
     /// Levels with their keys, best first.
-    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, Handle<Segment>)> {
+    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, LevelName)> {
         iter::successors(self.first.some(), |leaf| nodes[*leaf].next().some()).flat_map(move |leaf| {
             (0..nodes[leaf].len()).map(move |at| (nodes[leaf].key(at), nodes[leaf].level(at)))
         })
@@ -109,7 +119,7 @@ impl Tree {
         &mut self,
         nodes: &mut Pool<Node>,
         key: u32,
-        level: Handle<Segment>,
+        level: LevelName,
     ) -> Result<(), Full> {
         if nodes.available() <= self.height {
             return Err(Full);

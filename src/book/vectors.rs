@@ -59,15 +59,14 @@ impl Path {
 /// What is done with the lines of the books. Masks have a bit for each lane, the first lane's lowest.
 pub(super) trait Vectors {
     /// The lanes of `lanes` that equal `value`.
-    fn equal_u64x8(lanes: &[u64; 8], value: u64) -> u32;
+    fn equal_u32x16(lanes: &[u32; 16], value: u32) -> u32;
     /// The lanes of `lanes` that equal `value`.
     fn equal_u32x8(lanes: &[u32; 8], value: u32) -> u32;
     /// How many of `lanes` are below `value`.
     fn below_u32x16(lanes: &[u32; 16], value: u32) -> usize;
-    /// Takes lane `at` out: those after it move up by one, and the last becomes what it was.
-    fn close_u64x8(lanes: &mut [u64; 8], at: usize);
-    /// The same, but the last lane becomes 0.
-    fn close_u32x8(lanes: &mut [u32; 8], at: usize);
+    /// Takes lane `at` (0 ..= 4) out of the lanes 0 ..= 4, and lane `5 + at` out of 5 ..= 9: those after it move up by one, and
+    /// lane 9 becomes 0. The others stay.
+    fn close_order(lanes: &mut [u32; 16], at: usize);
     /// Takes lane `at` out: those after it move up by one, and the last becomes `last`.
     fn close_u32x16(lanes: &mut [u32; 16], at: usize, last: u32);
     /// Puts `value` in at lane `at`: those from there on move down by one, and the last is lost.
@@ -79,7 +78,7 @@ pub(super) struct Portable;
 
 impl Vectors for Portable {
     #[inline(always)]
-    fn equal_u64x8(lanes: &[u64; 8], value: u64) -> u32 {
+    fn equal_u32x16(lanes: &[u32; 16], value: u32) -> u32 {
         let mut mask = 0;
         for (at, lane) in lanes.iter().enumerate() {
             mask |= u32::from(*lane == value) << at;
@@ -102,18 +101,15 @@ impl Vectors for Portable {
     }
 
     #[inline(always)]
-    fn close_u64x8(lanes: &mut [u64; 8], at: usize) {
-        for lane in at.min(7)..7 {
-            lanes[lane] = lanes[lane + 1];
+    fn close_order(lanes: &mut [u32; 16], at: usize) {
+        for lane in 0..4 {
+            let (reference, shares) = (lanes[lane + 1], lanes[lane + 6]);
+            if lane >= at {
+                lanes[lane] = reference;
+                lanes[lane + 5] = shares;
+            }
         }
-    }
-
-    #[inline(always)]
-    fn close_u32x8(lanes: &mut [u32; 8], at: usize) {
-        for lane in at.min(7)..7 {
-            lanes[lane] = lanes[lane + 1];
-        }
-        lanes[7] = 0;
+        lanes[9] = 0;
     }
 
     #[inline(always)]
@@ -139,15 +135,13 @@ pub(super) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, __m512i, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_castsi256_pd, _mm256_cmpeq_epi32,
-        _mm256_cmpeq_epi64, _mm256_cmpgt_epi32, _mm256_loadu_si256, _mm256_maskz_compress_epi32, _mm256_max_epu32,
-        _mm256_movemask_pd, _mm256_movemask_ps, _mm256_permutevar8x32_epi32, _mm256_set1_epi32,
-        _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_storeu_si256, _mm512_cmpeq_epi64_mask,
-        _mm512_cmplt_epu32_mask, _mm512_loadu_si512, _mm512_mask_compress_epi32, _mm512_mask_compress_epi64,
-        _mm512_mask_expand_epi32, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_storeu_si512,
-        _mm256_cmpeq_epi32_mask,
+        __m256i, __m512i, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi32_mask, _mm256_loadu_si256,
+        _mm256_max_epu32, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_cmpeq_epi32_mask,
+        _mm512_cmplt_epu32_mask, _mm512_loadu_si512, _mm512_mask_compress_epi32, _mm512_mask_expand_epi32,
+        _mm512_maskz_permutexvar_epi32, _mm512_set1_epi32, _mm512_storeu_si512,
     };
 
+    use super::Portable;
     use super::Vectors;
 
     #[inline(always)]
@@ -157,14 +151,6 @@ mod x86 {
         // SAFETY: 32 bytes from `half * 32` are inside the array, which every caller's constant sees to; the processor
         // has AVX2, or this path was not taken.
         unsafe { _mm256_loadu_si256(lanes.as_ptr().cast::<__m256i>().add(half)) }
-    }
-
-    #[inline(always)]
-    fn store_256<T, const N: usize>(lanes: &mut [T; N], half: usize, value: __m256i) {
-        const { assert!(size_of::<[T; N]>().is_multiple_of(32)) };
-        debug_assert!((half + 1) * 32 <= size_of::<[T; N]>());
-        // SAFETY: as in `load_256`; every bit pattern is a valid integer.
-        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast::<__m256i>().add(half), value) }
     }
 
     #[inline(always)]
@@ -186,17 +172,17 @@ mod x86 {
 
     impl Vectors for Avx2 {
         #[inline(always)]
-        fn equal_u64x8(lanes: &[u64; 8], value: u64) -> u32 {
+        fn equal_u32x16(lanes: &[u32; 16], value: u32) -> u32 {
             let (low, high) = (load_256(lanes, 0), load_256(lanes, 1));
             // SAFETY: this implementation is entered on processors with AVX2 only.
             let (low, high) = unsafe {
-                let value = _mm256_set1_epi64x(value.cast_signed());
+                let value = _mm256_set1_epi32(value.cast_signed());
                 (
-                    _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(low, value))),
-                    _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(high, value))),
+                    _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(low, value))),
+                    _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(high, value))),
                 )
             };
-            low.cast_unsigned() | high.cast_unsigned() << 4
+            low.cast_unsigned() | high.cast_unsigned() << 8
         }
 
         #[inline(always)]
@@ -228,27 +214,8 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn close_u64x8(lanes: &mut [u64; 8], at: usize) {
-            // The compiler makes this a short run of conditional moves of 256 bits.
-            let old = *lanes;
-            for lane in 0..7 {
-                lanes[lane] = if lane < at { old[lane] } else { old[lane + 1] };
-            }
-        }
-
-        #[inline(always)]
-        fn close_u32x8(lanes: &mut [u32; 8], at: usize) {
-            let old = load_256(lanes, 0);
-            // SAFETY: as above.
-            let new = unsafe {
-                let place = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a lane")]
-                let before = _mm256_cmpgt_epi32(_mm256_set1_epi32(at as i32), place);
-                let moved = _mm256_permutevar8x32_epi32(old, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7));
-                _mm256_blendv_epi8(moved, old, before)
-            };
-            store_256(lanes, 0, new);
-            lanes[7] = 0;
+        fn close_order(lanes: &mut [u32; 16], at: usize) {
+            Portable::close_order(lanes, at);
         }
 
         #[inline(always)]
@@ -270,15 +237,32 @@ mod x86 {
         }
     }
 
+    /// For each order that leaves, the lanes that the others come from.
+    const CLOSE: [[u32; 16]; 8] = {
+        let mut rows = [[0; 16]; 8];
+        let mut at = 0;
+        while at < 8 {
+            let mut lane = 0;
+            while lane < 16 {
+                let order = lane % 5;
+                let moves = lane < 10 && order >= at && order < 4;
+                rows[at][lane] = if moves { lane as u32 + 1 } else { lane as u32 };
+                lane += 1;
+            }
+            at += 1;
+        }
+        rows
+    };
+
     /// 512 bits.
     pub(in super::super) struct Avx512;
 
     impl Vectors for Avx512 {
         #[inline(always)]
-        fn equal_u64x8(lanes: &[u64; 8], value: u64) -> u32 {
+        fn equal_u32x16(lanes: &[u32; 16], value: u32) -> u32 {
             let lanes = load_512(lanes);
             // SAFETY: this implementation is entered on processors with AVX-512 F, BW, DQ and VL only.
-            u32::from(unsafe { _mm512_cmpeq_epi64_mask(lanes, _mm512_set1_epi64(value.cast_signed())) })
+            u32::from(unsafe { _mm512_cmpeq_epi32_mask(lanes, _mm512_set1_epi32(value.cast_signed())) })
         }
 
         #[inline(always)]
@@ -297,17 +281,10 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn close_u64x8(lanes: &mut [u64; 8], at: usize) {
-            let old = load_512(lanes);
-            // SAFETY: as above.
-            store_512(lanes, unsafe { _mm512_mask_compress_epi64(old, !(1_u8 << (at & 7)), old) });
-        }
-
-        #[inline(always)]
-        fn close_u32x8(lanes: &mut [u32; 8], at: usize) {
-            let old = load_256(lanes, 0);
-            // SAFETY: as above.
-            store_256(lanes, 0, unsafe { _mm256_maskz_compress_epi32(!(1_u8 << (at & 7)), old) });
+        fn close_order(lanes: &mut [u32; 16], at: usize) {
+            let (old, row) = (load_512(lanes), load_512(&CLOSE[at & 7]));
+            // SAFETY: as above. Lane 9 becomes 0.
+            store_512(lanes, unsafe { _mm512_maskz_permutexvar_epi32(!(1 << 9), row, old) });
         }
 
         #[inline(always)]

@@ -5,8 +5,8 @@ use std::iter;
 use crate::market::{Level, Price, Side, TopOfBook};
 
 use super::Books;
-use super::pool::Handle;
-use super::segment::Segment;
+use super::index::Found;
+use super::segment::{LevelName, Segment};
 use super::tree::key;
 use super::vectors::Portable;
 
@@ -36,7 +36,7 @@ pub struct QueuePosition {
 
 impl Segment {
     fn view_order(&self, (order_ref, shares): (u64, u32)) -> RestingOrder {
-        RestingOrder { order_ref, shares, price: self.price, side: self.side, locate: self.locate }
+        RestingOrder { order_ref, shares, price: self.price(), side: self.side(), locate: self.locate() }
     }
 }
 
@@ -47,7 +47,7 @@ impl Books {
     pub fn top(&self, locate: u16) -> TopOfBook {
         let best = |side| {
             let level = self.instrument(locate)?.best(side).some()?;
-            Some(self.store.segments[level].view())
+            Some(self.store.queues.view(level))
         };
         TopOfBook { bid: best(Side::Buy), ask: best(Side::Sell) }
     }
@@ -57,7 +57,7 @@ impl Books {
         self.instrument(locate)
             .into_iter()
             .flat_map(move |instrument| instrument.ladder(&self.store.nodes, side))
-            .map(|(_, level)| self.store.segments[level].view())
+            .map(|(_, level)| self.store.queues.view(level))
     }
 
     /// Number of levels of one side.
@@ -71,30 +71,27 @@ impl Books {
         let level = self
             .instrument(locate)
             .and_then(|instrument| instrument.level(&self.store.nodes, side, key(side, price)));
-        self.queue_from(level.unwrap_or(Handle::NIL))
+        self.queue_from(level.unwrap_or(LevelName::NIL))
     }
 
     /// The live order that carries `order_ref`.
     #[must_use]
     pub fn order(&self, order_ref: u64) -> Option<RestingOrder> {
-        let found = self.store.find::<Portable>(order_ref).ok()?;
-        let segment = &self.store.segments[found.segment];
-        Some(segment.view_order((order_ref, segment.shares(found.at))))
+        let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
+        let segment = &self.store.queues.segments[found.segment];
+        Some(segment.view_order((order_ref, segment.shares(found.at as usize))))
     }
 
     /// How much must trade or leave before this order is next. Takes one step, often a cache miss, for each segment of up
-    /// to eight orders that is ahead.
+    /// to five orders that is ahead.
     #[must_use]
     pub fn queue_position(&self, order_ref: u64) -> Option<QueuePosition> {
-        let found = self.store.find::<Portable>(order_ref).ok()?;
-        let mut segment = &self.store.segments[found.segment];
-        let shares_ahead = segment.orders().take(found.at).map(|(_, shares)| u64::from(shares)).sum();
-        #[expect(clippy::cast_possible_truncation, reason = "at most seven")]
-        let mut position = QueuePosition { orders_ahead: found.at as u32, shares_ahead };
-        let mut here = found.segment;
-        while segment.head != here {
-            here = segment.before();
-            segment = &self.store.segments[here];
+        let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
+        let mut segment = &self.store.queues.segments[found.segment];
+        let shares_ahead = segment.orders().take(found.at as usize).map(|(_, shares)| u64::from(shares)).sum();
+        let mut position = QueuePosition { orders_ahead: found.at, shares_ahead };
+        while let Some(before) = segment.before().some() {
+            segment = &self.store.queues.segments[before];
             position.orders_ahead += segment.len() as u32;
             position.shares_ahead += segment.sum();
         }
@@ -110,9 +107,10 @@ impl Books {
             .flat_map(|(_, level)| self.queue_from(level))
     }
 
-    fn queue_from(&self, head: Handle<Segment>) -> impl Iterator<Item = RestingOrder> {
-        let segments = &self.store.segments;
-        iter::successors(head.some(), |segment| segments[*segment].next.some()).flat_map(|segment| {
+    fn queue_from(&self, level: LevelName) -> impl Iterator<Item = RestingOrder> {
+        let segments = &self.store.queues.segments;
+        let first = level.some().map(|level| self.store.queues.first(level));
+        iter::successors(first, |segment| segments[*segment].next().some()).flat_map(|segment| {
             let segment = &segments[segment];
             segment.orders().map(|order| segment.view_order(order))
         })
