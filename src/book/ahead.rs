@@ -21,7 +21,7 @@ use crate::market::{OrderMessage, Price, Side};
 use super::Books;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::{LevelName, Segment};
+use super::segment::Segment;
 use super::tree::key;
 use super::vectors::Vectors;
 
@@ -77,7 +77,6 @@ impl Books {
             Instrument::prefetch_near(&self.instruments, message.locate, usize::from(message.side & 1 == 1));
         }
         let mut segments = [Handle::<Segment>::NIL; GROUP];
-        let mut levels = [LevelName::NIL; GROUP];
         for place in leaving.iter() {
             let Some(message) = messages.get(place) else { break };
             segments[place] = store.index.hint::<V>(message.order_ref);
@@ -87,8 +86,8 @@ impl Books {
             let Some(message) = messages.get(place) else { break };
             let Some(instrument) = self.instruments.get(usize::from(message.locate)) else { continue };
             let (side, key) = key_of(message.side, message.price);
-            levels[place] = instrument.hint::<V>(side, key);
-            store.queues.prefetch(levels[place]);
+            segments[place] = instrument.hint::<V>(side, key);
+            store.queues.segments.prefetch(segments[place]);
         }
         for place in leaving.iter() {
             let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
@@ -96,7 +95,8 @@ impl Books {
             Instrument::prefetch_near(&self.instruments, segment.locate(), segment.side() as usize);
         }
         for place in joining.iter() {
-            store.queues.prefetch_last(levels[place]);
+            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
+            store.queues.chains.prefetch(segment.chain());
         }
         for place in replacing.iter() {
             let Some(message) = messages.get(place) else { break };
@@ -104,7 +104,7 @@ impl Books {
             let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
             let Some(instrument) = self.instruments.get(usize::from(segment.locate())) else { continue };
             let level = instrument.hint::<V>(segment.side(), key(segment.side(), message.price));
-            store.queues.prefetch(level);
+            store.queues.segments.prefetch(level);
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symb
 use super::index::Found;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::{LevelName, Segment};
+use super::segment::Segment;
 use super::store::Full;
+use super::tree::key;
 use super::vectors::Vectors;
 use super::{Anomaly, Books, Change, Outcome, instrument_mut};
 
@@ -45,18 +46,55 @@ impl From<Full> for Anomaly {
 
 /// Why an order loses shares.
 #[derive(Clone, Copy)]
-enum Loss {
-    Executed { printable: bool },
+struct Loss {
+    kind: LossKind,
+    /// Of an execution: it counts into the volume.
+    printable: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LossKind {
+    Executed,
     Cancelled,
+    Deleted,
+}
+
+impl Loss {
+    const fn new(kind: LossKind) -> Self {
+        Self { kind, printable: false }
+    }
+
+    const fn unknown(self) -> Anomaly {
+        match self.kind {
+            LossKind::Executed => Anomaly::ExecuteUnknown,
+            LossKind::Cancelled => Anomaly::CancelUnknown,
+            LossKind::Deleted => Anomaly::DeleteUnknown,
+        }
+    }
+
+    /// It takes more than there is.
+    const fn excess(self) -> Anomaly {
+        match self.kind {
+            LossKind::Executed => Anomaly::OverExecuted,
+            LossKind::Cancelled | LossKind::Deleted => Anomaly::OverCancelled,
+        }
+    }
 }
 
 /// What a message needs of a live order that it names.
 #[derive(Clone, Copy)]
 struct Resting {
     side: Side,
-    level: LevelName,
     price: Price,
     shares: u32,
+}
+
+/// Why a message concerns no order.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Unknown,
+    /// It is another instrument's.
+    Owner(u16),
 }
 
 impl Books {
@@ -68,10 +106,14 @@ impl Books {
                 self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
             }
             EventKind::Execute { order_ref, shares, printable, price: _ } => {
-                self.lose::<V>(locate, order_ref, shares, Loss::Executed { printable })
+                self.lose::<V>(locate, order_ref, shares, Loss { kind: LossKind::Executed, printable })
             }
-            EventKind::Cancel { order_ref, shares } => self.lose::<V>(locate, order_ref, shares, Loss::Cancelled),
-            EventKind::Delete { order_ref } => self.delete::<V>(locate, order_ref),
+            EventKind::Cancel { order_ref, shares } => {
+                self.lose::<V>(locate, order_ref, shares, Loss::new(LossKind::Cancelled))
+            }
+            EventKind::Delete { order_ref } => {
+                self.lose::<V>(locate, order_ref, 0, Loss::new(LossKind::Deleted))
+            }
             EventKind::Replace { order_ref, new_order_ref, shares, price } => {
                 self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
             }
@@ -108,16 +150,21 @@ impl Books {
                 };
                 self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
             }
-            OrderMessage::DELETE => self.delete::<V>(locate, order_ref),
             OrderMessage::REPLACE => {
                 self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
             }
-            OrderMessage::EXECUTE | OrderMessage::EXECUTE_PRICED => {
-                let printable = message.printable == b'Y';
-                self.lose::<V>(locate, order_ref, shares, Loss::Executed { printable })
+            OrderMessage::NONE | 7.. => Change { locate, top_changed: false, outcome: Outcome::Ignored },
+            kind => {
+                // By a table rather than by branches.
+                const KINDS: [LossKind; 8] = {
+                    let mut kinds = [LossKind::Executed; 8];
+                    kinds[OrderMessage::CANCEL as usize] = LossKind::Cancelled;
+                    kinds[OrderMessage::DELETE as usize] = LossKind::Deleted;
+                    kinds
+                };
+                let loss = Loss { kind: KINDS[usize::from(kind & 7)], printable: message.printable == b'Y' };
+                self.lose::<V>(locate, order_ref, shares, loss)
             }
-            OrderMessage::CANCEL => self.lose::<V>(locate, order_ref, shares, Loss::Cancelled),
-            _ => Change { locate, top_changed: false, outcome: Outcome::Ignored },
         }
     }
 
@@ -135,13 +182,14 @@ impl Books {
         }
         let named = (order.order_ref, found.place);
         match self.store.join::<V>(instrument, named, (locate, side), order.shares, order.price) {
-            Ok(level) => {
-                // Levels that are better than that of the order are not touched: it is the best now, or nothing changed.
-                let top_changed = level == instrument.best(side);
-                let listed = instrument.listed;
+            Ok(()) => {
+                // Better levels are not touched: that of the order is the best now, or nothing changed at the top.
+                let top_changed = instrument.is_best(side, key(side, order.price));
+                let (listed, crossed) = (instrument.listed, top_changed & instrument.is_crossed());
                 self.counters.added += 1;
+                self.counters.crossed += u64::from(crossed);
                 if listed {
-                    self.applied(locate, top_changed)
+                    Change { locate, top_changed, outcome: Outcome::Applied }
                 } else {
                     self.anomaly(locate, Anomaly::NoDirectory, top_changed)
                 }
@@ -150,93 +198,92 @@ impl Books {
         }
     }
 
-    /// Execute and cancel: an order shrinks and keeps its place, or leaves if nothing is left of it.
+    /// Execute, cancel and delete: an order shrinks and keeps its place, or leaves if nothing is left of it.
     #[inline(always)]
     fn lose<V: Vectors>(&mut self, locate: u16, order_ref: u64, shares: u32, loss: Loss) -> Change {
-        let (unknown, excess) = match loss {
-            Loss::Executed { .. } => (Anomaly::ExecuteUnknown, Anomaly::OverExecuted),
-            Loss::Cancelled => (Anomaly::CancelUnknown, Anomaly::OverCancelled),
-        };
-        let (found, at) = match self.order_of::<V>(locate, order_ref, unknown) {
+        let (found, at) = match self.order_of::<V>(locate, order_ref) {
             Ok(found) => found,
-            Err(refused) => return refused,
+            Err(wrong) => return self.not_of(locate, wrong, loss.unknown()),
         };
+        // Which of the three it is decides no branch: no predictor could tell.
+        let deleted = loss.kind == LossKind::Deleted;
+        let shares = if deleted { at.shares } else { shares };
         if shares == 0 {
             return self.refused(locate, Anomaly::ZeroShares);
         }
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let top_changed = at.level == instrument.best(at.side);
-        match loss {
-            Loss::Executed { printable } => {
-                self.counters.executed += 1;
-                if printable {
-                    let traded = u64::from(shares.min(at.shares));
-                    instrument.volume = instrument.volume.saturating_add(traded);
-                }
-            }
-            Loss::Cancelled => self.counters.cancelled += 1,
-        }
+        let top_changed = instrument.is_best(at.side, key(at.side, at.price));
+        let executed = loss.kind == LossKind::Executed;
+        self.counters.executed += u64::from(executed);
+        self.counters.cancelled += u64::from(loss.kind == LossKind::Cancelled);
+        self.counters.deleted += u64::from(deleted);
+        let traded = if executed & loss.printable { shares.min(at.shares) } else { 0 };
+        instrument.volume = instrument.volume.saturating_add(u64::from(traded));
         if shares < at.shares {
             self.store.reduce(&found, shares);
         } else {
             self.store.leave::<V>(instrument, order_ref, &found);
         }
+        let crossed = top_changed & instrument.is_crossed();
+        self.counters.crossed += u64::from(crossed);
         if shares > at.shares {
-            self.anomaly(locate, excess, top_changed)
-        } else {
-            self.applied(locate, top_changed)
+            return self.anomaly(locate, loss.excess(), top_changed);
         }
-    }
-
-    #[inline(always)]
-    fn delete<V: Vectors>(&mut self, locate: u16, order_ref: u64) -> Change {
-        let (found, at) = match self.order_of::<V>(locate, order_ref, Anomaly::DeleteUnknown) {
-            Ok(found) => found,
-            Err(refused) => return refused,
-        };
-        let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
-            return self.refused(locate, Anomaly::LocateOutOfRange);
-        };
-        let top_changed = at.level == instrument.best(at.side);
-        self.store.leave::<V>(instrument, order_ref, &found);
-        self.counters.deleted += 1;
-        self.applied(locate, top_changed)
+        Change { locate, top_changed, outcome: Outcome::Applied }
     }
 
     /// The old order leaves in any case, for that much is certain; the new one joins the back of its queue, on the
     /// same side. Both may have the same reference: not so on ITCH, but other feeds say a modification that way.
     #[inline(always)]
     fn replace<V: Vectors>(&mut self, locate: u16, order_ref: u64, new: NewOrder) -> Change {
-        let (found, old) = match self.order_of::<V>(locate, order_ref, Anomaly::ReplaceUnknown) {
+        let (found, old) = match self.order_of::<V>(locate, order_ref) {
             Ok(found) => found,
-            Err(refused) => return refused,
+            Err(wrong) => return self.not_of(locate, wrong, Anomaly::ReplaceUnknown),
         };
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let was_best = old.level == instrument.best(old.side);
+        let was_best = instrument.is_best(old.side, key(old.side, old.price));
         self.store.leave::<V>(instrument, order_ref, &found);
-        if let Some(flaw) = new.flaw() {
-            return self.anomaly(locate, flaw, was_best);
+        let refusal = new.flaw();
+        if let Some(flaw) = refusal {
+            return self.left_only(locate, flaw, was_best);
         }
         let other = self.store.find::<V>(new.order_ref);
         if other.is_live() {
+            self.count_crossed(locate, was_best);
             return self.duplicate(locate, other.segment, Anomaly::ReplaceDuplicate, was_best);
         }
         let named = (new.order_ref, other.place);
         match self.store.join::<V>(instrument, named, (locate, old.side), new.shares, new.price) {
-            Err(full) => self.anomaly(locate, full.into(), was_best),
-            Ok(level) => {
-                let is_best = level == instrument.best(old.side);
+            Err(full) => self.left_only(locate, full.into(), was_best),
+            Ok(()) => {
+                let is_best = instrument.is_best(old.side, key(old.side, new.price));
                 // The new order may leave the top exactly as the old one found it.
-                let same = was_best && is_best && (old.price, old.shares) == (new.price, new.shares);
+                let same = was_best & is_best & (old.price == new.price) & (old.shares == new.shares);
+                let top_changed = (was_best | is_best) & !same;
+                let crossed = top_changed & instrument.is_crossed();
+                self.counters.crossed += u64::from(crossed);
                 self.counters.replaced += 1;
                 self.counters.replaced_same_ref += u64::from(new.order_ref == order_ref);
-                self.applied(locate, (was_best || is_best) && !same)
+                Change { locate, top_changed, outcome: Outcome::Applied }
             }
         }
+    }
+
+    /// A replacement of which only the first half could be applied.
+    #[cold]
+    fn left_only(&mut self, locate: u16, anomaly: Anomaly, top_changed: bool) -> Change {
+        self.count_crossed(locate, top_changed);
+        self.anomaly(locate, anomaly, top_changed)
+    }
+
+    #[cold]
+    fn count_crossed(&mut self, locate: u16, top_changed: bool) {
+        let crossed = top_changed && self.instrument(locate).is_some_and(Instrument::is_crossed);
+        self.counters.crossed += u64::from(crossed);
     }
 
     fn directory(&mut self, locate: u16, symbol: Symbol, round_lot: u32) -> Change {
@@ -270,40 +317,31 @@ impl Books {
 
     /// The live order that carries `order_ref`, if it belongs to `locate`.
     #[inline(always)]
-    fn order_of<V: Vectors>(
-        &mut self,
-        locate: u16,
-        order_ref: u64,
-        unknown: Anomaly,
-    ) -> Result<(Found, Resting), Change> {
+    fn order_of<V: Vectors>(&self, locate: u16, order_ref: u64) -> Result<(Found, Resting), Wrong> {
         let found = self.store.find::<V>(order_ref);
         if !found.is_live() {
-            return Err(self.unknown(locate, unknown));
+            return Err(Wrong::Unknown);
         }
         let segment = &self.store.queues.segments[found.segment];
-        let owner = segment.locate();
-        if owner != locate {
-            return Err(self.mismatch(locate, owner));
+        if segment.locate() != locate {
+            return Err(Wrong::Owner(segment.locate()));
         }
-        let resting = Resting {
-            side: segment.side(),
-            level: LevelName::of(found.segment, segment),
-            price: segment.price(),
-            shares: segment.shares(found.at as usize),
+        let shares = segment.shares(found.at as usize);
+        Ok((found, Resting { side: segment.side(), price: segment.price(), shares }))
+    }
+
+    /// A message that names no live order of its instrument.
+    #[cold]
+    fn not_of(&mut self, locate: u16, wrong: Wrong, unknown: Anomaly) -> Change {
+        let anomaly = match wrong {
+            Wrong::Unknown if self.instrument(locate).is_some() => unknown,
+            Wrong::Unknown => Anomaly::LocateOutOfRange,
+            Wrong::Owner(owner) => {
+                self.spoil_other(owner);
+                Anomaly::LocateMismatch
+            }
         };
-        Ok((found, resting))
-    }
-
-    #[cold]
-    fn unknown(&mut self, locate: u16, unknown: Anomaly) -> Change {
-        let anomaly = if self.instrument(locate).is_some() { unknown } else { Anomaly::LocateOutOfRange };
         self.refused(locate, anomaly)
-    }
-
-    #[cold]
-    fn mismatch(&mut self, locate: u16, owner: u16) -> Change {
-        self.spoil_other(owner);
-        self.refused(locate, Anomaly::LocateMismatch)
     }
 
     /// A reference that `other` has already.
@@ -326,15 +364,7 @@ impl Books {
     fn anomaly(&mut self, locate: u16, anomaly: Anomaly, top_changed: bool) -> Change {
         self.counters.count(anomaly);
         self.spoil(locate);
-        Change { outcome: Outcome::Anomaly(anomaly), ..self.applied(locate, top_changed) }
-    }
-
-    #[inline(always)]
-    fn applied(&mut self, locate: u16, top_changed: bool) -> Change {
-        if top_changed && self.is_crossed(locate) {
-            self.counters.crossed += 1;
-        }
-        Change { locate, top_changed, outcome: Outcome::Applied }
+        Change { locate, top_changed, outcome: Outcome::Anomaly(anomaly) }
     }
 
     /// Makes a book stale that was not.
@@ -351,10 +381,5 @@ impl Books {
     fn spoil_other(&mut self, owner: u16) {
         self.spoil(owner);
         self.also_spoiled = Some(owner);
-    }
-
-    #[inline(always)]
-    fn is_crossed(&self, locate: u16) -> bool {
-        self.instrument(locate).is_some_and(Instrument::is_crossed)
     }
 }

@@ -5,7 +5,7 @@ use crate::market::{Price, Side};
 use super::Books;
 use super::instrument::Instrument;
 use super::pool::Handle;
-use super::segment::{LevelName, ROOM};
+use super::segment::{ROOM, Segment};
 use super::tree::key;
 use super::vectors::Portable;
 
@@ -105,17 +105,17 @@ impl Books {
         Ok(())
     }
 
-    fn audit_queue(&self, audit: &mut Audit, owner: (u16, Side), name: LevelName) -> Result<(), Fault> {
+    fn audit_queue(&self, audit: &mut Audit, owner: (u16, Side), end: Handle<Segment>) -> Result<(), Fault> {
         let segments = &self.store.queues.segments;
-        let level = self.store.queues.view(name);
+        let level = self.store.queues.view(end);
         let fault = Err(Fault::Queue { locate: owner.0, side: owner.1, price: level.price });
         let (mut shares, mut count) = (0, 0);
         let mut before = Handle::NIL;
-        let mut next = Some(self.store.queues.first(name));
+        let mut next = Some(self.store.queues.first(end));
         while let Some(here) = next {
             let segment = &segments[here];
             let fits = segment.before() == before
-                && LevelName::of(here, segment) == name
+                && segment.chain() == segments[end].chain()
                 && segment.price() == level.price
                 && (segment.locate(), segment.side()) == owner
                 && (1..=ROOM).contains(&segment.len())
@@ -139,7 +139,6 @@ impl Books {
             next = segment.next().some();
         }
         audit.orders += count;
-        let last = name.parts().map_or(before, |chain| self.store.queues.chains[chain].last());
-        if (shares, count, before) == (level.shares, level.orders, last) { Ok(()) } else { fault }
+        if (shares, count, before) == (level.shares, level.orders, end) { Ok(()) } else { fault }
     }
 }

@@ -130,9 +130,8 @@ impl Index {
     #[inline(always)]
     fn home(&self, order_ref: u64) -> usize {
         let near = order_ref >> TOGETHER;
-        // Both halves of the product, so that no bit of the reference is without weight.
-        let product = u128::from(near >> PLAIN) * 0x9E37_79B9_7F4A_7C15_u128;
-        let far = (product >> 64) as u64 ^ product as u64;
+        // The upper half of the product, in which every bit of what is above has weight.
+        let far = (near >> PLAIN).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         near.wrapping_add(far) as usize & self.mask
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | gates, volume, the best level of either side | every message |
 //! | 1 | the roots of the deep levels | levels that come and go behind the near ones |
-//! | 2, 3 | keys and names of the near bids | adds and replacements on that side; a level that goes |
+//! | 2, 3 | keys and last segments of the near bids | adds and replacements on that side; a level that goes |
 //! | 4, 5 | the same of the near asks | the same |
 //!
 //! The *near* levels of a side are its best ones, up to sixteen, sorted, in two lines of their own: nearly everything
@@ -14,8 +14,8 @@
 use crate::market::{BookState, Side, TradingState};
 
 use super::node::Node;
-use super::pool::Pool;
-use super::segment::LevelName;
+use super::pool::{Handle, Pool};
+use super::segment::Segment;
 use super::tree::{Full, Tree};
 use super::vectors::Vectors;
 
@@ -61,7 +61,7 @@ const _: () = assert!(size_of::<Instrument>() == 384 && std::mem::offset_of!(Ins
 #[repr(C)]
 struct Top {
     /// Nil without levels.
-    name: LevelName,
+    last: Handle<Segment>,
     /// `u32::MAX` without levels.
     key: u32,
     /// Near levels.
@@ -82,14 +82,14 @@ struct Near {
     /// `u32::MAX` where there is no level.
     keys: [u32; NEAR],
     /// Nil where there is no level.
-    names: [u32; NEAR],
+    lasts: [u32; NEAR],
 }
 
 /// Where a key belongs on a side.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spot {
-    /// The level is there: its name, and its number among the near ones, or a higher one.
-    Level(LevelName, usize),
+    /// The level is there: its last segment, and its number among the near ones, or a higher one.
+    Level(Handle<Segment>, usize),
     /// It would be the near level with this number.
     Near(usize),
     /// It would be a deep one.
@@ -130,7 +130,7 @@ impl General {
 impl Instrument {
     /// An instrument of which nothing is known: every gate closed.
     pub(super) const UNKNOWN: Self = Self {
-        tops: [Top { name: LevelName::NIL, key: u32::MAX, near: 0, levels: 0 }; 2],
+        tops: [Top { last: Handle::NIL, key: u32::MAX, near: 0, levels: 0 }; 2],
         volume: 0,
         round_lot: 0,
         singled_out: 0,
@@ -140,7 +140,7 @@ impl Instrument {
         operational_halt: false,
         listed: false,
         trees: Trees([Tree::EMPTY; 2]),
-        near: [Near { keys: [u32::MAX; NEAR], names: [u32::MAX; NEAR] }; 2],
+        near: [Near { keys: [u32::MAX; NEAR], lasts: [u32::MAX; NEAR] }; 2],
     };
 
     pub(super) const fn state(&self, general: General) -> BookState {
@@ -173,10 +173,16 @@ impl Instrument {
 
 /// Levels.
 impl Instrument {
-    /// The best level; nil if there is none.
+    /// `key` is that of the best level, which is there.
     #[inline(always)]
-    pub(super) const fn best(&self, side: Side) -> LevelName {
-        self.tops[side as usize].name
+    pub(super) const fn is_best(&self, side: Side, key: u32) -> bool {
+        self.tops[side as usize].key == key
+    }
+
+    /// The last segment of the best level; nil if there is none.
+    #[inline(always)]
+    pub(super) const fn best(&self, side: Side) -> Handle<Segment> {
+        self.tops[side as usize].last
     }
 
     /// Number of levels.
@@ -189,7 +195,8 @@ impl Instrument {
     pub(super) const fn is_crossed(&self) -> bool {
         let [bid, ask] = &self.tops;
         // The key of a bid is the complement of its price.
-        !bid.name.is_nil() && !ask.name.is_nil() && !bid.key >= ask.key
+        // Without levels it is the highest key: a bid of 0, which there is not, or the highest ask of all.
+        (!bid.key >= ask.key) & !bid.last.is_nil() & !ask.last.is_nil()
     }
 
     /// Where `key` is or belongs.
@@ -200,7 +207,7 @@ impl Instrument {
         let at = V::below_u32x16(&near.keys, key);
         // Places without a level hold the highest key of all, and may be as many as sixteen.
         if at < count && near.keys[at & (NEAR - 1)] == key {
-            return Spot::Level(LevelName::from_raw(near.names[at & (NEAR - 1)]), at);
+            return Spot::Level(Handle::from_raw(near.lasts[at & (NEAR - 1)]), at);
         }
         if at < count || (top.levels == top.near && count < NEAR) {
             return Spot::Near(at.min(count));
@@ -210,7 +217,7 @@ impl Instrument {
 
     #[inline(never)]
     fn deep(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Spot {
-        self.trees.0[side as usize].find(nodes, key).map_or(Spot::Deep, |name| Spot::Level(name, NEAR))
+        self.trees.0[side as usize].find(nodes, key).map_or(Spot::Deep, |last| Spot::Level(last, NEAR))
     }
 
     /// Enters a level where [`Self::spot`] said that it belongs.
@@ -223,26 +230,26 @@ impl Instrument {
         nodes: &mut Pool<Node>,
         side: Side,
         (spot, key): (Spot, u32),
-        name: LevelName,
+        last: Handle<Segment>,
     ) -> Result<(), Full> {
         let at = match spot {
             Spot::Near(at) if at < NEAR => at,
-            _ => return self.enter_deep(nodes, side, key, name),
+            _ => return self.enter_deep(nodes, side, key, last),
         };
         if self.tops[side as usize].near as usize == NEAR {
             self.spill(nodes, side)?;
             // Behind one that has just become deep.
             if at > self.tops[side as usize].near as usize {
-                return self.enter_deep(nodes, side, key, name);
+                return self.enter_deep(nodes, side, key, last);
             }
         }
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         V::open_u32x16(&mut near.keys, at, key);
-        V::open_u32x16(&mut near.names, at, name.raw());
+        V::open_u32x16(&mut near.lasts, at, last.raw());
         top.near += 1;
         top.levels += 1;
         top.key = near.keys[0];
-        top.name = LevelName::from_raw(near.names[0]);
+        top.last = Handle::from_raw(near.lasts[0]);
         Ok(())
     }
 
@@ -252,9 +259,9 @@ impl Instrument {
         nodes: &mut Pool<Node>,
         side: Side,
         key: u32,
-        name: LevelName,
+        last: Handle<Segment>,
     ) -> Result<(), Full> {
-        self.trees.0[side as usize].insert(nodes, key, name)?;
+        self.trees.0[side as usize].insert(nodes, key, last)?;
         self.tops[side as usize].levels += 1;
         Ok(())
     }
@@ -265,29 +272,37 @@ impl Instrument {
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         for _ in 0..SPILLED {
             let last = top.near as usize - 1;
-            self.trees.0[side as usize].insert(nodes, near.keys[last], LevelName::from_raw(near.names[last]))?;
+            self.trees.0[side as usize].insert(nodes, near.keys[last], Handle::from_raw(near.lasts[last]))?;
             near.keys[last] = u32::MAX;
-            near.names[last] = u32::MAX;
+            near.lasts[last] = u32::MAX;
             top.near -= 1;
         }
         Ok(())
     }
 
-    /// Gives a level another name, where [`Self::spot`] found it.
+    /// Gives a level another last segment, where [`Self::spot`] found it.
     #[inline(never)]
-    pub(super) fn rename(
+    pub(super) fn set_last(
         &mut self,
         nodes: &mut Pool<Node>,
         side: Side,
         (at, key): (usize, u32),
-        name: LevelName,
+        last: Handle<Segment>,
     ) {
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
-        if let Some(known) = near.names.get_mut(at) {
-            *known = name.raw();
-            top.name = LevelName::from_raw(near.names[0]);
+        if let Some(known) = near.lasts.get_mut(at) {
+            *known = last.raw();
+            top.last = Handle::from_raw(near.lasts[0]);
         } else {
-            self.trees.0[side as usize].rename(nodes, key, name);
+            self.trees.0[side as usize].set_last(nodes, key, last);
+        }
+    }
+
+    /// Gives the level with `key` another last segment, wherever it is.
+    #[inline(never)]
+    pub(super) fn end_at(&mut self, nodes: &mut Pool<Node>, side: Side, key: u32, last: Handle<Segment>) {
+        if let Spot::Level(_, at) = self.spot::<super::vectors::Portable>(nodes, side, key) {
+            self.set_last(nodes, side, (at, key), last);
         }
     }
 
@@ -300,11 +315,11 @@ impl Instrument {
             return self.remove_deep(nodes, side, key);
         }
         V::close_u32x16(&mut near.keys, at, u32::MAX);
-        V::close_u32x16(&mut near.names, at, u32::MAX);
+        V::close_u32x16(&mut near.lasts, at, u32::MAX);
         top.near -= 1;
         top.levels -= 1;
         top.key = near.keys[0];
-        top.name = LevelName::from_raw(near.names[0]);
+        top.last = Handle::from_raw(near.lasts[0]);
         if (top.near as usize) < FEWEST && top.levels != top.near {
             self.fetch(nodes, side);
         }
@@ -324,18 +339,18 @@ impl Instrument {
         let (top, near) = (&mut self.tops[side as usize], &mut self.near[side as usize]);
         let tree = &mut self.trees.0[side as usize];
         for _ in 0..FETCHED {
-            let Some((key, name)) = tree.first(nodes) else { break };
+            let Some((key, last)) = tree.first(nodes) else { break };
             tree.remove(nodes, key);
             near.keys[top.near as usize] = key;
-            near.names[top.near as usize] = name.raw();
+            near.lasts[top.near as usize] = last.raw();
             top.near += 1;
         }
         top.key = near.keys[0];
-        top.name = LevelName::from_raw(near.names[0]);
+        top.last = Handle::from_raw(near.lasts[0]);
     }
 
     /// The level at `key`.
-    pub(super) fn level(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Option<LevelName> {
+    pub(super) fn level(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Option<Handle<Segment>> {
         match self.spot::<super::vectors::Portable>(nodes, side, key) {
             Spot::Level(level, _) => Some(level),
             Spot::Near(_) | Spot::Deep => None,
@@ -347,22 +362,22 @@ impl Instrument {
         &self,
         nodes: &Pool<Node>,
         side: Side,
-    ) -> impl Iterator<Item = (u32, LevelName)> {
+    ) -> impl Iterator<Item = (u32, Handle<Segment>)> {
         let near = &self.near[side as usize];
         near.keys
             .iter()
             .copied()
-            .zip(near.names.iter().copied().map(LevelName::from_raw))
+            .zip(near.lasts.iter().copied().map(Handle::from_raw))
             .take(self.tops[side as usize].near as usize)
             .chain(self.trees.0[side as usize].iter(nodes))
     }
 
     /// The near level that is most likely at `key`, without proof; nil where there is none.
     #[inline(always)]
-    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> LevelName {
+    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> Handle<Segment> {
         let near = &self.near[side as usize];
         let at = V::below_u32x16(&near.keys, key);
-        LevelName::from_raw(near.names[at & (NEAR - 1)])
+        Handle::from_raw(near.lasts[at & (NEAR - 1)])
     }
 
     /// Asks for the lines of the near levels before they are needed, whatever the place.

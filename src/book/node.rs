@@ -9,7 +9,7 @@
 //! `u32::MAX`, so that a search can compare all fifteen at once, without a branch. (The maximum is also a possible
 //! key; the search asks in such a way that this does no harm.)
 
-use super::segment::LevelName;
+use super::segment::Segment;
 use super::pool::{Handle, Record};
 
 /// Most keys of a node.
@@ -108,8 +108,8 @@ impl Node {
     }
 
     /// The level at `at`.
-    pub(super) const fn level(&self, at: usize) -> LevelName {
-        LevelName::from_raw(self.entries[at])
+    pub(super) const fn level(&self, at: usize) -> Handle<Segment> {
+        Handle::from_raw(self.entries[at])
     }
 
     /// The leaf with the next higher keys; nil if there is none.
@@ -122,13 +122,13 @@ impl Node {
         self.entries[NEXT] = next.raw();
     }
 
-    /// Gives the level at `at` another name.
-    pub(super) const fn set_level(&mut self, at: usize, level: LevelName) {
+    /// Gives the level at `at` another last segment.
+    pub(super) const fn set_level(&mut self, at: usize, level: Handle<Segment>) {
         self.entries[at] = level.raw();
     }
 
     /// Enters a level at `at` = `rank(key)`; there must be room.
-    pub(super) fn insert_level(&mut self, at: usize, key: u32, level: LevelName) {
+    pub(super) fn insert_level(&mut self, at: usize, key: u32, level: Handle<Segment>) {
         self.insert_key(at, key);
         self.entries.copy_within(at..NEXT - 1, at + 1);
         self.entries[at] = level.raw();
@@ -141,7 +141,7 @@ impl Node {
     }
 
     /// A full leaf and one level more, as two leaves, and the lowest key of the right one. The left one keeps no link.
-    pub(super) fn split_leaf(&self, at: usize, key: u32, level: LevelName) -> (Self, Self, u32) {
+    pub(super) fn split_leaf(&self, at: usize, key: u32, level: Handle<Segment>) -> (Self, Self, u32) {
         const HALF: usize = MAX_KEYS.div_ceil(2);
         let keys = inserted(&self.keys, at, key);
         let entries = inserted(&self.entries, at, level.raw());

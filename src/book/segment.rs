@@ -3,7 +3,8 @@
 //! The orders are in the segment itself, in the order of the queue and without spaces between, so that an order has no
 //! record of its own to be fetched, and joining and leaving touch no neighbour. A level of up to five orders, which
 //! most are, is one segment and nothing else. When it grows beyond that, it becomes a chain of segments with a record of
-//! its totals and ends ([`Chain`]), and stays one until its last order leaves.
+//! its totals ([`Chain`]), and stays one until its last order leaves. A level is known by its last segment, because that
+//! is where orders join.
 //!
 //! A segment's sixteen 32-bit words:
 //!
@@ -14,10 +15,12 @@
 //! | 10 | the high half of all of its references: an order with another one gets another segment |
 //! | 11 | price |
 //! | 12, 13 | the segment behind, the segment before |
-//! | 14 | the chain; none where the level is this segment alone |
+//! | 14 | the chain; 0 where the level is this segment alone |
 //! | 15 | locate, side, number of orders |
 //!
 //! No segment is empty, so there are never more of them than live orders.
+
+use std::collections::TryReserveError;
 
 use crate::market::{Level, Price, Side};
 
@@ -63,7 +66,6 @@ impl Segment {
         words[PRICE] = price.0;
         words[NEXT] = u32::MAX;
         words[BEFORE] = u32::MAX;
-        words[CHAIN] = u32::MAX;
         words[REST] = (locate as u32) << 16 | (side as u32) << 8 | 1;
         Self(words)
     }
@@ -81,7 +83,7 @@ impl Segment {
 
     #[inline(always)]
     pub(super) const fn side(&self) -> Side {
-        if self.0[REST] >> 8 & 1 == 0 { Side::Buy } else { Side::Sell }
+        if self.0[REST] & 0x100 == 0 { Side::Buy } else { Side::Sell }
     }
 
     #[inline(always)]
@@ -101,7 +103,7 @@ impl Segment {
         Handle::from_raw(self.0[BEFORE])
     }
 
-    /// The chain; nil where the level is this segment alone.
+    /// The chain; [`NO_CHAIN`] where the level is this segment alone.
     #[inline(always)]
     pub(super) const fn chain(&self) -> Handle<Chain> {
         Handle::from_raw(self.0[CHAIN])
@@ -156,17 +158,20 @@ impl Segment {
 
 /// A level of more than one segment.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(32))]
+#[repr(C, align(16))]
 pub(super) struct Chain {
     /// Sum over the level: below 2^63, since there are fewer than 2^31 orders of fewer than 2^32 shares.
     shares: u64,
     orders: u32,
     first: Handle<Segment>,
-    last: Handle<Segment>,
 }
 
+/// The first record is no chain: what is added and taken there for levels that are a segment alone is never read. That
+/// spares the question which of the two a level is, and so a branch that no predictor could tell.
+pub(super) const NO_CHAIN: Handle<Chain> = Handle::from_raw(0);
+
 impl Record for Chain {
-    const VACANT: Self = Self { shares: 0, orders: 0, first: Handle::NIL, last: Handle::NIL };
+    const VACANT: Self = Self { shares: 0, orders: 0, first: Handle::NIL };
     fn link(&self) -> Handle<Self> {
         Handle::from_raw(self.first.raw())
     }
@@ -176,67 +181,20 @@ impl Record for Chain {
 }
 
 impl Chain {
-    pub(super) const fn last(&self) -> Handle<Segment> {
-        self.last
+    #[inline(always)]
+    const fn add(&mut self, shares: u32) {
+        self.shares = self.shares.wrapping_add(shares as u64);
+        self.orders = self.orders.wrapping_add(1);
     }
 }
 
-/// A level's name: its only segment, or its chain. It changes once, when the one becomes the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LevelName(u32);
-
-/// Marks the name of a chain.
-const CHAINED: u32 = 1 << 31;
-
-impl LevelName {
-    /// No level.
-    pub(super) const NIL: Self = Self(u32::MAX);
-
-    #[inline(always)]
-    pub(super) const fn from_raw(raw: u32) -> Self {
-        Self(raw)
-    }
-
-    #[inline(always)]
-    pub(super) const fn raw(self) -> u32 {
-        self.0
-    }
-
-    #[inline(always)]
-    pub(super) const fn is_nil(self) -> bool {
-        self.0 == u32::MAX
-    }
-
-    /// `None` where there is no level.
-    pub(super) fn some(self) -> Option<Self> {
-        (!self.is_nil()).then_some(self)
-    }
-
-    /// Of the level that `segment` is in, where `here` is its handle.
-    #[inline(always)]
-    pub(super) const fn of(here: Handle<Segment>, segment: &Segment) -> Self {
-        let chain = segment.0[CHAIN];
-        Self(if chain == u32::MAX { here.raw() } else { chain | CHAINED })
-    }
-
-    /// The chain, or the only segment.
-    #[inline(always)]
-    pub(super) const fn parts(self) -> Result<Handle<Chain>, Handle<Segment>> {
-        if self.0 & CHAINED != 0 {
-            Ok(Handle::from_raw(self.0 & !CHAINED))
-        } else {
-            Err(Handle::from_raw(self.0))
-        }
-    }
-}
-
-/// What became of a level when an order joined or left it.
+/// What became of a level when an order left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is there under the same name.
+    /// It is there.
     Stays,
-    /// It has another name now.
-    Renamed(LevelName),
+    /// It is there, and has another last segment.
+    Ends(Handle<Segment>),
     /// Nobody is left, and it is gone.
     Gone,
 }
@@ -249,107 +207,78 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// What the world sees of a level.
+    /// Room for so many orders, and so many levels of more than one segment.
+    pub(super) fn new(orders: u32, chains: u32) -> Result<Self, TryReserveError> {
+        let mut queues = Self { segments: Pool::new(orders)?, chains: Pool::new(chains + 1)? };
+        queues.clear();
+        Ok(queues)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.segments.clear();
+        self.chains.clear();
+        let none = self.chains.take(Chain::VACANT);
+        debug_assert_eq!(none, Some(NO_CHAIN));
+    }
+
+    /// What the world sees of the level with the last segment `last`.
     #[inline(always)]
-    pub(super) fn view(&self, level: LevelName) -> Level {
-        match level.parts() {
-            Ok(chain) => {
-                let Chain { shares, orders, first, .. } = self.chains[chain];
-                Level { price: self.segments[first].price(), shares, orders }
-            }
-            Err(segment) => {
-                let segment = &self.segments[segment];
-                Level { price: segment.price(), shares: segment.sum(), orders: segment.len() as u32 }
-            }
+    pub(super) fn view(&self, last: Handle<Segment>) -> Level {
+        let segment = &self.segments[last];
+        if segment.chain() == NO_CHAIN {
+            Level { price: segment.price(), shares: segment.sum(), orders: segment.len() as u32 }
+        } else {
+            let Chain { shares, orders, .. } = self.chains[segment.chain()];
+            Level { price: segment.price(), shares, orders }
         }
     }
 
-    /// Asks for the line of a level before it is needed, whatever the name.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, level: LevelName) {
-        match level.parts() {
-            Ok(chain) => self.chains.prefetch(chain),
-            Err(segment) => self.segments.prefetch(segment),
-        }
+    /// The first segment of the level with the last segment `last`.
+    pub(super) fn first(&self, last: Handle<Segment>) -> Handle<Segment> {
+        let chain = self.segments[last].chain();
+        if chain == NO_CHAIN { last } else { self.chains[chain].first }
     }
 
-    /// Asks for the last segment of a level before it is needed, whatever the name.
-    #[inline(always)]
-    pub(super) fn prefetch_last(&self, level: LevelName) {
-        if let Ok(chain) = level.parts()
-            && let Some(chain) = self.chains.get(chain)
-        {
-            self.segments.prefetch(chain.last);
-        }
-    }
-
-    /// The first segment of a level.
-    pub(super) fn first(&self, level: LevelName) -> Handle<Segment> {
-        match level.parts() {
-            Ok(chain) => self.chains[chain].first,
-            Err(segment) => segment,
-        }
-    }
-
-    /// Puts an order at the back of the queue of `level`. Returns its segment, and what became of the level; `None` where
-    /// a segment or a chain is needed and there is none.
+    /// Puts an order at the back of the queue with the last segment `last`. Returns the segment that it is in, which is the
+    /// last one now; `None` where a segment or a chain is needed and there is none.
     #[inline(always)]
     pub(super) fn join(
         &mut self,
-        level: LevelName,
+        last: Handle<Segment>,
         order_ref: u64,
         shares: u32,
-    ) -> Option<(Handle<Segment>, Fate)> {
-        let here = match level.parts() {
-            Ok(chain) => self.chains[chain].last,
-            Err(segment) => segment,
-        };
-        let last = &mut self.segments[here];
-        if !last.takes(order_ref) {
-            return self.extend(level, here, order_ref, shares);
+    ) -> Option<Handle<Segment>> {
+        let segment = &mut self.segments[last];
+        if !segment.takes(order_ref) {
+            return self.extend(last, order_ref, shares);
         }
-        last.push(order_ref, shares);
-        if let Ok(chain) = level.parts() {
-            let chain = &mut self.chains[chain];
-            chain.shares += u64::from(shares);
-            chain.orders += 1;
-        }
-        Some((here, Fate::Stays))
+        segment.push(order_ref, shares);
+        let chain = segment.chain();
+        self.chains[chain].add(shares);
+        Some(last)
     }
 
     /// Adds a segment to a level.
     #[inline(never)]
-    fn extend(
-        &mut self,
-        level: LevelName,
-        last: Handle<Segment>,
-        order_ref: u64,
-        shares: u32,
-    ) -> Option<(Handle<Segment>, Fate)> {
+    fn extend(&mut self, last: Handle<Segment>, order_ref: u64, shares: u32) -> Option<Handle<Segment>> {
         let old = self.segments[last];
         let mut new = Segment::new((old.locate(), old.side()), old.price(), order_ref, shares);
         new.0[BEFORE] = last.raw();
         let new = self.segments.take(new)?;
-        let (chain, fate) = match level.parts() {
-            Ok(chain) => (chain, Fate::Stays),
-            Err(_) => {
-                let chain =
-                    Chain { shares: old.sum(), orders: old.len() as u32, first: last, last };
-                let Some(chain) = self.chains.take(chain) else {
-                    self.segments.give(new);
-                    return None;
-                };
-                self.segments[last].0[CHAIN] = chain.raw();
-                (chain, Fate::Renamed(LevelName(chain.raw() | CHAINED)))
-            }
-        };
+        let mut chain = old.chain();
+        if chain == NO_CHAIN {
+            let made = Chain { shares: old.sum(), orders: old.len() as u32, first: last };
+            let Some(made) = self.chains.take(made) else {
+                self.segments.give(new);
+                return None;
+            };
+            chain = made;
+            self.segments[last].0[CHAIN] = chain.raw();
+        }
         self.segments[last].0[NEXT] = new.raw();
         self.segments[new].0[CHAIN] = chain.raw();
-        let chain = &mut self.chains[chain];
-        chain.shares += u64::from(shares);
-        chain.orders += 1;
-        chain.last = new;
-        Some((new, fate))
+        self.chains[chain].add(shares);
+        Some(new)
     }
 
     /// Takes `shares`, fewer than it has, from an order that keeps its place.
@@ -357,9 +286,8 @@ impl Queues {
     pub(super) fn reduce(&mut self, here: Handle<Segment>, at: usize, shares: u32) {
         let segment = &mut self.segments[here];
         segment.0[(ROOM + at) & 15] -= shares;
-        if let Some(chain) = segment.chain().some() {
-            self.chains[chain].shares -= u64::from(shares);
-        }
+        let chain = &mut self.chains[segment.chain()];
+        chain.shares = chain.shares.wrapping_sub(u64::from(shares));
     }
 
     /// Takes an order out of its queue.
@@ -370,36 +298,37 @@ impl Queues {
         V::close_order(&mut segment.0, at);
         segment.0[REST] -= 1;
         let empty = segment.len() == 0;
-        let Some(chain) = segment.chain().some() else {
-            if empty {
-                self.segments.give(here);
-                return Fate::Gone;
-            }
-            return Fate::Stays;
-        };
+        let chain = segment.chain();
         let level = &mut self.chains[chain];
-        level.shares -= u64::from(shares);
-        level.orders -= 1;
-        if empty { self.unlink(here, chain) } else { Fate::Stays }
+        level.shares = level.shares.wrapping_sub(u64::from(shares));
+        level.orders = level.orders.wrapping_sub(1);
+        if !empty {
+            return Fate::Stays;
+        }
+        if chain == NO_CHAIN {
+            self.segments.give(here);
+            return Fate::Gone;
+        }
+        self.unlink(here, chain)
     }
 
     /// Takes an empty segment out of its chain.
     #[inline(never)]
     fn unlink(&mut self, here: Handle<Segment>, chain: Handle<Chain>) -> Fate {
         let (before, next) = (self.segments[here].before(), self.segments[here].next());
+        self.segments.give(here);
         match before.some() {
             Some(before) => self.segments[before].0[NEXT] = next.raw(),
             None => self.chains[chain].first = next,
         }
-        match next.some() {
-            Some(next) => self.segments[next].0[BEFORE] = before.raw(),
-            None => self.chains[chain].last = before,
-        }
-        self.segments.give(here);
-        if self.chains[chain].orders == 0 {
+        if let Some(next) = next.some() {
+            self.segments[next].0[BEFORE] = before.raw();
+            Fate::Stays
+        } else if before.is_nil() {
             self.chains.give(chain);
-            return Fate::Gone;
+            Fate::Gone
+        } else {
+            Fate::Ends(before)
         }
-        Fate::Stays
     }
 }

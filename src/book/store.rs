@@ -12,8 +12,8 @@ use super::index::{Found, Index, Place};
 use super::instrument::{Instrument, Spot};
 use super::limits::Limits;
 use super::node::Node;
-use super::pool::Pool;
-use super::segment::{Fate, LevelName, Queues, Segment};
+use super::pool::{Handle, Pool};
+use super::segment::{Fate, Queues, Segment};
 use super::tree::key;
 use super::vectors::{Portable, Vectors};
 
@@ -58,10 +58,7 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn new(limits: &Limits) -> Result<Self, TryReserveError> {
         Ok(Self {
-            queues: Queues {
-                segments: Pool::new(limits.orders)?,
-                chains: Pool::new(limits.chains())?,
-            },
+            queues: Queues::new(limits.orders, limits.chains())?,
             nodes: Pool::new(limits.nodes())?,
             index: Index::new(limits.orders)?,
             orders: Census { limit: limits.orders, ..Census::default() },
@@ -75,7 +72,7 @@ impl Store {
         self.index.find::<V>(&self.queues.segments, order_ref)
     }
 
-    /// Puts a new order at the back of the queue at its price. Returns its level.
+    /// Puts a new order at the back of the queue at its price.
     #[inline(always)]
     pub(super) fn join<V: Vectors>(
         &mut self,
@@ -84,20 +81,18 @@ impl Store {
         (locate, side): (u16, Side),
         shares: u32,
         price: Price,
-    ) -> Result<LevelName, Full> {
+    ) -> Result<(), Full> {
         if self.orders.is_full() {
             return Err(Full::Orders);
         }
         let key = key(side, price);
-        let (level, segment) = match instrument.spot::<V>(&self.nodes, side, key) {
-            Spot::Level(level, at) => {
-                let (segment, fate) = self.queues.join(level, order_ref, shares).ok_or(Full::Orders)?;
-                if let Fate::Renamed(level) = fate {
-                    instrument.rename(&mut self.nodes, side, (at, key), level);
-                    (level, segment)
-                } else {
-                    (level, segment)
+        let segment = match instrument.spot::<V>(&self.nodes, side, key) {
+            Spot::Level(last, at) => {
+                let segment = self.queues.join(last, order_ref, shares).ok_or(Full::Orders)?;
+                if segment != last {
+                    instrument.set_last(&mut self.nodes, side, (at, key), segment);
                 }
+                segment
             }
             spot => {
                 if self.levels.is_full() {
@@ -105,18 +100,17 @@ impl Store {
                 }
                 let segment = Segment::new((locate, side), price, order_ref, shares);
                 let segment = self.queues.segments.take(segment).ok_or(Full::Orders)?;
-                let level = LevelName::from_raw(segment.raw());
-                if instrument.enter::<V>(&mut self.nodes, side, (spot, key), level).is_err() {
+                if instrument.enter::<V>(&mut self.nodes, side, (spot, key), segment).is_err() {
                     self.queues.segments.give(segment);
                     return Err(Full::Levels);
                 }
                 self.levels.enter();
-                (level, segment)
+                segment
             }
         };
         self.index.insert(order_ref, place, segment);
         self.orders.enter();
-        Ok(level)
+        Ok(())
     }
 
     /// Takes `shares`, fewer than it has, from an order that keeps its place.
@@ -131,16 +125,20 @@ impl Store {
         self.index.remove(order_ref, found.place);
         self.orders.live -= 1;
         let segment = &self.queues.segments[found.segment];
-        let (side, price) = (segment.side(), segment.price());
-        if self.queues.leave::<V>(found.segment, found.at as usize) == Fate::Gone {
-            instrument.remove::<V>(&mut self.nodes, side, key(side, price));
-            self.levels.live -= 1;
+        let (side, key) = (segment.side(), key(segment.side(), segment.price()));
+        match self.queues.leave::<V>(found.segment, found.at as usize) {
+            Fate::Stays => {}
+            Fate::Ends(last) => instrument.end_at(&mut self.nodes, side, key, last),
+            Fate::Gone => {
+                instrument.remove::<V>(&mut self.nodes, side, key);
+                self.levels.live -= 1;
+            }
         }
     }
 
     /// Takes the order at the front of a level's queue out.
-    pub(super) fn leave_first(&mut self, instrument: &mut Instrument, level: LevelName) {
-        let first = self.queues.segments[self.queues.first(level)].orders().next();
+    pub(super) fn leave_first(&mut self, instrument: &mut Instrument, last: Handle<Segment>) {
+        let first = self.queues.segments[self.queues.first(last)].orders().next();
         if let Some((order_ref, _)) = first {
             let found = self.find::<Portable>(order_ref);
             self.leave::<Portable>(instrument, order_ref, &found);
@@ -149,8 +147,7 @@ impl Store {
 
     /// Forgets every order and level.
     pub(super) fn clear(&mut self) {
-        self.queues.segments.clear();
-        self.queues.chains.clear();
+        self.queues.clear();
         self.nodes.clear();
         self.index.clear();
         self.orders.live = 0;

@@ -11,7 +11,7 @@ use std::iter;
 
 use crate::market::{Price, Side};
 
-use super::segment::LevelName;
+use super::segment::Segment;
 use super::node::{MIN_KEYS, Node};
 use super::pool::{Handle, Pool};
 
@@ -20,10 +20,8 @@ const MAX_HEIGHT: usize = 12;
 
 /// The key of `price` on `side`: the better the price, the lower the key.
 pub(super) const fn key(side: Side, price: Price) -> u32 {
-    match side {
-        Side::Buy => !price.0,
-        Side::Sell => price.0,
-    }
+    // Without a branch, which would be taken every other time: all ones for a bid, none for an ask.
+    price.0 ^ (side as u32).wrapping_sub(1)
 }
 
 /// The most nodes that `levels` levels on `sides` sides can need.
@@ -73,7 +71,7 @@ impl Tree {
         Self { root: Handle::NIL, first: Handle::NIL, levels: 0, height: 0 };
 
     /// The best level with its key; `None` if there is none.
-    pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, LevelName)> {
+    pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, Handle<Segment>)> {
         self.first.some().map(|leaf| (nodes[leaf].key(0), nodes[leaf].level(0)))
     }
 
@@ -83,7 +81,7 @@ impl Tree {
     }
 
     /// The level with `key`.
-    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<LevelName> {
+    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
         if self.height == 0 {
             return None;
         }
@@ -94,8 +92,8 @@ impl Tree {
         node.find(key).map(|at| node.level(at))
     }
 
-    /// Gives the level with `key` another name; nothing happens if there is none.
-    pub(super) fn rename(&self, nodes: &mut Pool<Node>, key: u32, level: LevelName) {
+    /// Gives the level with `key` another last segment; nothing happens if there is none.
+    pub(super) fn set_last(&self, nodes: &mut Pool<Node>, key: u32, level: Handle<Segment>) {
         if self.height > 0 {
             let leaf = self.descend(nodes, key).leaf;
             if let Some(at) = nodes[leaf].find(key) {
@@ -105,7 +103,7 @@ impl Tree {
     }
 
     /// Levels with their keys, best first.
-    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, LevelName)> {
+    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, Handle<Segment>)> {
         iter::successors(self.first.some(), |leaf| nodes[*leaf].next().some()).flat_map(move |leaf| {
             (0..nodes[leaf].len()).map(move |at| (nodes[leaf].key(at), nodes[leaf].level(at)))
         })
@@ -119,7 +117,7 @@ impl Tree {
         &mut self,
         nodes: &mut Pool<Node>,
         key: u32,
-        level: LevelName,
+        level: Handle<Segment>,
     ) -> Result<(), Full> {
         if nodes.available() <= self.height {
             return Err(Full);

@@ -6,7 +6,8 @@ use crate::market::{Level, Price, Side, TopOfBook};
 
 use super::Books;
 use super::index::Found;
-use super::segment::{LevelName, Segment};
+use super::pool::Handle;
+use super::segment::Segment;
 use super::tree::key;
 use super::vectors::Portable;
 
@@ -71,7 +72,7 @@ impl Books {
         let level = self
             .instrument(locate)
             .and_then(|instrument| instrument.level(&self.store.nodes, side, key(side, price)));
-        self.queue_from(level.unwrap_or(LevelName::NIL))
+        self.queue_from(level.unwrap_or(Handle::NIL))
     }
 
     /// The live order that carries `order_ref`.
@@ -107,7 +108,7 @@ impl Books {
             .flat_map(|(_, level)| self.queue_from(level))
     }
 
-    fn queue_from(&self, level: LevelName) -> impl Iterator<Item = RestingOrder> {
+    fn queue_from(&self, level: Handle<Segment>) -> impl Iterator<Item = RestingOrder> {
         let segments = &self.store.queues.segments;
         let first = level.some().map(|level| self.store.queues.first(level));
         iter::successors(first, |segment| segments[*segment].next().some()).flat_map(|segment| {
