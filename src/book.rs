@@ -104,6 +104,8 @@ pub struct Books {
     path: Path,
     limits: Limits,
     counters: BookCounters,
+    /// What the counters of orders that leave or shrink are made of: see [`Books::counters`].
+    lost: [u64; 3],
 }
 
 impl Books {
@@ -133,6 +135,7 @@ impl Books {
             path,
             limits,
             counters: BookCounters::default(),
+            lost: [0; 3],
         })
     }
 
@@ -254,8 +257,9 @@ impl Books {
 
     /// What happened so far.
     #[must_use]
-    pub const fn counters(&self) -> &BookCounters {
-        &self.counters
+    pub const fn counters(&self) -> BookCounters {
+        let [executed, cancelled, deleted] = self.lost;
+        BookCounters { executed, cancelled, deleted, ..self.counters }
     }
 
     /// What the books were made for.
@@ -293,7 +297,7 @@ impl fmt::Debug for Books {
         f.debug_struct("Books")
             .field("limits", &self.limits)
             .field("usage", &self.usage())
-            .field("counters", &self.counters)
+            .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
 }

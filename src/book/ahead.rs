@@ -92,7 +92,6 @@ impl Books {
         for place in leaving.iter() {
             let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
             store.queues.chains.prefetch(segment.chain());
-            Instrument::prefetch_near(&self.instruments, segment.locate(), segment.side() as usize);
         }
         for place in joining.iter() {
             let Some(segment) = store.queues.segments.get(segments[place]) else { continue };

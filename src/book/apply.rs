@@ -216,11 +216,11 @@ impl Books {
         };
         let top_changed = instrument.is_best(at.side, key(at.side, at.price));
         let executed = loss.kind == LossKind::Executed;
-        self.counters.executed += u64::from(executed);
-        self.counters.cancelled += u64::from(loss.kind == LossKind::Cancelled);
-        self.counters.deleted += u64::from(deleted);
-        let traded = if executed & loss.printable { shares.min(at.shares) } else { 0 };
-        instrument.volume = instrument.volume.saturating_add(u64::from(traded));
+        self.lost[loss.kind as usize] += 1;
+        if executed {
+            let traded = if loss.printable { shares.min(at.shares) } else { 0 };
+            instrument.volume = instrument.volume.saturating_add(u64::from(traded));
+        }
         if shares < at.shares {
             self.store.reduce(&found, shares);
         } else {

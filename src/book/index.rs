@@ -106,8 +106,8 @@ pub(super) struct Index {
 /// The tag of a reference, never 0.
 #[inline(always)]
 const fn tag(order_ref: u64) -> u32 {
-    let folded = (order_ref ^ order_ref >> 32) as u32;
-    if folded == 0 { 1 } else { folded }
+    let low = order_ref as u32;
+    if low == 0 { 1 } else { low }
 }
 
 impl Index {

@@ -185,7 +185,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// The part of a worker's tally that the desk counts; the caller fills in the rest.
     pub(super) fn tally(&self) -> Tally {
         Tally {
-            books: *self.books.counters(),
+            books: self.books.counters(),
             decode: self.decode_errors,
             desk: self.counters,
             risk: *self.risk.counters(),
