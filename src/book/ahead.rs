@@ -7,10 +7,9 @@
 //!
 //! | walk | asks for |
 //! |---|---|
-//! | 1 | the index line of every reference, the first line of every instrument; the near levels where an order joins |
-//! | 2 | the segment that the index names; the level that an order will join |
-//! | 3 | the head of a segment's level, the near levels of an order that leaves; the last segment of a level that will be joined |
-//! | 4 | the level that a replacement will join, and its index line |
+//! | 1 | the index line of every reference, the first line of every instrument, the near levels where an order joins |
+//! | 2 | the segment that the index names, the level that an order will join |
+//! | 3 | the level that a replacement will join, and the index line of its new order |
 //!
 //! Nothing is kept but what the cache holds: every message is applied as if nobody had looked, so an order that joins,
 //! leaves or moves within the group costs a wasted line and nothing else. Each walk goes over messages of one kind, listed
@@ -86,16 +85,7 @@ impl Books {
             let Some(message) = messages.get(place) else { break };
             let Some(instrument) = self.instruments.get(usize::from(message.locate)) else { continue };
             let (side, key) = key_of(message.side, message.price);
-            segments[place] = instrument.hint::<V>(side, key);
-            store.queues.segments.prefetch(segments[place]);
-        }
-        for place in leaving.iter() {
-            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
-            store.queues.chains.prefetch(segment.chain());
-        }
-        for place in joining.iter() {
-            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
-            store.queues.chains.prefetch(segment.chain());
+            store.queues.segments.prefetch(instrument.hint::<V>(side, key));
         }
         for place in replacing.iter() {
             let Some(message) = messages.get(place) else { break };

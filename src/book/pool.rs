@@ -80,14 +80,13 @@ pub(super) struct Pool<T> {
     /// First of the records that were given back.
     returned: Handle<T>,
     live: u32,
-    peak: u32,
 }
 
 impl<T: Record> Pool<T> {
     /// Takes and touches the memory of `capacity` records.
     pub(super) fn new(capacity: u32) -> Result<Self, TryReserveError> {
         let records = touched(capacity as usize, T::VACANT)?;
-        Ok(Self { records, fresh: 0, returned: Handle::NIL, live: 0, peak: 0 })
+        Ok(Self { records, fresh: 0, returned: Handle::NIL, live: 0 })
     }
 
     /// The record, if the pool has it.
@@ -118,7 +117,6 @@ impl<T: Record> Pool<T> {
         };
         self[handle] = record;
         self.live += 1;
-        self.peak = self.peak.max(self.live);
         Some(handle)
     }
 
@@ -131,21 +129,11 @@ impl<T: Record> Pool<T> {
         self.live -= 1;
     }
 
-    /// Takes all records back at once, at no cost; the peak stays.
+    /// Takes all records back at once, at no cost.
     pub(super) fn clear(&mut self) {
         self.fresh = 0;
         self.returned = Handle::NIL;
         self.live = 0;
-    }
-
-    /// Records in use.
-    pub(super) const fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// Most records that were ever in use at once.
-    pub(super) const fn peak(&self) -> u32 {
-        self.peak
     }
 
     /// Records that there are in all.
@@ -204,7 +192,7 @@ mod tests {
         let mut pool = Pool::new(3).unwrap();
         let handles: Vec<_> = (0..3).map(|v| pool.take(thing(v)).unwrap()).collect();
         assert_eq!(pool.take(thing(9)), None);
-        assert_eq!((pool.live(), pool.available(), pool.peak()), (3, 0, 3));
+        assert_eq!(pool.available(), 0);
         pool.give(handles[0]);
         pool.give(handles[2]);
         assert_eq!(pool.take(thing(7)), Some(handles[2]), "last in, first out");
@@ -214,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn clear_frees_everything_and_keeps_the_peak() {
+    fn clear_frees_everything() {
         let mut pool = Pool::new(2).unwrap();
         let first = pool.take(thing(1)).unwrap();
         pool.give(first);
         pool.take(thing(2)).unwrap();
         pool.clear();
-        assert_eq!((pool.live(), pool.available(), pool.peak()), (0, 2, 1));
+        assert_eq!(pool.available(), 2);
         assert!(pool.take(thing(3)).is_some() && pool.take(thing(4)).is_some());
         assert_eq!(pool.take(thing(5)), None);
     }
