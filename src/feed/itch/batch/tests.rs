@@ -23,9 +23,9 @@ fn packet(blocks: &[impl AsRef<[u8]>]) -> Box<[u8]> {
     bytes.into_boxed_slice()
 }
 
-/// A block of `len` bytes that are all different from one another, so that none can stand for another.
+/// A block of `len` bytes that differ from one another, so that none can stand for another.
 fn numbered(message_type: u8, len: usize) -> Vec<u8> {
-    let mut block: Vec<u8> = (0..len).map(|i| i as u8 + 0x80).collect();
+    let mut block: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_add(0x80)).collect();
     if let Some(first) = block.first_mut() {
         *first = message_type;
     }
@@ -201,10 +201,7 @@ fn part_of_a_packet() {
                 let expected = blocks.iter().skip(skipped.into()).take(taken.into());
                 assert_eq!(filled.len(), expected.len());
                 for (i, block) in expected.enumerate() {
-                    assert_eq!(
-                        (filled.records()[i], filled.block(i)),
-                        (super::tests::expected(block), &block[..])
-                    );
+                    assert_eq!((filled.records()[i], filled.block(i)), (self::expected(block), &block[..]));
                 }
                 assert_eq!(part.len(), 0);
             }
