@@ -18,7 +18,7 @@ LINT='shellcheck'
 # A guest with emulated NICs: its kernel and its busybox are fetched by tests/nic/guest/prepare.sh, and not installed.
 NIC='qemu-system-x86 util-linux xz-utils
      librte-bus-pci@ABI@ librte-net-e1000@ABI@ librte-net-virtio@ABI@ librte-net-vmxnet3@ABI@'
-RUST_LEAST=1.88
+RUST_LEAST=1.89
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

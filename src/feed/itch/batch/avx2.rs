@@ -85,7 +85,8 @@ static TABLES: Tables<Row> = {
 /// The shuffle that can move byte `from` of a block to byte `to` of its record, and its control byte there.
 const fn control(to: usize, from: usize) -> (usize, u8) {
     let mut shuffle = 0;
-    while shuffle < SHUFFLES.len() {
+    loop {
+        assert!(shuffle < SHUFFLES.len(), "no shuffle moves this byte to where it belongs");
         let (windows, half) = SHUFFLES[shuffle];
         let window = windows[to / LANE % 2];
         if half == to / 32 && from >= window && from < window + LANE {
@@ -93,7 +94,6 @@ const fn control(to: usize, from: usize) -> (usize, u8) {
         }
         shuffle += 1;
     }
-    panic!("no shuffle moves this byte to where it belongs")
 }
 
 #[target_feature(enable = "avx2")]

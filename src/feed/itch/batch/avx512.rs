@@ -70,7 +70,8 @@ static TABLES: Tables<Row> = {
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn fill(tables: &Tables<Row>, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
     fill_with(tables, lines, blocks, |row, block, _: &[u8; SIDE + 1], record| {
-        // SAFETY: the mask has as many bytes as a block of this class has. Bytes outside of the mask are not touched.
+        // SAFETY: a block has this row only if it is as long as the mask, or if the mask is empty. Bytes outside of the
+        // mask are not touched.
         let bytes = unsafe { _mm512_maskz_loadu_epi8(row.bytes, block.as_ptr().cast()) };
         let bytes = _mm512_permutexvar_epi8(vector(&row.from), bytes);
         let bytes = _mm512_or_si512(bytes, vector(&row.fixed));

@@ -20,7 +20,7 @@ pub(super) const CLASSES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Class {
-    /// No order message, or one of a wrong length.
+    /// No order message, or none that is valid.
     None = 0,
     Add,
     AddMpid,
@@ -236,7 +236,8 @@ const fn map(kind: u8, layout: &[Field], constants: &[Fixed]) -> Map {
 
 const fn place_of(field: &str) -> Place {
     let mut i = 0;
-    while i < PLACES.len() {
+    loop {
+        assert!(i < PLACES.len(), "a field of the layouts has no place in a record");
         let names = PLACES[i].0;
         let mut name = 0;
         while name < names.len() {
@@ -247,7 +248,6 @@ const fn place_of(field: &str) -> Place {
         }
         i += 1;
     }
-    panic!("a field of the layouts has no place in a record")
 }
 
 const fn equal(left: &[u8], right: &[u8]) -> bool {
@@ -263,13 +263,13 @@ const fn equal(left: &[u8], right: &[u8]) -> bool {
 /// Where a field of a layout begins.
 pub(super) const fn offset(layout: &[Field], name: &str) -> usize {
     let mut i = 0;
-    while i < layout.len() {
+    loop {
+        assert!(i < layout.len(), "no such field");
         if equal(layout[i].name.as_bytes(), name.as_bytes()) {
             return layout[i].offset;
         }
         i += 1;
     }
-    panic!("no such field")
 }
 
 /// `bytes`, padded with zeros to a window: for the last blocks of a packet, behind which there is not enough.
