@@ -71,6 +71,7 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
 	$(CARGO) bench --bench book
+	$(CARGO) bench --bench decode
 
 bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
 	@tools/setup.sh demo

@@ -6,7 +6,7 @@
 //! (wrong length, no side, empty) is never one, so that errors are told and counted in one place.
 //!
 //! Which of the types it is costs no branch, because no predictor could tell: the type byte and the length choose a row
-//! of a table, and the row says where each byte of the record comes from ([`table`]). Three paths read the same rows:
+//! of a table, and the row says where each byte of the record comes from (`batch/table.rs`). Three paths read the same rows:
 //!
 //! | [`Path`] | processors with | how |
 //! |---|---|---|

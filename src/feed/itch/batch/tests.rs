@@ -272,7 +272,7 @@ fn a_million_random_blocks() {
                 *first = message_type;
             }
             if let Some(side) = block.get_mut(19)
-                && choice % 8 != 0
+                && !choice.is_multiple_of(8)
             {
                 *side = b"BS"[usize::from(*side % 2)];
             }
