@@ -112,11 +112,11 @@ impl Shape {
         opening: 5.0,
         old: 4.0,
         young: 300.0,
-        depth: Depth { join: 30.0, improve: 6.0, near: 42.0, far: 20.5, far_ticks: 150.0 },
+        depth: Depth { join: 30.0, improve: 6.0, near: 36.0, far: 26.5, far_ticks: 350.0 },
         giant: Some(Giant {
-            live: 2_350_000,
+            live: 2_200_000,
             activity: 5.0,
-            depth: Depth { join: 25.0, improve: 5.0, near: 20.0, far: 49.0, far_ticks: 2_400.0 },
+            depth: Depth { join: 25.0, improve: 5.0, near: 20.0, far: 49.0, far_ticks: 2_200.0 },
         }),
         seconds: 57_600,
     };
