@@ -61,7 +61,7 @@ pub struct Stream {
     pauses: [Mean; 2],
     venue: Venue,
     references: References,
-    /// The latest adds: their orders, and the lower half of their references.
+    /// The latest adds, a ring: their orders, and the lower half of their references.
     latest: Vec<(u32, u32)>,
     adds: usize,
     timestamp: u64,
@@ -76,8 +76,9 @@ impl Stream {
     /// The beginning of a stream.
     #[must_use]
     pub fn new(shape: &Shape) -> Self {
+        let shape = Shape { symbols: shape.symbols.max(1), ..*shape };
         let mut random = Random::new(shape.seed);
-        let (activity, symbols) = symbols(shape, &mut random);
+        let (activity, symbols) = symbols(&shape, &mut random);
         let aims: Vec<f64> = symbols.iter().map(|symbol| f64::from(symbol.aim)).collect();
         let pause = f64::from(shape.seconds) * 1e9 / shape.messages.max(1) as f64;
         Self {
@@ -102,7 +103,7 @@ impl Stream {
             messages: 0,
             bytes: 0,
             by_type: [0; 26],
-            shape: *shape,
+            shape,
             plans: Plans::new(random),
         }
     }
@@ -322,7 +323,7 @@ fn shares(random: &mut Random) -> u32 {
 
 /// The instruments, and how active each is: as one over its rank and 20, in no order.
 fn symbols(shape: &Shape, random: &mut Random) -> (Vec<f64>, Vec<Symbol>) {
-    let count = usize::from(shape.symbols.max(1));
+    let count = usize::from(shape.symbols);
     let mut ranks: Vec<usize> = (0..count).collect();
     for at in (1..count).rev() {
         ranks.swap(at, random.below(at as u32 + 1) as usize);

@@ -100,7 +100,7 @@ fn books_agree_with_the_day() {
 fn books_agree_where_so_many_are_live() {
     let shape = Shape::live_of(1_000_000);
     let facts = agreed(&shape, MESSAGES);
-    assert!((960_000..1_000_000).contains(&facts.live), "{facts:?}");
+    assert!((980_000..1_020_000).contains(&facts.live), "{facts:?}");
 }
 
 #[test]
@@ -133,6 +133,11 @@ fn same_shape_same_bytes() {
     });
     assert_eq!(
         digests,
-        [7155463916164136331, 9636102425928181584, 17084038621947091389, 14470520270735124405]
+        [
+            5_507_475_671_924_937_911,
+            950_035_530_742_512_365,
+            5_928_481_356_557_253_937,
+            1_817_924_339_276_893_276
+        ]
     );
 }

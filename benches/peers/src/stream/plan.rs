@@ -1,4 +1,7 @@
 //! What will happen, drawn some messages before: early enough that what it needs can be fetched by then.
+//!
+//! A plan is what chance says, and which orders count as young. What it comes to is decided when its turn has come; what
+//! was looked at on the way there decides nothing.
 
 use super::memory::prefetch;
 use super::prices::{Offset, nearby};
@@ -9,12 +12,19 @@ use super::{FEW, Stream, YOUNG};
 /// Plans under way; a power of two.
 const UNDER_WAY: usize = 32;
 
-/// Messages between the drawing of a plan and its turn, and its stations between the two: its instrument is asked for
-/// first; then what the instrument leads to; then the order or level; then the neighbours.
+/// How many messages before its turn a plan is drawn, and its instrument asked for.
 const DRAWN: u64 = 24;
+
+/// When the lists of the instrument are asked for: of its orders, and of its levels.
 const LISTED: u64 = 18;
+
+/// When an order or level is found there, and asked for.
 const FOUND: u64 = 12;
+
+/// When its neighbours are.
 const REACHED: u64 = 6;
+
+/// When those are that a replaced order will have.
 const JOINED: u64 = 3;
 
 /// How far before the last order of an instrument's list the one is that is taken for being recent.
@@ -242,8 +252,7 @@ impl Stream {
         } else {
             Place::Recent(self.exponential.draw(&mut random, RECENT) as u32)
         };
-        let prices = self.prices(symbol);
-        let offset = prices.draw(&mut random, &self.exponential);
+        let offset = self.prices(symbol).draw(&mut random, &self.exponential);
         // The lowest bit of a roll decides nothing else.
         let side = if young & 1 == 0 { Side::Buy } else { Side::Sell };
         prefetch(&self.venue.symbols, usize::from(symbol));

@@ -121,13 +121,14 @@ impl Shape {
         seconds: 57_600,
     };
 
-    /// Climbs to `live` orders in the first 1.2 messages for each ([`Stream::climbed`](super::Stream::climbed) tells),
-    /// and stays there for at least ten million: what a message costs where so many orders are live.
+    /// Climbs to `live` orders, 2 % more or less, in the first 1.2 messages for each of them
+    /// ([`Stream::climbed`](super::Stream::climbed) tells), and stays there for about ten million: what a message costs
+    /// where so many orders are live.
     #[must_use]
     pub const fn live_of(live: u32) -> Self {
         Self {
             messages: 10_000_000 + live as u64 * 13 / 10,
-            live,
+            live: live + live / 28,
             opening: 80.0,
             seconds: 3_600,
             ..Self::SYN20M

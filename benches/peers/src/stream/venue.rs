@@ -57,6 +57,7 @@ pub(super) struct Order {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 struct Level {
     ticks: u32,
     front: u32,
