@@ -78,7 +78,7 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 
 bench-book: ## Books: our goals, other people's crates on the same streams, plots (BOOK_ARGS='--help' lists what can be asked for)
 	@tools/setup.sh build
-	cd benches/peers && $(CARGO) run --release $(if $(filter no,$(PEERS)),--no-default-features) -- $(BOOK_ARGS)
+	$(CARGO) run --manifest-path benches/peers/Cargo.toml --release $(if $(filter no,$(PEERS)),--no-default-features) -- $(BOOK_ARGS)
 
 bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
 	@tools/setup.sh demo
@@ -99,10 +99,10 @@ lint: ## Check formatting, lints, documentation and shell scripts
 
 lint-bench: ## The same for the workspace of bench-book, and its tests; not part of CI, because its peers take minutes to build
 	@tools/setup.sh build
-	cd benches/peers && $(CARGO) fmt --check
-	cd benches/peers && $(CARGO) clippy --all-targets -- -D warnings
-	cd benches/peers && RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
-	cd benches/peers && $(CARGO) test --no-default-features
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
+	$(CARGO) clippy --manifest-path benches/peers/Cargo.toml --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --manifest-path benches/peers/Cargo.toml --no-deps --document-private-items
+	$(CARGO) test --manifest-path benches/peers/Cargo.toml --no-default-features
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

@@ -79,7 +79,7 @@ pub fn measure(
         empty.clear();
         let calibration = Calibration::begin();
         let mut to_empty = 0;
-        for block in measured.iter().flat_map(|packet| packet.blocks()) {
+        for block in measured.iter().flat_map(crate::packets::Packet::blocks) {
             if to_empty == 0 {
                 to_empty = EVERY;
                 let began = start();
