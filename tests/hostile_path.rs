@@ -4,7 +4,9 @@
 //! The number of damaged frames is `WIREBOOK_CASES`, 300,000 without it; the seed is `WIREBOOK_SEED`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+use std::cell::Cell;
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 
 use exchange::frames::{Addressing, Framer};
 use exchange::lines::Line;
@@ -15,11 +17,11 @@ use wirebook::config::Config;
 use wirebook::market::BookState;
 use wirebook::nic::replay::ReplayTx;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, Rounds, pair};
-use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME, tsc};
+use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME};
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble};
-use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::stats::clock::Clock;
 use wirebook::strategy::imbalance::Imbalance;
 
 fn number(name: &str, default: u64) -> u64 {
@@ -84,9 +86,12 @@ fn damage(frame: &[u8], rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-type Loop = Pipeline<ReplayRx, ReplayTx, Imbalance, WutfSession>;
+type Loop = Pipeline<ReplayRx, ReplayTx, Imbalance, WutfSession, Rc<Cell<u64>>>;
 
-fn pipeline(frames: Frames) -> Loop {
+/// ns from one poll to the next: a hole is given up after some polls.
+const STEP: u64 = 10_000;
+
+fn pipeline(frames: Frames, time: Rc<Cell<u64>>) -> Loop {
     // No thread runs here that could recover anything.
     let (text, _recovery) = include_str!("../config/demo.toml").split_once("[recovery]").unwrap();
     let text = text
@@ -95,11 +100,12 @@ fn pipeline(frames: Frames) -> Loop {
         .replace("max_levels = 300000", "max_levels = 5000")
         .replace("reorder_wait_us = 50000", "reorder_wait_us = 100");
     let config = Config::parse(&text, "demo.toml").unwrap();
-    let (worker, _handles) = assemble(&config, [2; 6], Clock::calibrate(CALIBRATION).unwrap()).unwrap();
+    let (worker, _handles) = assemble(&config, [2; 6], Clock::from_hz(1_000_000_000).unwrap()).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     // Nobody takes what is sent: the ring fills, and full rings are part of the test.
     let (end, _far) = pair(LinkConfig { ring: 64, buffers: 128, slot_len: 2048 });
-    Pipeline::new(*parts, vec![ReplayRx::with_rounds(frames, Rounds::Times(1), MAX_FRAME)], end.tx)
+    let rx = ReplayRx::with_rounds(frames, Rounds::Times(1), MAX_FRAME);
+    Pipeline::with_time(*parts, vec![rx], end.tx, time)
 }
 
 #[test]
@@ -128,9 +134,11 @@ fn damaged_frames_are_counted_and_harm_nothing() {
         }
         done += chosen;
         let offered = frames.len() as u64;
-        let mut pipeline = pipeline(frames);
+        let time = Rc::new(Cell::new(0));
+        let mut pipeline = pipeline(frames, Rc::clone(&time));
         while pipeline.poll() {
-            pipeline.tick(tsc::now());
+            time.set(time.get() + STEP);
+            pipeline.tick(time.get());
         }
         pipeline.publish();
         let tally = pipeline.tally();

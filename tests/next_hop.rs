@@ -2,17 +2,19 @@
 //! elsewhere when it moves. The test is the switch between the program and the exchange, and says who is where.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use wirebook::config::{Config, Gateway};
 use wirebook::control::port::{self, PortControl};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
-use wirebook::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble};
-use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::strategy::imbalance::Imbalance;
 use wirebook::venue::{Setup, Venue, exchange_config};
@@ -21,7 +23,7 @@ use wirebook::wire::ethernet::{BROADCAST, Mac};
 use wirebook::wire::frame::{emit_arp, parse_arp, parse_igmp, parse_udp};
 use wirebook::wire::igmp::Message;
 
-/// ns of the exchange's time in one step.
+/// ns in one step, of the exchange's time and of the loop's. The control side goes by the machine's clock.
 const STEP: u64 = 100_000;
 
 const US: Mac = [2, 0, 0, 0, 0, 2];
@@ -34,7 +36,8 @@ struct Switch {
     /// The switch's ends of both cables.
     to_venue: End,
     to_us: End,
-    pipeline: Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession>,
+    time: Rc<Cell<u64>>,
+    pipeline: Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession, Rc<Cell<u64>>>,
     control: PortControl,
     gateway: Gateway,
     /// Who answers for the gateway's address.
@@ -66,7 +69,7 @@ impl Switch {
         let cable = LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 };
         let (to_us, End { rx, tx }) = pair(cable);
         let (venue_side, to_venue) = pair(cable);
-        let clock = Clock::calibrate(CALIBRATION).unwrap();
+        let (clock, time) = (Clock::from_hz(1_000_000_000).unwrap(), Rc::new(Cell::new(0)));
         let (mut worker, mut handles) = assemble(&config, US, clock).unwrap();
         port::attach(&config, &[US], std::slice::from_mut(&mut worker), &mut handles);
         let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
@@ -75,7 +78,8 @@ impl Switch {
             venue_side,
             to_venue,
             to_us,
-            pipeline: Pipeline::new(*parts, vec![rx], tx),
+            pipeline: Pipeline::with_time(*parts, vec![rx], tx, Rc::clone(&time)),
+            time,
             control: handles.port.take().unwrap(),
             gateway,
             station: None,
@@ -90,6 +94,7 @@ impl Switch {
         let mut orders = Vec::new();
         for _ in 0..steps {
             self.steps += 1;
+            self.time.set(self.steps * STEP);
             let End { rx, tx } = &mut self.venue_side;
             while self.venue.pump(rx, tx, self.steps * STEP) {}
             let burst = self.to_venue.rx.poll();
@@ -98,7 +103,7 @@ impl Switch {
             }
             drop(burst);
             while self.pipeline.poll() {}
-            self.pipeline.tick(tsc::now());
+            self.pipeline.tick(self.steps * STEP);
             self.take_ours(&mut orders);
             self.control.round();
         }

@@ -4,19 +4,23 @@
 
 mod counting;
 
+use std::cell::Cell;
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use wirebook::config::Config;
 use wirebook::nic::replay::{End, LinkConfig, pair};
-use wirebook::nic::tsc;
 use wirebook::pipeline::worker::{Finished, Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline};
-use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
 
-/// ns of the exchange's time in one step of the lockstep.
+/// ns in one step of the lockstep, of the exchange's time and of ours.
 const STEP: u64 = 100_000;
+
+/// One tick is one ns.
+const HZ: u64 = 1_000_000_000;
 
 struct Run {
     finished: Finished,
@@ -40,7 +44,7 @@ fn config(edit: &[(&str, &str)]) -> Config {
 
 fn run(config: &Config, seed: u64, loss_ppm: u32, steps: u64) -> Run {
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let clock = Clock::from_hz(HZ).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
@@ -49,16 +53,18 @@ fn run(config: &Config, seed: u64, loss_ppm: u32, steps: u64) -> Run {
     let (worker, _handles) = assemble(config, MAC, clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
     let parts: Parts<_, _> = *parts;
-    let mut pipeline = Pipeline::new(parts, vec![rx], tx);
+    let time = Rc::new(Cell::new(0));
+    let mut pipeline = Pipeline::with_time(parts, vec![rx], tx, Rc::clone(&time));
     for step in 1..=steps + 40 {
         let now = step * STEP;
+        time.set(now);
         if step == steps {
             // Orders that are under way are answered in the steps that are left, and what the answers lead to.
             venue.close(&mut venue_tx, now);
         }
         while venue.pump(&mut venue_rx, &mut venue_tx, now) {}
         while pipeline.poll() {}
-        pipeline.tick(tsc::now());
+        pipeline.tick(time.get());
     }
     Run { finished: pipeline.finish(), legacy: venue.leave() }
 }
@@ -144,19 +150,21 @@ fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
     let both = config(&[]);
     let alone =
         Config::parse(&only_a.replace("reorder_wait_us = 1000000", "reorder_wait_us = 0"), "a.toml").unwrap();
-    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let clock = Clock::from_hz(HZ).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
         Venue::new(&Setup::new(&both, exchange_config(200_000, 40, 9, 20_000), StopFlag::new())).unwrap();
     let (worker, _handles) = assemble(&alone, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
-    let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
+    let time = Rc::new(Cell::new(0));
+    let mut pipeline = Pipeline::with_time(*parts, vec![rx], tx, Rc::clone(&time));
     let mut sent_when_stale = None;
     for step in 1..=10_000 {
+        time.set(step * STEP);
         while venue.pump(&mut venue_rx, &mut venue_tx, step * STEP) {}
         while pipeline.poll() {}
-        pipeline.tick(tsc::now());
+        pipeline.tick(time.get());
         let tally = pipeline.tally();
         if tally.stream.gaps > 0 && sent_when_stale.is_none() {
             sent_when_stale = Some(tally.session.enters + tally.session.replaces);
@@ -173,20 +181,22 @@ fn a_hole_that_nobody_fills_makes_books_stale_and_stops_orders() {
 #[test]
 fn the_loop_allocates_nothing_from_frame_to_order() {
     let config = config(&[("cooldown_us = 20000", "cooldown_us = 200")]);
-    let clock = Clock::calibrate(CALIBRATION).unwrap();
+    let clock = Clock::from_hz(HZ).unwrap();
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let mut venue =
         Venue::new(&Setup::new(&config, exchange_config(200_000, 40, 5, 20_000), StopFlag::new())).unwrap();
     let (worker, mut handles) = assemble(&config, [2; 6], clock).unwrap();
     let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
-    let mut pipeline = Pipeline::new(*parts, vec![rx], tx);
+    let time = Rc::new(Cell::new(0));
+    let mut pipeline = Pipeline::with_time(*parts, vec![rx], tx, Rc::clone(&time));
     let mut calls = 0;
     for step in 1..=5_000 {
+        time.set(step * STEP);
         while venue.pump(&mut venue_rx, &mut venue_tx, step * STEP) {}
         calls += counting::calls(|| {
             while pipeline.poll() {}
-            pipeline.tick(tsc::now());
+            pipeline.tick(time.get());
         });
         if step % 100 == 0 {
             calls += counting::calls(|| pipeline.publish());

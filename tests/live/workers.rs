@@ -136,7 +136,7 @@ fn live_workers_a_port_for_each_line() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     let path = |name: &str| file(name).display().to_string();
-    must(exchange().args(["stream", "--messages", "60000", "--symbols", &SYMBOLS.to_string()]).args([
+    must(exchange().args(["stream", "--messages", "20000", "--symbols", &SYMBOLS.to_string()]).args([
         "--out",
         &path("day.itch"),
         "--dump",
@@ -152,7 +152,8 @@ fn live_workers_a_port_for_each_line() {
         let config = config(directory.path(), "net_pcap0", None, &more);
         let text = std::fs::read_to_string(&config).unwrap();
         let ports = "name = \"net_pcap0\"\nline_b = \"net_pcap1\"\norders = \"net_null0\"\nip = \"10.0.0.2\"\nline_b_ip = \"10.1.0.2\"\n";
-        // Two files, two speeds: a line may be far ahead of the other.
+        // Two files, two speeds: a line may be far ahead of the other. They are read as fast as the first worker can, and the
+        // ring to the second holds a whole one (2,048 frames): what it missed of both lines would be gone.
         let text = text.replace("name = \"net_pcap0\"\n", ports);
         std::fs::write(&config, text.replace("reorder_packets = 4096", "reorder_packets = 65536")).unwrap();
         must(wirebook().arg("check-config").arg(&config));
@@ -180,7 +181,7 @@ fn live_workers_a_port_for_each_line() {
             assert!(report.count(happened) > 10, "{happened}: {}", report.text());
         }
         assert_eq!(report.count("stream_gaps"), 0, "{}", report.text());
-        assert_eq!(report.count("stream_messages"), 60_000, "{}", report.text());
+        assert_eq!(report.count("stream_messages"), 20_000, "{}", report.text());
         assert_same_books(test, &file("live.csv"), &orders(&file("exchange.csv")), 500);
         // Each line's group is joined by its own port, from its own address.
         for (line, group, ip) in [("a", 1, [10, 0, 0, 2]), ("b", 2, [10, 1, 0, 2])] {
@@ -196,10 +197,7 @@ fn live_workers_a_port_for_each_line() {
             }
             assert!(joined > 0, "line {line}: {}", report.text());
         }
-        if workers == 2 {
-            let missed = report.count("loop_rx_missed");
-            assert!(missed == 0 || report.count("stream_held") > 0, "{}", report.text());
-        }
+        assert_eq!(report.count("loop_rx_missed"), 0, "{}", report.text());
     }
 }
 

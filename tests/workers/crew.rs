@@ -1,18 +1,22 @@
-//! Workers side by side, and the wire that gives each of them everything.
+//! Workers side by side, and the wire that gives each of them everything. Time is what the test says it is, so that
+//! what a strategy does never depends on how fast the machine is.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use wirebook::config::Config;
 use wirebook::market::{BookState, Side, Symbol};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
-use wirebook::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use wirebook::nic::tsc::{TimeSource, Tsc};
+use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::order::closed::ClosedSession;
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::board::Tally;
 use wirebook::pipeline::share::Share;
 use wirebook::pipeline::worker::{Handles, Worker, assemble_all};
-use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::stats::clock::Clock;
 use wirebook::strategy::Observer;
 use wirebook::strategy::imbalance::Imbalance;
 use wirebook::venue::Legacy;
@@ -31,10 +35,25 @@ pub(crate) fn config(workers: u16, edit: &[(&str, &str)]) -> Config {
     Config::parse(&text, "demo.toml").unwrap()
 }
 
+/// One tick is one ns.
+const HZ: u64 = 1_000_000_000;
+
+/// The workers' time, ns; looked at as seldom as a loop may that was off its CPU.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Time(Rc<Cell<u64>>);
+
+impl TimeSource for Time {
+    const LONGEST_ROUND: u64 = Tsc::LONGEST_ROUND;
+
+    fn now(&self) -> u64 {
+        self.0.get()
+    }
+}
+
 /// One worker that runs.
 pub(crate) enum Running {
-    Books(Box<Pipeline<LinkRx, ReplayTx, Observer, ClosedSession>>),
-    Trades(Box<Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession>>),
+    Books(Box<Pipeline<LinkRx, ReplayTx, Observer, ClosedSession, Time>>),
+    Trades(Box<Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession, Time>>),
 }
 
 /// Does the same with either kind.
@@ -67,22 +86,27 @@ pub(crate) struct Crew {
     /// The network's end of each one's cable.
     ends: Vec<End>,
     pub(crate) handles: Handles,
+    time: Time,
 }
 
 impl Crew {
     pub(crate) fn new(config: &Config) -> Self {
-        let clock = Clock::calibrate(CALIBRATION).unwrap();
+        let (clock, time) = (Clock::from_hz(HZ).unwrap(), Time::default());
         let (workers, handles) = assemble_all(config, [2, 0, 0, 0, 0, 2], clock).unwrap();
         let mut ends = Vec::new();
         let workers = workers.into_iter().map(|worker| {
             let (End { rx, tx }, end) = pair(CABLE);
             ends.push(end);
             match worker {
-                Worker::Books(parts) => Running::Books(Box::new(Pipeline::new(*parts, vec![rx], tx))),
-                Worker::Imbalance(parts) => Running::Trades(Box::new(Pipeline::new(*parts, vec![rx], tx))),
+                Worker::Books(parts) => {
+                    Running::Books(Box::new(Pipeline::with_time(*parts, vec![rx], tx, time.clone())))
+                }
+                Worker::Imbalance(parts) => {
+                    Running::Trades(Box::new(Pipeline::with_time(*parts, vec![rx], tx, time.clone())))
+                }
             }
         });
-        Self { workers: workers.collect(), ends, handles }
+        Self { workers: workers.collect(), ends, handles, time }
     }
 
     /// A frame on the wire: every worker gets it.
@@ -92,12 +116,13 @@ impl Crew {
         }
     }
 
-    /// Everything polls, and does its housekeeping.
-    pub(crate) fn turn(&mut self) {
+    /// It is `now`, ns: everything polls, and does its housekeeping.
+    pub(crate) fn turn(&mut self, now: u64) {
+        self.time.0.set(now);
         for worker in &mut self.workers {
             each!(worker, pipeline => {
                 while pipeline.poll() {}
-                pipeline.tick(tsc::now());
+                pipeline.tick(now);
             });
         }
     }

@@ -57,7 +57,7 @@ fn play(config: &Config, messages: &[Vec<u8>]) -> Crew {
         }
         sequence += part.len() as u64;
         crew.receive(framer.frame(&packet).unwrap());
-        crew.turn();
+        crew.turn(sequence * 1_000);
     }
     crew
 }

@@ -61,7 +61,7 @@ fn mended(plan: &str, edit: &[(&str, &str)], happened: &[&str]) {
                 crew.receive(burst.frame(at).bytes);
             }
         }
-        crew.turn();
+        crew.turn(now);
         let (known, doubtful) = crew.known();
         let quiet = closed.is_some_and(|closed| elapsed > closed + Duration::from_millis(500));
         if quiet && known.len() == 40 && doubtful.is_empty() {

@@ -37,7 +37,7 @@ fn play(workers: u16, seed: u64, edit: &[(&str, &str)], steps: u64) -> (Crew, Le
                 crew.receive(burst.frame(at).bytes);
             }
         }
-        crew.turn();
+        crew.turn(now);
         crew.send_to(&mut to_venue);
     }
     (crew, venue.leave())
@@ -51,7 +51,7 @@ fn workers_divide_books_and_orders() {
             ("style = \"join\"", &*format!("style = \"{style}\"")),
             ("cooldown_us = 20000", "cooldown_us = 200"),
         ];
-        let (crew, legacy) = play(workers, seed, &edit, 12_000);
+        let (crew, legacy) = play(workers, seed, &edit, 20_000);
         let case = format!("{workers} workers, seed {seed}");
         assert!(crew.dump() == books_of(&legacy), "{case}: the books differ");
         let (known, doubtful) = crew.known();
