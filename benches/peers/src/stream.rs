@@ -39,7 +39,7 @@ const MPID: [u8; 4] = *b"WIRE";
 /// Latest adds from which the young are taken.
 const YOUNG: usize = 1 << 15;
 
-/// Fewer live orders than these let an instrument only add.
+/// Fewer live orders than these let an instrument only add, if it is to have as many.
 const FEW: usize = 4;
 
 /// A stream of messages, made as it is read. See the [module](self).
@@ -94,7 +94,7 @@ impl Stream {
             young: Mean::of(shape.young),
             pauses: [Mean::of(pause * 0.14), Mean::of(pause * 1.86)],
             venue: Venue::new(symbols, shape.live),
-            references: References::new(&shape.references),
+            references: References::new(&shape.references, shape.messages),
             latest: vec![(NONE, 0); YOUNG],
             adds: 0,
             timestamp: MORNING,

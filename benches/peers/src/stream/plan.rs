@@ -174,7 +174,7 @@ impl Stream {
             return Action::Add;
         }
         let symbol = &self.venue.symbols[usize::from(plan.symbol)];
-        let (few, mix) = (symbol.orders.len() < FEW, &self.mix);
+        let (few, mix) = (symbol.orders.len() < FEW.min(symbol.aim as usize), &self.mix);
         if plan.kind >= mix.cancel {
             if few || plan.growth < growth(symbol) { Action::Add } else { Action::Delete }
         } else if plan.kind < mix.imbalance {
