@@ -16,7 +16,7 @@ use book_bench::machine::Disturbance;
 use book_bench::memory::{populate, resident, start_on_one_heap};
 use book_bench::packets::Packed;
 use book_bench::plot::{Axis, Chart, Line, Scale, short};
-use book_bench::report::{Scores, Table, figure, pair, thousands};
+use book_bench::report::{Scores, Table, figure, inserted, pair, thousands};
 use book_bench::source::Source;
 use book_bench::stream::{Facts, Shape};
 use book_bench::throughput::{self, Field};
@@ -117,7 +117,10 @@ impl Bench<'_> {
             self.sections.insert(1, table);
         }
         if let Some(path) = &args.markdown {
-            fs::write(path, self.sections.join("\n"))?;
+            let results = self.sections.join("\n");
+            let document = fs::read_to_string(path).ok();
+            let document = document.and_then(|document| inserted(&document, &results));
+            fs::write(path, document.unwrap_or(results))?;
         }
         Ok(())
     }
