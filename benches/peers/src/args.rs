@@ -49,7 +49,7 @@ pub struct Args {
     /// Heap that is taken and written first, GiB
     #[arg(long, value_name = "GIB", default_value_t = 6)]
     pub heap: usize,
-    /// Writes the results as Markdown, too
+    /// Writes the results as Markdown, too: between the marks of a document, where it has some, else instead of the file
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
     /// Writes the plots, as SVG, into this directory

@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn each_number_is_reached_without_faults() {
-        let points = measure(&[20_000, 60_000], 40_000, 2, |_| {}).unwrap();
-        for (point, live) in points.iter().zip([20_000.0, 60_000.0]) {
+        let points = measure(&[60_000, 120_000], 40_000, 2, |_| {}).unwrap();
+        for (point, live) in points.iter().zip([60_000.0, 120_000.0]) {
             assert!((0.8 * live..1.1 * live).contains(&(point.live as f64)), "{point:?}");
             assert_eq!(point.faults, 0);
             assert!(point.ns.min() > 0.0);

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::time::Instant;
 
 /// A file of `/proc` or `/sys`, without the end of its last line.
 pub(crate) fn read(path: &str) -> io::Result<String> {
@@ -89,6 +90,45 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// How much of a time others had the CPU.
+pub struct Disturbance {
+    cpu: usize,
+    waited: u64,
+    stolen: u64,
+    began: Instant,
+}
+
+impl Disturbance {
+    /// Begins; this thread is tied to `cpu`.
+    #[must_use]
+    pub fn begin(cpu: usize) -> Self {
+        Self { cpu, waited: waited(), stolen: stolen(cpu), began: Instant::now() }
+    }
+
+    /// Since then, percent: this thread could run but another one did, and the host had the CPU for others.
+    #[must_use]
+    pub fn percent(&self) -> [f64; 2] {
+        let elapsed = self.began.elapsed().as_secs_f64();
+        // Stolen time is told in hundredths of a second.
+        let stolen = stolen(self.cpu).saturating_sub(self.stolen) as f64 / 100.0;
+        let waited = waited().saturating_sub(self.waited) as f64 / 1e9;
+        [waited, stolen].map(|seconds| 100.0 * seconds / elapsed)
+    }
+}
+
+/// For how long this thread waited for its CPU, ns; 0 where the kernel does not tell.
+fn waited() -> u64 {
+    let told = read("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split(' ').nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0)
+}
+
+/// For how long the host had `cpu`, hundredths of a second; 0 where the kernel does not tell.
+fn stolen(cpu: usize) -> u64 {
+    let told = read("/proc/stat").unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix(&format!("cpu{cpu} ")));
+    line.and_then(|line| line.split(' ').nth(7)).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +144,13 @@ mod tests {
     fn figures_of_proc() {
         assert_eq!(field_kib("Rss:       12 kB\nRssAnon: 3 kB", "Rss"), Some(12));
         assert_eq!(field_kib("Rss:       12 kB", "Pss"), None);
+    }
+
+    #[test]
+    fn disturbance_is_a_part() {
+        let disturbance = Disturbance::begin(0);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(disturbance.percent().iter().all(|percent| (0.0..=150.0).contains(percent)));
     }
 
     #[test]

@@ -12,15 +12,20 @@ use book_bench::day::{self, Day};
 use book_bench::goals;
 use book_bench::growth::{self, Point};
 use book_bench::latency::{self, Latency};
+use book_bench::machine::Disturbance;
 use book_bench::memory::{populate, resident, start_on_one_heap};
 use book_bench::packets::Packed;
 use book_bench::plot::{Axis, Chart, Line, Scale, short};
-use book_bench::report::{Scores, Table, figure, pair, thousands};
+use book_bench::report::{Scores, Table, figure, inserted, pair, thousands};
 use book_bench::source::Source;
 use book_bench::stream::{Facts, Shape};
 use book_bench::throughput::{self, Field};
 use book_bench::{machine, memory};
 use clap::Parser;
+
+/// Said where less than 95 % is on huge pages.
+const FRAGMENTED: &str = "\nNot all of it is on 2 MiB pages: the memory is in pieces, or transparent huge pages are off. As root, \
+                          `echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory` may help.\n";
 
 type Outcomes<T> = Result<T, Box<dyn Error>>;
 
@@ -74,6 +79,7 @@ impl Bench<'_> {
         let args = self.args;
         populate(args.heap << 30);
         self.machine()?;
+        let disturbance = Disturbance::begin(self.cpu);
         let streams = args.wants(Row::Syn20m) || args.wants(Row::Decode) || args.wants(Row::Latency);
         if let Some(path) = &args.stream {
             self.stream("file", &Source::File(path.clone()), u64::MAX)?;
@@ -96,6 +102,12 @@ impl Bench<'_> {
                 day::measure(&Shape { messages: args.portion(messages), ..Shape::DAY }, self.cpu, progress)?;
             self.day(&day);
         }
+        let [waited, stolen] = disturbance.percent();
+        let percent = |of| format!("{of:.1} % of the time");
+        let mut table = Table::new(&["disturbance", ""]);
+        table.row(["another thread had the CPU".to_owned(), percent(waited)]);
+        table.row(["the host had it".to_owned(), percent(stolen)]);
+        self.say(table.markdown());
         if !self.scores.table().is_empty() {
             let mut table = self.scores.table().markdown();
             if args.quick {
@@ -105,7 +117,10 @@ impl Bench<'_> {
             self.sections.insert(1, table);
         }
         if let Some(path) = &args.markdown {
-            fs::write(path, self.sections.join("\n"))?;
+            let results = self.sections.join("\n");
+            let document = fs::read_to_string(path).ok();
+            let document = document.and_then(|document| inserted(&document, &results));
+            fs::write(path, document.unwrap_or(results))?;
         }
         Ok(())
     }
@@ -132,7 +147,11 @@ impl Bench<'_> {
         let modes = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
         table.row(["Transparent huge pages".to_owned(), modes.trim().to_owned()]);
         table.row(["Run on".to_owned(), format!("CPU {}, {} rounds", self.cpu, self.args.rounds)]);
-        self.say(table.markdown());
+        let mut section = table.markdown();
+        if huge * 20 < bytes * 19 {
+            section.push_str(FRAGMENTED);
+        }
+        self.say(section);
         Ok(())
     }
 

@@ -3,8 +3,9 @@
 use std::hint::black_box;
 
 use wirebook::book::{Books, LimitError, Limits};
-use wirebook::feed::itch;
-use wirebook::market::{BookState, Side};
+use wirebook::feed::itch::batch::Batch;
+use wirebook::feed::itch::decode;
+use wirebook::market::{BookState, OrderMessage, Side};
 use wirebook::wire::moldudp64;
 
 use crate::contest::{Contestant, Holds};
@@ -13,6 +14,7 @@ use crate::packets::Packet;
 /// Decoder and books, as the poll loop of the product uses them. Every check is on, every book is live, and whether the
 /// top of the book changed is read after every message.
 pub struct Ours {
+    batch: Batch,
     books: Books,
     tops: u64,
     /// Packets or messages that could not be read.
@@ -27,17 +29,38 @@ impl Ours {
     pub fn new(limits: Limits) -> Result<Self, LimitError> {
         let mut books = Books::new(limits)?;
         books.set_all_states(BookState::Live);
-        Ok(Self { books, tops: 0, unread: 0 })
+        Ok(Self { batch: Batch::new(), books, tops: 0, unread: 0 })
     }
 
     /// One message, by itself: nothing is known of the next one. Did the top change?
     #[inline]
     pub fn single(&mut self, block: &[u8]) -> bool {
-        match itch::decode(block) {
-            Ok(event) => self.books.apply(&event).top_changed,
-            Err(_) => {
-                self.unread += 1;
-                false
+        read(&mut self.books, block).unwrap_or_else(|| {
+            self.unread += 1;
+            false
+        })
+    }
+
+    /// A whole packet, decoded at once.
+    #[inline]
+    fn packet(&mut self, packet: Packet<'_>) {
+        let Ok(packet) = moldudp64::Packet::new_checked(packet.payload) else {
+            self.unread += 1;
+            return;
+        };
+        let mut blocks = packet.blocks();
+        loop {
+            let filled = self.batch.fill(&mut blocks);
+            if filled.is_empty() {
+                break;
+            }
+            for (i, record) in filled.records().iter().enumerate() {
+                let changed = match record.event() {
+                    Some(event) => Some(self.books.apply(&event).top_changed),
+                    None => read(&mut self.books, filled.block(i)),
+                };
+                self.unread += u64::from(changed.is_none());
+                self.tops += u64::from(changed == Some(true));
             }
         }
     }
@@ -72,18 +95,15 @@ impl Ours {
     }
 }
 
+/// Decodes and applies one message: did the top change? `None` if it cannot be read.
+#[inline]
+fn read(books: &mut Books, block: &[u8]) -> Option<bool> {
+    decode(block).ok().map(|event| books.apply(&event).top_changed)
+}
+
 impl Contestant for Ours {
     fn burst(&mut self, packets: &[Packet<'_>]) {
-        for packet in packets {
-            let Ok(packet) = moldudp64::Packet::new_checked(packet.payload) else {
-                self.unread += 1;
-                continue;
-            };
-            for block in packet.blocks() {
-                let changed = self.single(block);
-                self.tops += u64::from(changed);
-            }
-        }
+        packets.iter().for_each(|packet| self.packet(*packet));
     }
 
     fn holds(&self) -> Option<Holds> {
@@ -117,21 +137,31 @@ impl Contestant for OneByOne {
     }
 }
 
-/// Only the decoder: every field of every message, written where a book would read it.
+/// Only the decoder: every field of every message, written where a book reads it.
 #[derive(Default)]
 pub struct Decode {
+    batch: Batch,
     unread: u64,
 }
 
 impl Contestant for Decode {
     fn burst(&mut self, packets: &[Packet<'_>]) {
         for packet in packets {
-            for block in packet.blocks() {
-                match itch::decode(block) {
-                    Ok(event) => {
-                        black_box(&event);
-                    }
-                    Err(_) => self.unread += 1,
+            let Ok(packet) = moldudp64::Packet::new_checked(packet.payload) else {
+                self.unread += 1;
+                continue;
+            };
+            let mut blocks = packet.blocks();
+            loop {
+                let filled = self.batch.fill(&mut blocks);
+                if filled.is_empty() {
+                    break;
+                }
+                let records = black_box(filled.records());
+                for (i, _) in
+                    records.iter().enumerate().filter(|(_, record)| record.kind == OrderMessage::NONE)
+                {
+                    self.unread += u64::from(black_box(decode(filled.block(i))).is_err());
                 }
             }
         }
@@ -139,5 +169,46 @@ impl Contestant for Decode {
 
     fn complaint(&self) -> Option<String> {
         (self.unread > 0).then(|| format!("{} messages not read", self.unread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contest::Agreement;
+    use crate::packets::BURST;
+    use crate::source::Source;
+
+    #[test]
+    fn both_forms_give_the_books_of_the_stream() {
+        let (stream, facts) = Source::named("syn20m").unwrap().load(300_000).unwrap();
+        let (packets, _) = stream.packets(u64::MAX);
+        let limits =
+            Limits { locates: u32::from(stream.highest_locate()) + 1, orders: 1 << 20, levels: 1 << 19 };
+        let mut ours = Ours::new(limits).unwrap();
+        let mut one_by_one = OneByOne(Ours::new(limits).unwrap());
+        for burst in packets.chunks(BURST) {
+            ours.burst(burst);
+            one_by_one.burst(burst);
+        }
+        let held = ours.held();
+        assert_eq!(held.orders, u64::from(facts.unwrap().live));
+        assert!(Agreement::of(&one_by_one.holds().unwrap(), &held).is_full());
+        assert_eq!((ours.faults(), one_by_one.complaint()), (0, None));
+        assert_eq!(ours.tops(), one_by_one.0.tops());
+        assert!(ours.tops() > 10_000);
+        let mut decode = Decode::default();
+        packets.chunks(BURST).for_each(|burst| decode.burst(burst));
+        assert_eq!(decode.complaint(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_fault() {
+        let limits = Limits { locates: 8, orders: 64, levels: 64 };
+        let mut ours = Ours::new(limits).unwrap();
+        ours.burst(&[Packet { payload: b"short" }]);
+        assert!(!ours.single(b"A"));
+        assert_eq!(ours.faults(), 2);
+        assert!(ours.complaint().is_some());
     }
 }

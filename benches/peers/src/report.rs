@@ -88,6 +88,20 @@ pub fn pair(rounds: &Rounds) -> String {
     format!("{} / {}", figure(rounds.min()), figure(rounds.median()))
 }
 
+/// Begins the line after which results stand in a document.
+const BEGIN: &str = "<!-- results";
+/// The line before which they end.
+const END: &str = "<!-- end of results -->";
+
+/// `document` with `results` between its marks; `None` without marks.
+#[must_use]
+pub fn inserted(document: &str, results: &str) -> Option<String> {
+    let begin = document.find(BEGIN)?;
+    let begin = begin + document[begin..].find('\n')? + 1;
+    let end = begin + document[begin..].find(END)?;
+    Some(format!("{}\n{}\n\n{}", &document[..begin], results.trim(), &document[end..]))
+}
+
 /// The table of goals.
 #[derive(Clone, Debug)]
 pub struct Scores(Table);
@@ -134,6 +148,15 @@ mod tests {
         assert!(table.is_empty());
         table.row(["é".to_owned(), "12".to_owned()]);
         assert_eq!(table.markdown(), "|   | ns |\n|---|----|\n| é | 12 |\n");
+    }
+
+    #[test]
+    fn results_stand_between_their_marks() {
+        let document = "# A\n<!-- results: here -->\nold\n<!-- end of results -->\nrest\n";
+        let once = inserted(document, "new\n").unwrap();
+        assert_eq!(once, "# A\n<!-- results: here -->\n\nnew\n\n<!-- end of results -->\nrest\n");
+        assert_eq!(inserted(&once, "new\n").unwrap(), once);
+        assert_eq!(inserted("# A\n", "new"), None);
     }
 
     #[test]
