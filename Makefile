@@ -21,11 +21,15 @@ QUICK ?=
 FRESH ?=
 # NICs for test-nic, for example: make test-nic NICS=e1000e,virtio; all of them without it
 NICS ?=
+# Arguments for bench-book, for example: make bench-book BOOK_ARGS='--rows syn20m,latency --rounds 9 --quick'
+BOOK_ARGS ?=
+# bench-book without other people's crates, which take minutes to build: make bench-book PEERS=no
+PEERS ?=
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale bench-instructions lint fuzz clean
+.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-instructions lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,6 +77,10 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	$(CARGO) bench --bench book
 	$(CARGO) bench --bench decode
 
+bench-book: ## Books: our goals, other people's crates on the same streams, plots (BOOK_ARGS='--help' lists what can be asked for)
+	@tools/setup.sh build
+	$(CARGO) run --manifest-path benches/peers/Cargo.toml --release $(if $(filter no,$(PEERS)),--no-default-features) -- $(BOOK_ARGS)
+
 bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
 	@tools/setup.sh demo
 	$(CARGO) bench --bench scale
@@ -89,6 +97,13 @@ lint: ## Check formatting, lints, documentation and shell scripts
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh tests/nic/guest/*.sh .ci/run
+
+lint-bench: ## The same for the workspace of bench-book, and its tests; not part of CI, because its peers take minutes to build
+	@tools/setup.sh build
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
+	$(CARGO) clippy --manifest-path benches/peers/Cargo.toml --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --manifest-path benches/peers/Cargo.toml --no-deps --document-private-items
+	$(CARGO) test --manifest-path benches/peers/Cargo.toml --no-default-features
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build
