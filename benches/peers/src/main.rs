@@ -160,8 +160,10 @@ impl Bench<'_> {
         let (stream, facts) = source.load(most)?;
         let args = self.args;
         let first = name != "syn40m";
-        if first && (args.wants(Row::Syn20m) || args.wants(Row::Decode)) || name == "syn40m" {
-            let field = Field { decoders: first && args.wants(Row::Decode), peers: args.wants(Row::Peers) };
+        let books = args.wants(if first { Row::Syn20m } else { Row::Syn40m });
+        let field =
+            Field { books, decoders: first && args.wants(Row::Decode), peers: args.wants(Row::Peers) };
+        if field.books || field.decoders {
             let outcomes = throughput::measure(&stream, field, args.rounds, progress);
             self.throughput(name, &stream, facts.as_ref(), &outcomes);
         }

@@ -45,9 +45,9 @@ impl<'a> Packet<'a> {
     /// How many messages there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        match self.payload {
-            [..] if self.payload.len() < HEADER => 0,
-            payload => u64::from(u16::from_be_bytes([payload[18], payload[19]])),
+        match self.payload.get(HEADER - 2..HEADER) {
+            Some(&[high, low]) => u64::from(u16::from_be_bytes([high, low])),
+            _ => 0,
         }
     }
 }

@@ -43,3 +43,35 @@ pub fn decoders<'a>() -> Vec<Entry<'a>> {
 pub fn books<'a>() -> Vec<Entry<'a>> {
     Vec::new()
 }
+
+#[cfg(all(test, feature = "peers"))]
+mod tests {
+    use wirebook::book::Limits;
+
+    use super::*;
+    use crate::contest::{Contestant, hold};
+    use crate::ours::Ours;
+    use crate::packets::Packet;
+    use crate::source::Source;
+
+    #[test]
+    fn every_peer_takes_the_whole_stream_and_has_our_orders() {
+        let (stream, _) = Source::named("syn20m").unwrap().load(120_000).unwrap();
+        let mut entries = books();
+        let with_books = entries.len();
+        entries.extend(decoders());
+        let truth = |packets: &[Packet<'_>]| {
+            let limits = Limits { locates: 1 << 14, orders: 1 << 18, levels: 1 << 18 };
+            let mut ours = Ours::new(limits).unwrap();
+            ours.burst(packets);
+            ours.held()
+        };
+        let outcomes = hold(&stream, &entries, 1, truth, |_| {});
+        for (at, outcome) in outcomes.iter().enumerate() {
+            assert_eq!((outcome.messages, &outcome.complaint), (120_000, &None), "{}", outcome.name);
+            let orders = outcome.agreement.map(|agreement| agreement.orders);
+            assert_eq!(orders.is_some(), at < with_books, "{}", outcome.name);
+            assert!(orders.is_none_or(|[theirs, ours]| theirs == ours && ours > 10_000), "{}", outcome.name);
+        }
+    }
+}

@@ -18,12 +18,14 @@ pub const REFERENCE: &str = "reference loop";
 /// Name of the walk's line.
 pub const WALK: &str = "length prefixes";
 
-/// Which lines there are besides ours and the reference loop.
+/// Which lines there are besides the reference loop.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Field {
+    /// Books.
+    pub books: bool,
     /// Decoders, and the walk over the length prefixes.
     pub decoders: bool,
-    /// Other people's books, or decoders too if both are asked for.
+    /// Other people's, of what is asked for.
     pub peers: bool,
 }
 
@@ -43,20 +45,20 @@ fn entry<'a, C: Contestant + 'a>(
 /// Measures `stream`.
 pub fn measure(stream: &Packed, field: Field, rounds: u32, progress: impl FnMut(&str)) -> Vec<Outcome> {
     let limits = Limits::default();
-    let mut entries = vec![
-        entry(OURS, "every order in its queue, checks, states, signal", move |_| ours(limits)),
-        entry(ONE_BY_ONE, "the same", move |_| OneByOne(ours(limits))),
-        entry(REFERENCE, "one touch of the order's record, 16 ahead", Touch::new),
-    ];
+    let mut entries = vec![entry(REFERENCE, "one touch of the order's record, 16 ahead", Touch::new)];
+    if field.books {
+        entries.push(entry(OURS, "every order in its queue, checks, states, signal", move |_| ours(limits)));
+        entries.push(entry(ONE_BY_ONE, "the same", move |_| OneByOne(ours(limits))));
+        if field.peers {
+            entries.extend(peers::books());
+        }
+    }
     if field.decoders {
         entries.push(entry(WALK, "nothing", |_| Walk::default()));
         entries.push(entry(DECODE, "every field, as a record", |_| Decode::default()));
         if field.peers {
             entries.extend(peers::decoders());
         }
-    }
-    if field.peers {
-        entries.extend(peers::books());
     }
     let truth = |packets: &[Packet<'_>]| -> Holds {
         let mut books = ours(limits);
