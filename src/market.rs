@@ -4,7 +4,11 @@
 //! risk see only these. Units: prices are fixed-point integers in 1/10,000 of a dollar ([`Price`]), quantities
 //! are shares, times are ns since local midnight of the exchange.
 
+mod order_message;
+
 use std::fmt;
+
+pub use order_message::OrderMessage;
 
 /// A price in 1/10,000 of the currency unit, `0 ..= 4_294_967_295` (ITCH's own limit is 2,000,000,000).
 ///

@@ -26,7 +26,7 @@
 #[macro_use]
 mod kinds;
 #[macro_use]
-mod layout;
+pub(crate) mod layout;
 
 pub mod arp;
 pub mod checksum;

@@ -11,6 +11,8 @@
 //! `h` (operational halt) names the market that it concerns. Nasdaq's own (`Q`) is an event; halts of its sister markets,
 //! where this feed's orders do not trade, are `Other`.
 
+pub mod batch;
+
 use crate::market::{Event, EventKind, Price, Side, Symbol, SystemEvent, TradingState};
 use crate::wire::itch::{self, Message};
 

@@ -135,11 +135,22 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// One block's data and the bytes after it.
+/// One block's data and the bytes after it, of bytes that begin with its length field.
+///
+/// Where the next block begins is all that a walk along the blocks waits for. So the low byte alone is taken for the
+/// length, and that the high byte is zero is left to the branch predictor: no message of our feeds has 256 bytes.
 #[inline(always)]
-const fn split_block(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let Some((len, rest)) = bytes.split_first_chunk() else { return None };
-    rest.split_at_checked(u16::from_be_bytes(*len) as usize)
+pub(crate) const fn split_block(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Some((&[high, low], rest)) = bytes.split_first_chunk() else { return None };
+    let len = if high == 0 { low as usize } else { long(high, low) };
+    rest.split_at_checked(len)
+}
+
+/// Apart, or the compiler would put both bytes together always.
+#[cold]
+#[inline(never)]
+const fn long(high: u8, low: u8) -> usize {
+    u16::from_be_bytes([high, low]) as usize
 }
 
 /// The message blocks of a checked packet, each without its length field.
@@ -163,6 +174,38 @@ impl<'a> Blocks<'a> {
             }
         }
         self
+    }
+
+    /// The bytes from here to the end of the packet's last block: length field, data, length field, ...
+    ///
+    /// [`Self::take_blocks`] shortens only the count: there may be more here than the blocks that are left.
+    #[inline]
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Takes up to `most` blocks off the front, and returns how many. `each` gets the number of the block, the offset of
+    /// its length field in [`Self::bytes`] as they were, the block, and all bytes behind its length field.
+    #[inline(always)]
+    pub(crate) fn take_front(
+        &mut self,
+        most: u16,
+        mut each: impl FnMut(usize, usize, &'a [u8], &'a [u8]),
+    ) -> usize {
+        let count = if most < self.left { most } else { self.left };
+        let whole = self.bytes.len();
+        let mut bytes = self.bytes;
+        let mut taken = 0;
+        while taken < count {
+            let Some((block, rest)) = split_block(bytes) else { break };
+            let behind = bytes.get(BLOCK_HEADER_LEN..).unwrap_or_default();
+            each(usize::from(taken), whole - bytes.len(), block, behind);
+            bytes = rest;
+            taken += 1;
+        }
+        *self = Self { bytes, left: self.left - taken };
+        usize::from(taken)
     }
 
     /// Only the first `n` blocks, or all where there are fewer.

@@ -1,0 +1,3 @@
+//! `make bench-book`: see `docs/benchmarks/book.md`.
+
+fn main() {}
