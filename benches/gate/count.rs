@@ -9,10 +9,13 @@
 use std::hint::black_box;
 
 use wirebook::book::{Books, Limits, Outcome};
+use wirebook::feed::itch::batch::{Batch, Path};
 use wirebook::feed::itch::decode;
 use wirebook::market::{BookState, Event};
+use wirebook::wire::moldudp64::{Packet, PacketBuilder};
 
 use crate::cases::{Case, books, kinds};
+use crate::itch::Message;
 
 /// The function whose calls callgrind counts.
 pub(crate) const PATTERN: &str = "*::instructions_counted_here";
@@ -37,9 +40,41 @@ pub(crate) fn all() {
             }
         });
     }
+    for (path, name) in [(Path::Scalar, "scalar"), (Path::Avx2, "avx2")] {
+        by_packet(path, name);
+    }
     for case in books() {
         one_by_one(&case);
     }
+}
+
+/// Blocks of a packet.
+const PACKET: usize = 38;
+
+fn packets(messages: &[Message]) -> Vec<Vec<u8>> {
+    let packet = |part: &[Message]| {
+        let mut bytes = vec![0; 2_048];
+        let mut builder = PacketBuilder::new(&mut bytes, *b"GATE      ", 1).expect("room");
+        part.iter().for_each(|message| builder.push(message).expect("room"));
+        let len = builder.len();
+        bytes.truncate(len);
+        bytes
+    };
+    messages.chunks(PACKET).map(packet).collect()
+}
+
+/// Whole packets of all kinds, those of the day, by one of the paths.
+fn by_packet(path: Path, name: &str) {
+    let mut batch = Batch::with_path(path).expect("a processor with AVX2");
+    let messages = books().pop().expect("the last case is the day").counted;
+    let packets = packets(&messages);
+    let packets: Vec<_> = packets.iter().map(|bytes| Packet::new_checked(bytes).expect("a packet")).collect();
+    figure(&format!("decode.packets_{name}"), messages.len(), || {
+        for packet in &packets {
+            let mut blocks = black_box(packet).blocks();
+            while !black_box(batch.fill(&mut blocks)).is_empty() {}
+        }
+    });
 }
 
 const LIMITS: Limits = Limits { locates: 64, orders: 40_000, levels: 20_000 };
