@@ -25,17 +25,19 @@ NICS ?=
 BOOK_ARGS ?=
 # bench-book without other people's crates, which take minutes to build: make bench-book PEERS=no
 PEERS ?=
+# Random events for test-long
+EVENTS ?= 100000000
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-instructions lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Install everything that the other targets need
-	@tools/setup.sh build demo test lint nic
+	@tools/setup.sh build demo test lint nic gate
 
 demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 	@tools/setup.sh demo
@@ -90,6 +92,17 @@ bench-instructions: ## Count instructions per poll and frame: our own driver and
 	$(CARGO) test --bench instructions
 	@tests/nic/guest/newer-qemu.sh
 	$(CARGO) test --test nic -- --ignored --nocapture fewer_instructions
+
+gate: ## Count instructions per message of decoding and books: fails where one is 3 % above benches/gate.toml
+	@tools/setup.sh gate
+	$(CARGO) bench --profile gate --no-default-features --bench gate -- check
+
+gate-update: ## Count them and write benches/gate.toml anew
+	@tools/setup.sh gate
+	$(CARGO) bench --profile gate --no-default-features --bench gate -- update
+
+test-long: ## Run 10^8 random events through books and model (EVENTS=…; some minutes)
+	WIREBOOK_EVENTS='$(EVENTS)' $(CARGO) test --no-default-features --test book_model -- --nocapture storm
 
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint
