@@ -21,17 +21,23 @@ QUICK ?=
 FRESH ?=
 # NICs for test-nic, for example: make test-nic NICS=e1000e,virtio; all of them without it
 NICS ?=
+# Arguments for bench-book, for example: make bench-book BOOK_ARGS='--rows syn20m,latency --rounds 9 --quick'
+BOOK_ARGS ?=
+# bench-book without other people's crates, which take minutes to build: make bench-book PEERS=no
+PEERS ?=
+# Random events for test-long
+EVENTS ?= 100000000
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static test-nic test-dpdk-matrix sim canaries oracle bench bench-scale bench-instructions lint fuzz clean
+.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Install everything that the other targets need
-	@tools/setup.sh build demo test lint nic
+	@tools/setup.sh build demo test lint nic gate
 
 demo: ## Run the whole program on virtual devices: no NIC, no root, no hugepages
 	@tools/setup.sh demo
@@ -71,6 +77,11 @@ bench: ## Run the benchmarks; their figures mean something on a quiet machine on
 	@tools/setup.sh demo
 	$(CARGO) bench --features bench-c --bench burst
 	$(CARGO) bench --bench book
+	$(CARGO) bench --bench decode
+
+bench-book: ## Books: our goals, other people's crates on the same streams, plots (BOOK_ARGS='--help' lists what can be asked for)
+	@tools/setup.sh build
+	$(CARGO) run --manifest-path benches/peers/Cargo.toml --release $(if $(filter no,$(PEERS)),--no-default-features) -- $(BOOK_ARGS)
 
 bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
 	@tools/setup.sh demo
@@ -82,12 +93,30 @@ bench-instructions: ## Count instructions per poll and frame: our own driver and
 	@tests/nic/guest/newer-qemu.sh
 	$(CARGO) test --test nic -- --ignored --nocapture fewer_instructions
 
+gate: ## Count instructions per message of decoding and books: fails where one is 3 % above benches/gate.toml
+	@tools/setup.sh gate
+	$(CARGO) bench --profile gate --no-default-features --bench gate -- check
+
+gate-update: ## Count them and write benches/gate.toml anew
+	@tools/setup.sh gate
+	$(CARGO) bench --profile gate --no-default-features --bench gate -- update
+
+test-long: ## Run 10^8 random events through books and model (EVENTS=…; some minutes)
+	WIREBOOK_EVENTS='$(EVENTS)' $(CARGO) test --no-default-features --test book_model -- --nocapture storm
+
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items
 	shellcheck -x tools/*.sh tools/lib/*.sh tests/oracle/*.sh tests/nic/guest/*.sh .ci/run
+
+lint-bench: ## The same for the workspace of bench-book, and its tests; not part of CI, because its peers take minutes to build
+	@tools/setup.sh build
+	$(CARGO) fmt --manifest-path benches/peers/Cargo.toml --check
+	$(CARGO) clippy --manifest-path benches/peers/Cargo.toml --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --manifest-path benches/peers/Cargo.toml --no-deps --document-private-items
+	$(CARGO) test --manifest-path benches/peers/Cargo.toml --no-default-features
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS; needs cargo-fuzz (see fuzz/README.md)
 	@tools/setup.sh build

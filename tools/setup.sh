@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what wirebook needs to build, run, be tested and be checked, on Debian and Ubuntu; elsewhere says what is missing.
 #
-#   tools/setup.sh [--dry-run] [build|demo|test|lint|nic]...      (default: demo)
+#   tools/setup.sh [--dry-run] [build|demo|test|lint|nic|gate]...      (default: demo)
 #
 # Does nothing, and asks the network nothing, where everything is there. Uses sudo where it is not run by root.
 # Exit: 0 everything is there; 1 something is missing and could not be installed; 2 wrong arguments.
 set -euo pipefail
 
-# The lists. build takes the first; demo, test and nic add RUN; test adds TEST, lint LINT, and nic NIC.
+# The lists. build takes the first; demo, test and nic add RUN; test adds TEST, lint LINT, nic NIC, and gate GATE.
 # @ABI@ and @CLANG@ are filled in below.
 BUILD='gcc libc6-dev make pkg-config libdpdk-dev libclang1-@CLANG@ libclang-common-@CLANG@-dev'
 # Virtual devices: EAL loads each driver as a plugin, so nothing but its package brings it.
@@ -15,10 +15,12 @@ RUN='librte-bus-vdev@ABI@ librte-mempool-ring@ABI@ librte-net-af-packet@ABI@ lib
      librte-net-memif@ABI@ librte-net-null@ABI@ librte-net-pcap@ABI@ librte-net-ring@ABI@ librte-net-tap@ABI@'
 TEST='dpdk-dev ethtool iproute2 procps python3 tshark'
 LINT='shellcheck'
+# Counts instructions.
+GATE='valgrind'
 # A guest with emulated NICs: its kernel and its busybox are fetched by tests/nic/guest/prepare.sh, and not installed.
 NIC='qemu-system-x86 util-linux xz-utils
      librte-bus-pci@ABI@ librte-net-e1000@ABI@ librte-net-virtio@ABI@ librte-net-vmxnet3@ABI@'
-RUST_LEAST=1.88
+RUST_LEAST=1.89
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -34,7 +36,7 @@ for argument; do
     case $argument in
         --dry-run) dry_run=yes ;;
         -h | --help) usage 0 ;;
-        build | demo | test | lint | nic) modes+=" $argument" ;;
+        build | demo | test | lint | nic | gate) modes+=" $argument" ;;
         *) printf 'setup: unknown argument %s\n' "$argument" >&2; usage 2 >&2 ;;
     esac
 done
@@ -45,6 +47,7 @@ case $modes in *demo* | *test* | *nic*) templates+=" $RUN" ;; esac
 case $modes in *test*) templates+=" $TEST" ;; esac
 case $modes in *lint*) templates+=" $LINT" ;; esac
 case $modes in *nic*) templates+=" $NIC" ;; esac
+case $modes in *gate*) templates+=" $GATE" ;; esac
 
 # Rust comes from rustup or the distribution and is not ours to install.
 rust_complaint() {
@@ -77,6 +80,7 @@ other_system() {
     fi
     case $modes in *test*) command -v ip >/dev/null || missing+=('ip (iproute2)') ;; esac
     case $modes in *lint*) command -v shellcheck >/dev/null || missing+=('shellcheck') ;; esac
+    case $modes in *gate*) command -v valgrind >/dev/null || missing+=('valgrind') ;; esac
     case $modes in *nic*) missing+=('Debian: the guest is made from its packages') ;; esac
     [ -z "$rust" ] || missing+=("$rust")
     if [ ${#missing[@]} -eq 0 ]; then

@@ -98,3 +98,67 @@ fn every_level_of_the_limit_can_be_used_wherever_it_is() {
         assert_eq!(books.audit().unwrap().levels, limits.levels);
     }
 }
+
+/// What one book was refused costs the others nothing, and the book can be made anew once there is room.
+#[test]
+fn a_book_that_met_a_limit_comes_back_when_there_is_room() {
+    let orders = Limits { locates: 4, orders: 6, levels: 100 };
+    let levels = Limits { locates: 4, orders: 100, levels: 6 };
+    for (limits, why) in [(orders, Anomaly::OrderLimit), (levels, Anomaly::LevelLimit)] {
+        let mut books = live_books(limits);
+        for order_ref in 1..=4 {
+            fine(&mut books, add(order_ref, Side::Buy, 10, 50 + order_ref as u32));
+        }
+        for order_ref in [11, 12] {
+            assert_eq!(
+                books.apply(&at(2, add(order_ref, Side::Sell, 10, order_ref as u32))).outcome,
+                Outcome::Applied
+            );
+        }
+        for order_ref in 13..=15 {
+            let change = books.apply(&at(2, add(order_ref, Side::Sell, 10, order_ref as u32)));
+            assert_eq!((change.outcome, change.top_changed), (Outcome::Anomaly(why), false));
+        }
+        let counters = *books.counters();
+        assert_eq!((counters.order_limit + counters.level_limit, counters.went_stale), (3, 1));
+        // The others go on, as full as it is: what leaves makes room for what joins.
+        for order_ref in 1..=4 {
+            fine(&mut books, EventKind::Execute { order_ref, shares: 5, price: None, printable: true });
+            fine(&mut books, replace(order_ref, order_ref + 20, 5, 70));
+            fine(&mut books, EventKind::Cancel { order_ref: order_ref + 20, shares: 1 });
+        }
+        assert_eq!(
+            [1, 2, 3].map(|locate| books.state(locate)),
+            [BookState::Live, BookState::Stale, BookState::Live]
+        );
+        // Room on the one side, a snapshot of the book on the other.
+        for order_ref in 21..=23 {
+            fine(&mut books, EventKind::Delete { order_ref });
+        }
+        assert!(books.drain(2, 100));
+        for order_ref in 11..=15 {
+            let change = books.apply(&at(2, add(order_ref, Side::Sell, 10, order_ref as u32)));
+            assert_eq!(change.outcome, Outcome::Applied);
+        }
+        books.set_state(2, BookState::Live);
+        assert_eq!(books.apply(&at(2, EventKind::Delete { order_ref: 13 })).outcome, Outcome::Applied);
+        let left: Vec<_> = books.depth(2, Side::Sell).map(|level| level.price.0).collect();
+        assert_eq!((books.state(2), left), (BookState::Live, vec![11, 12, 14, 15]));
+        assert_eq!(books.counters().anomalies, 3, "nothing more than at the limit");
+        books.audit().unwrap();
+    }
+}
+
+#[test]
+fn a_locate_too_high_is_counted_and_no_book_is_doubted() {
+    let mut books = live_books(Limits { locates: 4, orders: 10, levels: 10 });
+    for (count, locate) in (1..).zip([0, 4, 5, u16::MAX]) {
+        let change = books.apply(&at(locate, add(1, Side::Buy, 10, 50)));
+        assert_eq!(change.outcome, Outcome::Anomaly(Anomaly::LocateOutOfRange));
+        assert_eq!((books.counters().locate_out_of_range, books.usage().orders), (count, 0));
+        assert_eq!(books.state(locate), BookState::Stale);
+    }
+    assert!([1, 2, 3].iter().all(|locate| books.state(*locate) == BookState::Live));
+    fine(&mut books, add(1, Side::Buy, 10, 50));
+    books.audit().unwrap();
+}

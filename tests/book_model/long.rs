@@ -5,21 +5,11 @@ use wirebook::market::{BookState, Event, EventKind, Price, Side};
 
 use crate::behaviour::{at, directory};
 use crate::model::Model;
+use crate::random_numbers::Random;
 
 const EVENTS: u32 = 10_000_000;
 const LOCATES: u32 = 200;
 const LIVE: usize = 30_000;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (((self.0 >> 32) * limit as u64) >> 32) as usize
-    }
-}
 
 /// Events over the orders that it believes to be live.
 struct Flow {

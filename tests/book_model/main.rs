@@ -8,3 +8,5 @@ mod limits;
 mod long;
 mod model;
 mod random;
+mod random_numbers;
+mod storm;

@@ -7,15 +7,19 @@
 //! Every message is behind its length, a big-endian `u16`, as in the files that exchanges publish. First come `S` (start
 //! of messages), `R` and `H` (trading) for each instrument, `S` (system hours, market hours); last two more `S`.
 
+use self::ladder::NONE;
 use self::message::{Header, NewOrder};
+use self::plan::{Action, Mix, Plan, Plans};
 use self::prices::Prices;
-use self::random::{Exponential, Lottery, Mean, Random, part};
+use self::random::{Exponential, Lottery, Mean, Random, of, part};
 use self::references::References;
-use self::venue::{Side, Symbol, Venue};
+use self::venue::{Order, Side, Symbol, Venue};
 
 mod facts;
 mod ladder;
+mod memory;
 mod message;
+mod plan;
 mod prices;
 mod random;
 mod references;
@@ -35,41 +39,18 @@ const MPID: [u8; 4] = *b"WIRE";
 /// Latest adds from which the young are taken.
 const YOUNG: usize = 1 << 15;
 
-/// Fewer live orders than these let an instrument only add.
+/// Fewer live orders than these let an instrument only add, if it is to have as many.
 const FEW: usize = 4;
-
-/// What is done with an instrument, in the units of rolls: each threshold has the ones before it in it.
-#[derive(Debug)]
-struct Mix {
-    imbalance: u32,
-    trade: u32,
-    replace: u32,
-    execute: u32,
-    execute_priced: u32,
-    cancel: u32,
-}
-
-impl Mix {
-    const fn new(replaces: f64) -> Self {
-        Self {
-            imbalance: part(1.5),
-            trade: part(1.95),
-            replace: part(1.95 + replaces),
-            execute: part(1.95 + replaces + 2.13),
-            execute_priced: part(1.95 + replaces + 2.17),
-            cancel: part(1.95 + replaces + 3.21),
-        }
-    }
-}
 
 /// A stream of messages, made as it is read. See the [module](self).
 #[derive(Debug)]
 pub struct Stream {
     shape: Shape,
-    random: Random,
+    plans: Plans,
     exponential: Exponential,
     mix: Mix,
     prices: Prices,
+    giant: Option<u16>,
     giants_prices: Prices,
     activity: Lottery,
     aims: Lottery,
@@ -80,11 +61,9 @@ pub struct Stream {
     pauses: [Mean; 2],
     venue: Venue,
     references: References,
-    /// The latest adds: their orders, and the lower half of their references.
+    /// The latest adds, a ring: their orders, and the lower half of their references.
     latest: Vec<(u32, u32)>,
     adds: usize,
-    /// What the latest messages were about.
-    symbols: [u16; 4],
     timestamp: u64,
     matches: u64,
     climbed: bool,
@@ -97,14 +76,16 @@ impl Stream {
     /// The beginning of a stream.
     #[must_use]
     pub fn new(shape: &Shape) -> Self {
+        let shape = Shape { symbols: shape.symbols.max(1), ..*shape };
         let mut random = Random::new(shape.seed);
-        let (activity, symbols) = symbols(shape, &mut random);
+        let (activity, symbols) = symbols(&shape, &mut random);
         let aims: Vec<f64> = symbols.iter().map(|symbol| f64::from(symbol.aim)).collect();
         let pause = f64::from(shape.seconds) * 1e9 / shape.messages.max(1) as f64;
         Self {
             exponential: Exponential::new(),
             mix: Mix::new(shape.replaces),
             prices: Prices::new(&shape.depth),
+            giant: symbols.iter().position(|symbol| symbol.giant).map(|at| at as u16),
             giants_prices: Prices::new(&shape.giant.map_or(shape.depth, |giant| giant.depth)),
             activity: Lottery::new(&activity),
             aims: Lottery::new(&aims),
@@ -113,18 +94,17 @@ impl Stream {
             young: Mean::of(shape.young),
             pauses: [Mean::of(pause * 0.14), Mean::of(pause * 1.86)],
             venue: Venue::new(symbols, shape.live),
-            references: References::new(&shape.references),
-            latest: vec![(0, 0); YOUNG],
+            references: References::new(&shape.references, shape.messages),
+            latest: vec![(NONE, 0); YOUNG],
             adds: 0,
-            symbols: [0; 4],
             timestamp: MORNING,
             matches: 0,
             climbed: false,
             messages: 0,
             bytes: 0,
             by_type: [0; 26],
-            shape: *shape,
-            random,
+            shape,
+            plans: Plans::new(random),
         }
     }
 
@@ -178,21 +158,10 @@ impl Stream {
             self.frame(out, left);
             return;
         }
-        let random = &mut self.random;
-        let pause = self.pauses[usize::from(random.bits() & 1 == 0)];
-        self.timestamp += self.exponential.draw(random, pause);
-        if !self.climbed && random.chance(self.opening) {
-            let symbol = self.aims.draw(random);
-            self.add(out, symbol, false);
-            return;
-        }
-        let symbol = if random.chance(const { part(35.0) }) {
-            self.symbols[random.below(4) as usize]
-        } else {
-            self.activity.draw(random)
-        };
-        self.symbols[(self.messages & 3) as usize] = symbol;
-        self.act(out, symbol);
+        let mut plan = self.plan(self.messages - beginning);
+        let pause = self.pauses[usize::from(plan.random.bits() & 1 == 0)];
+        self.timestamp += self.exponential.draw(&mut plan.random, pause);
+        self.act(out, &mut plan);
     }
 
     /// What stands before the first order, and after the last.
@@ -224,37 +193,36 @@ impl Stream {
 
     /// Something happens to an instrument.
     #[inline]
-    fn act(&mut self, out: &mut Vec<u8>, symbol: u16) {
-        let roll = self.random.roll();
-        let header = self.header(symbol);
-        let instrument = &self.venue.symbols[usize::from(symbol)];
-        if roll < self.mix.imbalance {
-            message::imbalance(out, header, instrument.name);
-        } else if roll < self.mix.trade {
-            self.matches += 1;
-            message::trade(out, header, instrument.name, instrument.worth * 100, self.matches);
-        } else if instrument.orders.len() < FEW {
-            self.add(out, symbol, false);
-        } else if roll < self.mix.replace {
-            self.replace(out, symbol);
-        } else if roll < self.mix.execute_priced {
-            self.execute(out, symbol, roll >= self.mix.execute);
-        } else if roll < self.mix.cancel {
-            self.cancel(out, symbol);
-        } else if self.random.roll() < growth(instrument) {
-            let attributed = self.random.chance(const { part(1.25) });
-            self.add(out, symbol, attributed);
-        } else {
-            self.delete(out, symbol);
+    fn act(&mut self, out: &mut Vec<u8>, plan: &mut Plan) {
+        let (action, header) = (self.action(plan), self.header(plan.symbol));
+        let instrument = &self.venue.symbols[usize::from(plan.symbol)];
+        match action {
+            Action::Imbalance => message::imbalance(out, header, instrument.name),
+            Action::Trade => {
+                self.matches += 1;
+                message::trade(out, header, instrument.name, instrument.worth * 100, self.matches);
+            }
+            Action::Add => self.add(out, plan),
+            Action::Execute => self.execute(out, plan, false),
+            Action::ExecutePriced => self.execute(out, plan, true),
+            Action::Replace | Action::Cancel | Action::Delete => {
+                // There is one: the instrument has more than a few.
+                let Some(id) = self.pick(plan, action) else { return self.add(out, plan) };
+                match action {
+                    Action::Replace => self.replace(out, id, plan),
+                    Action::Cancel => self.cancel(out, id, plan),
+                    _ => self.delete(out, id),
+                }
+            }
         }
     }
 
-    fn add(&mut self, out: &mut Vec<u8>, symbol: u16, attributed: bool) {
-        let side = if self.random.bits() & 1 == 0 { Side::Buy } else { Side::Sell };
-        let ticks = self.price(symbol, side);
-        let shares = shares(&mut self.random);
-        let order = self.join(symbol, side, ticks, shares);
-        let header = self.header(symbol);
+    fn add(&mut self, out: &mut Vec<u8>, plan: &mut Plan) {
+        let ticks = plan.offset.price(&self.venue.symbols[usize::from(plan.symbol)], plan.side);
+        let shares = shares(&mut plan.random);
+        let attributed = plan.random.chance(const { part(1.25) });
+        let order = self.join(&mut plan.random, plan.symbol, (plan.side, ticks), shares);
+        let header = self.header(plan.symbol);
         if attributed {
             message::add_attributed(out, header, &order, MPID);
         } else {
@@ -262,46 +230,39 @@ impl Stream {
         }
     }
 
-    fn delete(&mut self, out: &mut Vec<u8>, symbol: u16) {
-        let order = self.victim(symbol, const { part(42.0) });
-        let &venue::Order { order_ref, symbol, .. } = self.venue.order(order);
+    fn delete(&mut self, out: &mut Vec<u8>, id: u32) {
+        let &Order { order_ref, symbol, .. } = self.venue.order(id);
         message::delete(out, self.header(symbol), order_ref);
-        self.venue.leave(order);
+        self.venue.leave(id);
     }
 
-    fn replace(&mut self, out: &mut Vec<u8>, symbol: u16) {
-        let order = self.victim(symbol, const { part(35.0) });
-        let old = *self.venue.order(order);
-        let ticks = self.venue.ticks(order);
-        self.venue.leave(order);
-        let ticks = if self.random.chance(const { part(60.0) }) {
-            self.price(old.symbol, old.side)
-        } else {
-            let symbol = &self.venue.symbols[usize::from(old.symbol)];
-            Prices::nearby(&mut self.random, symbol, old.side, ticks)
-        };
-        let shares =
-            if self.random.chance(const { part(70.0) }) { old.shares } else { shares(&mut self.random) };
-        let new = self.join(old.symbol, old.side, ticks, shares);
-        message::replace(out, self.header(old.symbol), old.order_ref, &new);
+    fn replace(&mut self, out: &mut Vec<u8>, id: u32, plan: &mut Plan) {
+        let Order { order_ref, symbol, side, shares, .. } = *self.venue.order(id);
+        let ticks = self.new_price(plan, id);
+        self.venue.leave(id);
+        let random = &mut plan.random;
+        let shares = if random.chance(const { part(70.0) }) { shares } else { self::shares(random) };
+        let new = self.join(random, symbol, (side, ticks), shares);
+        message::replace(out, self.header(symbol), order_ref, &new);
     }
 
     /// The first order in the queue at the best price of either side trades, mostly all of it.
-    fn execute(&mut self, out: &mut Vec<u8>, symbol: u16, priced: bool) {
-        let side = if self.random.bits() & 1 == 0 { Side::Buy } else { Side::Sell };
-        let front = self.venue.front(symbol, side).or_else(|| self.venue.front(symbol, side.opposite()));
-        // There are orders: the caller has seen to it.
-        let Some(front) = front else { return self.add(out, symbol, false) };
-        let order = *self.venue.order(front);
-        let whole = self.random.chance(const { part(70.0) }) || order.shares < 2;
-        let executed = if whole { order.shares } else { 1 + self.random.below(order.shares - 1) };
+    fn execute(&mut self, out: &mut Vec<u8>, plan: &mut Plan, priced: bool) {
+        let front = |side| self.venue.front(plan.symbol, side);
+        // There is one: the instrument has more than a few.
+        let Some(front) = front(plan.side).or_else(|| front(plan.side.opposite())) else {
+            return self.add(out, plan);
+        };
+        let Order { order_ref, shares, .. } = *self.venue.order(front);
+        let whole = plan.random.chance(const { part(70.0) }) || shares < 2;
+        let executed = if whole { shares } else { 1 + plan.random.below(shares - 1) };
         self.matches += 1;
-        let header = self.header(symbol);
+        let header = self.header(plan.symbol);
         if priced {
             let price = self.venue.ticks(front) * 100;
-            message::execute_priced(out, header, order.order_ref, executed, (self.matches, price));
+            message::execute_priced(out, header, order_ref, executed, (self.matches, price));
         } else {
-            message::execute(out, header, order.order_ref, executed, self.matches);
+            message::execute(out, header, order_ref, executed, self.matches);
         }
         if whole {
             self.venue.leave(front);
@@ -310,28 +271,33 @@ impl Stream {
         }
     }
 
-    fn cancel(&mut self, out: &mut Vec<u8>, symbol: u16) {
-        let id = self.victim(symbol, 0);
-        let &venue::Order { order_ref, shares, .. } = self.venue.order(id);
-        let Some(most) = shares.checked_sub(1).filter(|most| *most > 0) else {
-            return self.delete(out, symbol);
-        };
-        let cancelled = 1 + self.random.below(most);
-        message::cancel(out, self.header(symbol), order_ref, cancelled);
+    /// A part of the order is cancelled; all of it where it has one share.
+    fn cancel(&mut self, out: &mut Vec<u8>, id: u32, plan: &mut Plan) {
+        let &Order { order_ref, shares, .. } = self.venue.order(id);
+        if shares < 2 {
+            return self.delete(out, id);
+        }
+        let cancelled = 1 + plan.random.below(shares - 1);
+        message::cancel(out, self.header(plan.symbol), order_ref, cancelled);
         self.venue.reduce(id, cancelled);
     }
 
+    /// Where orders of an instrument join.
     #[inline]
-    fn price(&mut self, symbol: u16, side: Side) -> u32 {
-        let symbol = &self.venue.symbols[usize::from(symbol)];
-        let prices = if symbol.giant { &self.giants_prices } else { &self.prices };
-        prices.draw(&mut self.random, &self.exponential, symbol, side)
+    fn prices(&self, symbol: u16) -> &Prices {
+        if self.giant == Some(symbol) { &self.giants_prices } else { &self.prices }
     }
 
     #[inline]
-    fn join(&mut self, symbol: u16, side: Side, ticks: u32, shares: u32) -> NewOrder {
+    fn join(
+        &mut self,
+        random: &mut Random,
+        symbol: u16,
+        (side, ticks): (Side, u32),
+        shares: u32,
+    ) -> NewOrder {
         let progress = (self.messages, self.shape.messages);
-        let order_ref = self.references.draw(&mut self.random, &self.exponential, symbol, progress);
+        let order_ref = self.references.draw(random, &self.exponential, symbol, progress);
         let id = self.venue.join(symbol, side, ticks, shares, order_ref);
         self.latest[self.adds % YOUNG] = (id, order_ref as u32);
         self.adds += 1;
@@ -340,58 +306,24 @@ impl Stream {
         let stock = self.venue.symbols[usize::from(symbol)].name;
         NewOrder { order_ref, side: side.code(), shares, stock, price: ticks * 100 }
     }
-
-    /// A live order: with the chance `young` one of the latest, of whatever instrument; else one of `symbol`.
-    #[inline]
-    fn victim(&mut self, symbol: u16, young: u32) -> u32 {
-        if self.random.chance(young) {
-            for _ in 0..3 {
-                let back = self.exponential.draw(&mut self.random, self.young) as usize;
-                if back < self.adds.min(YOUNG) {
-                    let (id, reference) = self.latest[(self.adds - 1 - back) % YOUNG];
-                    if self.venue.order(id).order_ref as u32 == reference {
-                        return id;
-                    }
-                }
-            }
-        }
-        let orders = &self.venue.symbols[usize::from(symbol)].orders;
-        let last = orders.len() - 1;
-        if self.random.chance(self.old) {
-            orders[self.random.below(orders.len() as u32) as usize]
-        } else {
-            let back = self.exponential.draw(&mut self.random, const { Mean::of(6.0) }) as usize;
-            orders[last - back.min(last)]
-        }
-    }
-}
-
-/// The chance that an instrument gains an order rather than losing one: so much above a half that it makes up for the
-/// executions, more for as long as it has fewer orders than it should, less if it has more.
-#[inline]
-fn growth(symbol: &Symbol) -> u32 {
-    let (live, aim) = (symbol.orders.len() as i64, i64::from(symbol.aim));
-    let slope = if live > aim { const { part(35.0) } } else { const { part(24.5) } };
-    let lack = (aim - live).max(-aim);
-    (i64::from(const { part(50.65) }) + i64::from(slope) * lack / aim) as u32
 }
 
 /// Mostly a round lot.
 #[inline]
 fn shares(random: &mut Random) -> u32 {
-    let roll = random.roll();
+    let [roll, more] = random.rolls();
     if roll < const { part(55.0) } {
         100
     } else if roll < const { part(75.0) } {
-        100 * (1 + random.below(10))
+        100 * (1 + of(more, 10))
     } else {
-        1 + random.below(600)
+        1 + of(more, 600)
     }
 }
 
 /// The instruments, and how active each is: as one over its rank and 20, in no order.
 fn symbols(shape: &Shape, random: &mut Random) -> (Vec<f64>, Vec<Symbol>) {
-    let count = usize::from(shape.symbols.max(1));
+    let count = usize::from(shape.symbols);
     let mut ranks: Vec<usize> = (0..count).collect();
     for at in (1..count).rev() {
         ranks.swap(at, random.below(at as u32 + 1) as usize);

@@ -6,7 +6,7 @@
 //! (wrong length, no side, empty) is never one, so that errors are told and counted in one place.
 //!
 //! Which of the types it is costs no branch, because no predictor could tell: the type byte and the length choose a row
-//! of a table, and the row says where each byte of the record comes from ([`table`]). Three paths read the same rows:
+//! of a table, and the row says where each byte of the record comes from (`batch/table.rs`). Three paths read the same rows:
 //!
 //! | [`Path`] | processors with | how |
 //! |---|---|---|
@@ -28,7 +28,7 @@ use std::fmt;
 
 use crate::market::OrderMessage;
 use crate::wire::moldudp64::{Blocks, split_block};
-use table::Class;
+use table::{Tables, padded};
 
 /// A way to decode, by what the processor must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ impl Path {
 /// A path that this processor has.
 #[derive(Clone, Copy, Debug)]
 enum Kernel {
-    Scalar,
+    Scalar(scalar::Any),
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Present),
     #[cfg(target_arch = "x86_64")]
@@ -59,7 +59,7 @@ enum Kernel {
 impl Kernel {
     fn of(path: Path) -> Option<Self> {
         match path {
-            Path::Scalar => Some(Self::Scalar),
+            Path::Scalar => Some(Self::Scalar(scalar::Any::new())),
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => avx2::Present::detect().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
@@ -91,7 +91,7 @@ impl Batch {
     #[must_use]
     pub fn new() -> Self {
         let widest = Path::ALL.into_iter().rev().find_map(Kernel::of);
-        Self::with_kernel(widest.unwrap_or(Kernel::Scalar))
+        Self::with_kernel(widest.unwrap_or(Kernel::Scalar(scalar::Any::new())))
     }
 
     /// With the path named: for tests and benchmarks. `None` where the processor does not have it.
@@ -109,7 +109,7 @@ impl Batch {
     #[must_use]
     pub const fn path(&self) -> Path {
         match self.kernel {
-            Kernel::Scalar => Path::Scalar,
+            Kernel::Scalar(_) => Path::Scalar,
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2(_) => Path::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -122,7 +122,7 @@ impl Batch {
     pub fn fill<'a>(&mut self, blocks: &mut Blocks<'a>) -> Filled<'_, 'a> {
         let bytes = blocks.bytes();
         let len = match self.kernel {
-            Kernel::Scalar => scalar::fill(&mut self.lines, blocks),
+            Kernel::Scalar(any) => any.fill(&mut self.lines, blocks),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2(present) => present.fill(&mut self.lines, blocks),
             #[cfg(target_arch = "x86_64")]
@@ -192,13 +192,14 @@ impl<'b, 'a> Filled<'b, 'a> {
 
 /// Walks the blocks and has `write` make the record of each.
 ///
-/// `write` gets the row of the tables, the block, and the block with all that follows it in the packet. A block whose
-/// row is not [`Class::None`] is a valid order message of that type.
+/// `write` gets the block's row of the tables, the block, and a window of its first `N` bytes: those behind the block
+/// follow where it is shorter, or zeros. A block whose row is not the first one is a valid order message of that type.
 #[inline(always)]
-fn fill_with<'a>(
+fn fill_with<'a, R, const N: usize>(
+    tables: &Tables<R>,
     lines: &mut Lines,
     blocks: &mut Blocks<'a>,
-    write: impl Fn(Class, &'a [u8], &'a [u8], &mut OrderMessage),
+    write: impl Fn(&R, &'a [u8], &[u8; N], &mut OrderMessage),
 ) -> usize {
     let Lines { records, offsets } = lines;
     blocks.take_front(Batch::MOST as u16, |i, offset, block, behind| {
@@ -207,7 +208,15 @@ fn fill_with<'a>(
         {
             // A packet of the most and longest blocks is shorter than 4 GiB.
             *place = offset as u32;
-            write(Class::of(block), block, behind, record);
+            let pad;
+            let window = match behind.first_chunk() {
+                Some(window) => window,
+                None => {
+                    pad = padded(behind);
+                    &pad
+                }
+            };
+            write(tables.row(block.len(), window), block, window, record);
         }
     })
 }

@@ -3,6 +3,8 @@
 //! Sorted blocks of some hundred rungs: what comes and goes is mostly near the best, and 15,000 levels move no more
 //! memory than 100 do.
 
+use super::memory::prefetch;
+
 /// No level.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -22,8 +24,10 @@ pub(super) struct Rung {
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
-    /// None is empty.
-    blocks: Vec<Vec<Rung>>,
+    /// The block with the best levels; empty only where there is no level.
+    top: Vec<Rung>,
+    /// The other blocks, none of them empty.
+    below: Vec<Vec<Rung>>,
     /// [`NONE`] where there is no level.
     best: Rung,
     rungs: u32,
@@ -31,7 +35,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub(super) const fn new() -> Self {
-        Self { blocks: Vec::new(), best: Rung { key: 0, level: NONE }, rungs: 0 }
+        Self { top: Vec::new(), below: Vec::new(), best: Rung { key: 0, level: NONE }, rungs: 0 }
     }
 
     #[inline]
@@ -49,9 +53,20 @@ impl Ladder {
         if key >= self.best.key {
             return (key == self.best.key && self.best.level != NONE).then_some(self.best.level);
         }
-        let block = self.blocks.get(self.block_of(key))?;
+        let block = match self.top.first() {
+            Some(first) if key < first.key => self.below.get(self.block_of(key))?,
+            _ => &self.top,
+        };
         let at = block.binary_search_by_key(&key, |rung| rung.key).ok()?;
         Some(block[at].level)
+    }
+
+    /// Begins to fetch where the best levels are.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        let last = self.top.len().wrapping_sub(1);
+        prefetch(&self.top, last);
+        prefetch(&self.top, last.wrapping_sub(8));
     }
 
     /// Adds a level whose key is not there.
@@ -61,58 +76,70 @@ impl Ladder {
             self.best = rung;
         }
         let at = self.block_of(rung.key);
-        let Some(block) = self.blocks.get_mut(at) else {
-            self.blocks.push(vec![rung]);
-            return;
-        };
-        let place = block.partition_point(|other| other.key < rung.key);
-        block.insert(place, rung);
-        if block.len() == FULL {
-            let upper = block.split_off(FULL / 2);
-            self.blocks.insert(at + 1, upper);
+        let lower = self.top.first().is_some_and(|first| rung.key < first.key);
+        match self.below.get_mut(at).filter(|_| lower) {
+            Some(block) => {
+                enter(block, rung);
+                if block.len() == FULL {
+                    let upper = block.split_off(FULL / 2);
+                    self.below.insert(at + 1, upper);
+                }
+            }
+            None => {
+                enter(&mut self.top, rung);
+                if self.top.len() == FULL {
+                    let upper = self.top.split_off(FULL / 2);
+                    self.below.push(std::mem::replace(&mut self.top, upper));
+                }
+            }
         }
     }
 
     /// Removes the level of that key; nothing happens where there is none.
     pub(super) fn remove(&mut self, key: u32) {
         let at = self.block_of(key);
-        let Some(block) = self.blocks.get_mut(at) else { return };
+        let lower = self.top.first().is_some_and(|first| key < first.key);
+        let block = match self.below.get_mut(at).filter(|_| lower) {
+            Some(block) => block,
+            None => &mut self.top,
+        };
         let Ok(place) = block.binary_search_by_key(&key, |rung| rung.key) else { return };
         block.remove(place);
         self.rungs -= 1;
-        if block.is_empty() {
-            self.blocks.remove(at);
+        if !lower {
+            if self.top.is_empty() {
+                self.top = self.below.pop().unwrap_or_default();
+            }
+        } else if block.is_empty() {
+            self.below.remove(at);
         } else if block.len() < SMALL {
             self.unite(at);
         }
         if key == self.best.key {
-            let last = self.blocks.last().and_then(|block| block.last());
-            self.best = last.copied().unwrap_or(Rung { key: 0, level: NONE });
+            self.best = self.top.last().copied().unwrap_or(Rung { key: 0, level: NONE });
         }
     }
 
-    /// The block that has the key or should have it; 0 where there is none.
+    /// The one of the lower blocks that has the key or should have it, if the top has not.
     #[inline]
     fn block_of(&self, key: u32) -> usize {
-        let last = self.blocks.len().saturating_sub(1);
-        match self.blocks.get(last).and_then(|block| block.first()) {
-            Some(first) if key < first.key => {
-                let after =
-                    self.blocks.partition_point(|block| block.first().is_some_and(|first| first.key <= key));
-                after.saturating_sub(1)
-            }
-            _ => last,
-        }
+        let after = self.below.partition_point(|block| block.first().is_some_and(|first| first.key <= key));
+        after.saturating_sub(1)
     }
 
     /// Puts a small block together with the one before it if the two leave room for more.
     fn unite(&mut self, at: usize) {
         let Some(before) = at.checked_sub(1) else { return };
-        if self.blocks[before].len() + self.blocks[at].len() <= FULL - SMALL {
-            let mut block = self.blocks.remove(at);
-            self.blocks[before].append(&mut block);
+        if self.below[before].len() + self.below[at].len() <= FULL - SMALL {
+            let mut block = self.below.remove(at);
+            self.below[before].append(&mut block);
         }
     }
+}
+
+fn enter(block: &mut Vec<Rung>, rung: Rung) {
+    let place = block.partition_point(|other| other.key < rung.key);
+    block.insert(place, rung);
 }
 
 #[cfg(test)]
@@ -146,8 +173,9 @@ mod tests {
             assert_eq!(ladder.best(), best);
             assert_eq!(ladder.rungs() as usize, map.len());
         }
-        let all = ladder.blocks.concat();
-        assert!(all.iter().map(|rung| rung.key).eq(map.keys().copied()));
-        assert!(ladder.blocks.iter().all(|block| (1..FULL).contains(&block.len())));
+        assert!(!ladder.below.is_empty());
+        assert!(ladder.below.iter().all(|block| (1..FULL).contains(&block.len())));
+        let all = ladder.below.concat().into_iter().chain(ladder.top);
+        assert!(all.map(|rung| rung.key).eq(map.keys().copied()));
     }
 }

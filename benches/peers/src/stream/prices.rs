@@ -1,6 +1,6 @@
 //! Where an order joins.
 
-use super::random::{Exponential, Mean, Random, part};
+use super::random::{Exponential, Mean, Random, of, part};
 use super::shape::Depth;
 use super::venue::{MAX_TICKS, Side, Symbol};
 
@@ -33,52 +33,63 @@ impl Prices {
         }
     }
 
-    /// The price of a new order, ticks.
+    /// How the price of an order will stand to the best.
     #[inline]
-    pub(super) fn draw(
-        &self,
-        random: &mut Random,
-        exponential: &Exponential,
-        symbol: &Symbol,
-        side: Side,
-    ) -> u32 {
+    pub(super) fn draw(&self, random: &mut Random, exponential: &Exponential) -> Offset {
+        let [roll, more] = random.rolls();
+        let gap = 1 + of(more, 4);
+        let behind = |ticks| Offset { behind: ticks, away: 0, gap };
+        if roll < self.join {
+            behind(0)
+        } else if roll < self.improve {
+            behind(-1)
+        } else if roll < self.far {
+            let mean = if roll < self.near { NEAR_TICKS } else { self.far_ticks };
+            behind(1 + exponential.draw(random, mean) as i64)
+        } else if roll < self.away {
+            Offset { behind: 0, away: 200 + i64::from(of(more, 4_000)), gap }
+        } else {
+            behind(i64::from(MAX_TICKS))
+        }
+    }
+}
+
+/// How a price stands to the best of its side, drawn before that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offset {
+    /// Ticks.
+    behind: i64,
+    /// In parts of 10,000 of the best price.
+    away: i64,
+    /// Ticks from the other side's best, if this side is empty.
+    gap: u32,
+}
+
+impl Offset {
+    /// At the best price.
+    pub(super) const NONE: Self = Self { behind: 0, away: 0, gap: 1 };
+
+    /// The price, ticks.
+    #[inline]
+    pub(super) fn price(self, symbol: &Symbol, side: Side) -> u32 {
         let outward = outward(side);
         let worth = i64::from(symbol.worth);
-        let base = match (symbol.best(side), symbol.best(side.opposite())) {
-            // A best price that has nothing to do with what the instrument costs is no guide: a market maker's stub,
-            // or a walk that has gone far enough.
-            (Some(own), _) if (worth / 2..=2 * worth).contains(&i64::from(own)) => i64::from(own),
-            (None, Some(other)) if (worth / 2..=2 * worth).contains(&i64::from(other)) => {
-                i64::from(other) + outward * (1 + i64::from(random.below(4)))
-            }
+        // A best price that has nothing to do with what the instrument costs is no guide: a market maker's stub, or a
+        // walk that has gone far enough.
+        let guide =
+            |best: Option<u32>| best.map(i64::from).filter(|best| (worth / 2..=2 * worth).contains(best));
+        let base = guide(symbol.best(side)).unwrap_or_else(|| match guide(symbol.best(side.opposite())) {
+            Some(other) if symbol.best(side).is_none() => other + outward * i64::from(self.gap),
             _ => worth + outward,
-        };
-        let behind = |ticks: u64| base + outward * (1 + ticks as i64);
-        let roll = random.roll();
-        let ticks = if roll < self.join {
-            base
-        } else if roll < self.improve {
-            base - outward
-        } else if roll < self.near {
-            behind(exponential.draw(random, NEAR_TICKS))
-        } else if roll < self.far {
-            behind(exponential.draw(random, self.far_ticks))
-        } else if roll < self.away {
-            base + outward * (base * (200 + i64::from(random.below(4_000))) / 10_000)
-        } else {
-            match side {
-                Side::Buy => 1,
-                Side::Sell => i64::from(MAX_TICKS),
-            }
-        };
-        allowed(symbol, side, ticks)
+        });
+        allowed(symbol, side, base + outward * (self.behind + base * self.away / 10_000))
     }
+}
 
-    /// The price of an order that is moved by at most two ticks.
-    #[inline]
-    pub(super) fn nearby(random: &mut Random, symbol: &Symbol, side: Side, ticks: u32) -> u32 {
-        allowed(symbol, side, i64::from(ticks) + i64::from(random.below(5)) - 2)
-    }
+/// The price of an order that is moved by at most two ticks, as a roll decides.
+#[inline]
+pub(super) fn nearby(symbol: &Symbol, side: Side, ticks: u32, roll: u32) -> u32 {
+    allowed(symbol, side, i64::from(ticks) + i64::from(of(roll, 5)) - 2)
 }
 
 /// Away from the other side.

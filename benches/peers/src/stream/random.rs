@@ -1,7 +1,8 @@
 //! Chance, the same on every machine: integers, and of floating point only `+ - * /` and the square root, which IEEE 754
 //! defines to the last bit. The logarithms of the C library are not.
 
-/// A generator of 64-bit numbers (SplitMix64, Steele, Lea, Flood 2014): one addition, two multiplications.
+/// A generator of 64-bit numbers: a counter that steps by an odd number, multiplied with itself and folded (the shape of
+/// wyrand, Wang Yi 2019).
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -12,10 +13,16 @@ impl Random {
 
     #[inline]
     pub(super) const fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(0x2d35_8dcc_aa6c_78a5);
+        let product = self.0 as u128 * (self.0 ^ 0x8bb8_4b93_962e_acc9) as u128;
+        (product >> 64) as u64 ^ product as u64
+    }
+
+    /// Two [rolls](Self::roll) for the price of one.
+    #[inline]
+    pub(super) const fn rolls(&mut self) -> [u32; 2] {
+        let bits = self.bits();
+        [(bits >> 32) as u32, bits as u32]
     }
 
     /// 0 ..= `u32::MAX`, each as likely; to be compared with a [`part`].
@@ -33,13 +40,19 @@ impl Random {
     /// 0 .. `n`, each as likely.
     #[inline]
     pub(super) const fn below(&mut self, n: u32) -> u32 {
-        ((self.roll() as u64 * n as u64) >> 32) as u32
+        of(self.roll(), n)
     }
 }
 
 /// The threshold for [`Random::chance`] of `percent`, 0 ..= 100.
 pub(super) const fn part(percent: f64) -> u32 {
     (percent / 100.0 * 4_294_967_296.0) as u32
+}
+
+/// The number below `n` that a roll stands for.
+#[inline]
+pub(super) const fn of(roll: u32, n: u32) -> u32 {
+    ((roll as u64 * n as u64) >> 32) as u32
 }
 
 /// The exponential distribution, from a table of its quantiles.

@@ -13,9 +13,12 @@ pub struct Spread {
     pub partitions: u8,
     /// Mean of the distance to the next reference within a block: 1 + an exponential of this mean, rounded down.
     pub step: f64,
-    /// Blocks are skipped so that the last message finds the references at least this high; 0: none is.
+    /// How high the references are at the end: blocks are skipped, or the steps are made shorter. 0: as it comes.
     pub highest: u64,
 }
+
+/// The part of all messages that take a reference, at most: adds and replaces.
+const TAKING: f64 = 0.65;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,10 +39,16 @@ pub(super) struct References {
 }
 
 impl References {
-    pub(super) fn new(spread: &Spread) -> Self {
+    /// For a stream of so many messages.
+    pub(super) fn new(spread: &Spread, messages: u64) -> Self {
+        // What is rounded down is a half less on the average, and every step is one more.
+        let longest = match spread.highest {
+            0 => spread.step,
+            highest => (highest as f64 / (messages.max(1) as f64 * TAKING) - 0.5).max(0.0),
+        };
         Self {
             blocks: vec![(0, 0); usize::from(spread.partitions.max(1))],
-            step: Mean::of(spread.step),
+            step: Mean::of(spread.step.min(longest)),
             next: 1_000,
             highest: spread.highest,
             latest: 0,
@@ -83,18 +92,21 @@ mod tests {
 
     use super::*;
 
-    fn drawn(spread: Spread, count: u64) -> (References, Vec<u64>) {
+    fn drawn(spread: Spread, count: u64, messages: u64) -> (References, Vec<u64>) {
         let (mut random, exponential) = (Random::new(4), Exponential::new());
-        let mut references = References::new(&spread);
+        let mut references = References::new(&spread, messages);
         let all = (0..count)
-            .map(|done| references.draw(&mut random, &exponential, (done % 7) as u16, (done, count)))
+            .map(|done| {
+                let done_of_all = (done * messages / count, messages);
+                references.draw(&mut random, &exponential, (done % 7) as u16, done_of_all)
+            })
             .collect();
         (references, all)
     }
 
     #[test]
     fn one_partition_only_rises() {
-        let (references, all) = drawn(Spread { partitions: 1, step: 1.6, highest: 0 }, 100_000);
+        let (references, all) = drawn(Spread { partitions: 1, step: 1.6, highest: 0 }, 100_000, 160_000);
         assert!(all.is_sorted_by(|one, next| one < next));
         assert_eq!((references.given, references.rising), (100_000, 100_000));
         assert_eq!(references.top, all[99_999]);
@@ -102,9 +114,14 @@ mod tests {
 
     #[test]
     fn several_partitions_never_repeat_and_keep_the_pace() {
-        let (references, all) = drawn(Spread { partitions: 4, step: 3.2, highest: 50_000_000 }, 1_000_000);
-        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
-        assert!(references.rising < 800_000 && references.rising > 400_000, "{}", references.rising);
-        assert!((49_900_000..50_001_000).contains(&references.top), "{}", references.top);
+        // Room to skip, and hardly any.
+        for highest in [50_000_000, 3_000_000] {
+            let spread = Spread { partitions: 4, step: 3.2, highest };
+            let (references, all) = drawn(spread, 1_000_000, 1_600_000);
+            assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+            assert!((400_000..800_000).contains(&references.rising), "{}", references.rising);
+            let reached = references.top as f64 / highest as f64;
+            assert!((0.999..1.001).contains(&reached), "{reached}");
+        }
     }
 }

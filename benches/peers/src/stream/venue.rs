@@ -4,6 +4,7 @@
 //! neighbours in the queue there, so that nothing is searched when it leaves.
 
 use super::ladder::{Ladder, NONE, Rung};
+use super::memory::{prefetch, roomy};
 
 /// The highest price, ticks: 199,999.99.
 pub(super) const MAX_TICKS: u32 = 19_999_999;
@@ -42,6 +43,7 @@ impl Side {
 
 /// A live order; what is not live has no reference.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(super) struct Order {
     pub(super) order_ref: u64,
     pub(super) shares: u32,
@@ -55,6 +57,7 @@ pub(super) struct Order {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 struct Level {
     ticks: u32,
     front: u32,
@@ -63,6 +66,7 @@ struct Level {
 
 /// An instrument and its book.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Symbol {
     ladders: [Ladder; 2],
     /// Live orders. One that leaves gives its place to the last.
@@ -76,8 +80,9 @@ pub(super) struct Symbol {
 }
 
 impl Symbol {
-    pub(super) const fn new(aim: u32, worth: u32, name: [u8; 8], giant: bool) -> Self {
-        Self { ladders: [Ladder::new(), Ladder::new()], orders: Vec::new(), aim, worth, name, giant }
+    pub(super) fn new(aim: u32, worth: u32, name: [u8; 8], giant: bool) -> Self {
+        let orders = Vec::with_capacity(aim as usize + 16);
+        Self { ladders: [Ladder::new(), Ladder::new()], orders, aim, worth, name, giant }
     }
 
     /// The best price of a side, ticks.
@@ -91,7 +96,7 @@ impl Symbol {
 #[derive(Debug)]
 pub(super) struct Venue {
     pub(super) symbols: Vec<Symbol>,
-    orders: Vec<Order>,
+    pub(super) orders: Vec<Order>,
     free_orders: Vec<u32>,
     levels: Vec<Level>,
     free_levels: Vec<u32>,
@@ -105,9 +110,9 @@ impl Venue {
     pub(super) fn new(symbols: Vec<Symbol>, live: u32) -> Self {
         Self {
             symbols,
-            orders: Vec::with_capacity(live as usize),
+            orders: roomy(live as usize + live as usize / 8),
             free_orders: Vec::new(),
-            levels: Vec::new(),
+            levels: roomy(live as usize / 3),
             free_levels: Vec::new(),
             peak_live: 0,
             peak_levels: 0,
@@ -137,6 +142,43 @@ impl Venue {
     pub(super) fn front(&self, symbol: u16, side: Side) -> Option<u32> {
         let best = self.symbols[usize::from(symbol)].ladders[side as usize].best()?;
         Some(self.levels[best.level as usize].front)
+    }
+
+    /// The level at a price.
+    pub(super) fn find(&self, symbol: u16, side: Side, ticks: u32) -> Option<u32> {
+        self.symbols[usize::from(symbol)].ladders[side as usize].find(side.key(ticks))
+    }
+
+    /// What leads to the levels of a side.
+    pub(super) fn prefetch_side(&self, symbol: u16, side: Side) {
+        let ladder = &self.symbols[usize::from(symbol)].ladders[side as usize];
+        ladder.prefetch();
+        if let Some(best) = ladder.best() {
+            self.prefetch_level(best.level);
+        }
+    }
+
+    pub(super) fn prefetch_level(&self, level: u32) {
+        prefetch(&self.levels, level as usize);
+    }
+
+    /// The order behind which the next one joins.
+    pub(super) fn prefetch_back(&self, level: u32) {
+        prefetch(&self.orders, self.levels[level as usize].back as usize);
+    }
+
+    /// What an order touches when it leaves: its level, its neighbours there, and the list of its symbol.
+    pub(super) fn prefetch_neighbours(&self, order: u32) {
+        let order = &self.orders[order as usize];
+        prefetch(&self.orders, order.ahead as usize);
+        prefetch(&self.orders, order.behind as usize);
+        prefetch(&self.levels, order.level as usize);
+        // It gives its place in its symbol's list to the last.
+        let list = &self.symbols[usize::from(order.symbol)].orders;
+        if let Some(last) = list.last() {
+            prefetch(list, order.place as usize);
+            prefetch(&self.orders, *last as usize);
+        }
     }
 
     /// An order joins the queue at its price.

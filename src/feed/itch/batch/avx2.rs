@@ -16,26 +16,26 @@ use std::arch::x86_64::{
 };
 use std::mem::transmute;
 
-use super::table::{CLASSES, Class, MAPS, NOWHERE, WINDOW, window};
+use super::table::{CLASSES, MAPS, NOWHERE, Tables, WINDOW};
 use super::{Lines, fill_with};
 use crate::market::OrderMessage;
 use crate::wire::moldudp64::Blocks;
 
 /// Proof that the processor has what [`fill`] is compiled for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Present(());
+pub(super) struct Present(&'static Tables<Row>);
 
 impl Present {
     /// `None` where the processor, or the system, lacks it.
     pub(super) fn detect() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        is_x86_feature_detected!("avx2").then_some(Self(&TABLES))
     }
 
     /// As [`fill_with`]; number of blocks taken.
     #[inline]
     pub(super) fn fill(self, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
         // SAFETY: `self` was made by `detect`.
-        unsafe { fill(lines, blocks) }
+        unsafe { fill(self.0, lines, blocks) }
     }
 }
 
@@ -55,15 +55,15 @@ const SHUFFLES: [([usize; 2], usize); 5] =
 /// A byte that a shuffle leaves zero.
 const ZERO: u8 = 0x80;
 
-/// What a class does to its blocks: the controls of the [`SHUFFLES`], and what is ORed to the second half. The first
-/// half has a constant too, the shares of a delete; but not where a byte is shuffled to, so any 32 bytes do.
+/// What a class does to its blocks: the controls of the [`SHUFFLES`], and what is ORed to the two halves.
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct Row {
     shuffles: [[u8; 32]; SHUFFLES.len()],
     fixed: [[u8; 32]; 2],
 }
 
-static ROWS: [Row; CLASSES] = {
+static TABLES: Tables<Row> = {
     let mut rows = [const { Row { shuffles: [[ZERO; 32]; SHUFFLES.len()], fixed: [[0; 32]; 2] } }; CLASSES];
     let mut class = 0;
     while class < CLASSES {
@@ -79,13 +79,14 @@ static ROWS: [Row; CLASSES] = {
         }
         class += 1;
     }
-    rows
+    Tables::new(rows)
 };
 
 /// The shuffle that can move byte `from` of a block to byte `to` of its record, and its control byte there.
 const fn control(to: usize, from: usize) -> (usize, u8) {
     let mut shuffle = 0;
-    while shuffle < SHUFFLES.len() {
+    loop {
+        assert!(shuffle < SHUFFLES.len(), "no shuffle moves this byte to where it belongs");
         let (windows, half) = SHUFFLES[shuffle];
         let window = windows[to / LANE % 2];
         if half == to / 32 && from >= window && from < window + LANE {
@@ -93,15 +94,11 @@ const fn control(to: usize, from: usize) -> (usize, u8) {
         }
         shuffle += 1;
     }
-    panic!("no shuffle moves this byte to where it belongs")
 }
 
 #[target_feature(enable = "avx2")]
-fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
-    fill_with(lines, blocks, |class: Class, _, bytes, record| {
-        let row = &ROWS[class as usize];
-        let mut pad = [0; WINDOW];
-        let block = window(bytes, &mut pad);
+fn fill(tables: &Tables<Row>, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
+    fill_with(tables, lines, blocks, |row, _, block, record| {
         let (middle, tail) = (lane::<MIDDLE>(block), lane::<TAIL>(block));
         let heads = _mm256_broadcastsi128_si256(lane::<HEAD>(block));
         let windows = [

@@ -6,14 +6,14 @@ use std::arch::x86_64::{
 };
 use std::mem::transmute;
 
-use super::table::{CLASSES, Class, MAPS, NOWHERE};
+use super::table::{CLASSES, MAPS, NOWHERE, SIDE, Tables};
 use super::{Lines, fill_with};
 use crate::market::OrderMessage;
 use crate::wire::moldudp64::Blocks;
 
 /// Proof that the processor has what [`fill`] is compiled for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Present(());
+pub(super) struct Present(&'static Tables<Row>);
 
 impl Present {
     /// `None` where the processor, or the system, lacks it.
@@ -21,42 +21,34 @@ impl Present {
         let present = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vbmi");
-        present.then_some(Self(()))
+        present.then_some(Self(&TABLES))
     }
 
     /// As [`fill_with`]; number of blocks taken.
     #[inline]
     pub(super) fn fill(self, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
         // SAFETY: `self` was made by `detect`.
-        unsafe { fill(lines, blocks) }
+        unsafe { fill(self.0, lines, blocks) }
     }
 }
 
-/// What a class does to its blocks.
-#[repr(C, align(64))]
+/// What a class does to its blocks. So aligned, one shift finds it.
+#[derive(Debug)]
+#[repr(C, align(256))]
 struct Row {
     /// For each byte of the record, the byte of the block.
     from: [u8; 64],
     /// ORed to it.
     fixed: [u8; 64],
+    /// The bytes of the block.
+    bytes: __mmask64,
 }
-
-/// The bytes of the block, by class.
-static BYTES: [__mmask64; CLASSES] = {
-    let mut masks = [0; CLASSES];
-    let mut class = 0;
-    while class < CLASSES {
-        masks[class] = (1 << MAPS[class].len) - 1;
-        class += 1;
-    }
-    masks
-};
 
 /// A byte that the load leaves zero in every class: no block is that long.
 const ZERO: u8 = 63;
 
-static ROWS: [Row; CLASSES] = {
-    let mut rows = [const { Row { from: [ZERO; 64], fixed: [0; 64] } }; CLASSES];
+static TABLES: Tables<Row> = {
+    let mut rows = [const { Row { from: [ZERO; 64], fixed: [0; 64], bytes: 0 } }; CLASSES];
     let mut class = 0;
     while class < CLASSES {
         let map = &MAPS[class];
@@ -69,17 +61,18 @@ static ROWS: [Row; CLASSES] = {
             byte += 1;
         }
         rows[class].fixed = map.fixed;
+        rows[class].bytes = (1 << map.len) - 1;
         class += 1;
     }
-    rows
+    Tables::new(rows)
 };
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
-    fill_with(lines, blocks, |class: Class, block, _, record| {
-        let row = &ROWS[class as usize];
-        // SAFETY: the mask has as many bytes as a block of this class has. Bytes outside of the mask are not touched.
-        let bytes = unsafe { _mm512_maskz_loadu_epi8(BYTES[class as usize], block.as_ptr().cast()) };
+fn fill(tables: &Tables<Row>, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
+    fill_with(tables, lines, blocks, |row, block, _: &[u8; SIDE + 1], record| {
+        // SAFETY: a block has this row only if it is as long as the mask, or if the mask is empty. Bytes outside of the
+        // mask are not touched.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(row.bytes, block.as_ptr().cast()) };
         let bytes = _mm512_permutexvar_epi8(vector(&row.from), bytes);
         let bytes = _mm512_or_si512(bytes, vector(&row.fixed));
         // SAFETY: both are 64 bytes without padding, and any bytes make a valid record: it has integers only.

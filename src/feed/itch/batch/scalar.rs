@@ -3,11 +3,26 @@
 //! Only shares and price stand at different places in different types. All other fields that two types share stand at
 //! the same one, which is asserted below.
 
-use super::table::{CLASSES, Class, MAPS, Map, NOWHERE, WINDOW, window};
+use super::table::{CLASSES, MAPS, Map, NOWHERE, Tables, WINDOW};
 use super::{Lines, fill_with};
 use crate::market::{OrderMessage, Price, Symbol};
 use crate::wire::layout::{chunk, u48};
 use crate::wire::moldudp64::Blocks;
+
+/// This path, which every processor has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Any(&'static Tables<Row>);
+
+impl Any {
+    pub(super) const fn new() -> Self {
+        Self(&TABLES)
+    }
+
+    /// As [`fill_with`]; number of blocks taken.
+    pub(super) fn fill(self, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
+        fill(self.0, lines, blocks)
+    }
+}
 
 /// Places of the fields that have one place only, from the type byte.
 mod at {
@@ -27,6 +42,7 @@ mod at {
 }
 
 /// What a class does to its blocks: where shares and price stand, what is kept, what is set.
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct Row {
     all: u64,
@@ -48,20 +64,18 @@ struct Row {
 
 /// Where the fields after the order's reference begin.
 const TAIL: usize = at::SIDE;
-/// Bytes from there to the end of the window.
-const TAIL_LEN: usize = WINDOW - TAIL;
 /// No field begins further behind [`TAIL`]: so four bytes from there are always in the window.
 const FURTHEST: usize = 15;
-const _: () = assert!(FURTHEST + 4 <= TAIL_LEN);
+const _: () = assert!(TAIL + FURTHEST + 4 <= WINDOW);
 
-static ROWS: [Row; CLASSES] = {
+static TABLES: Tables<Row> = {
     let mut rows = [const { row(&MAPS[0]) }; CLASSES];
     let mut class = 0;
     while class < CLASSES {
         rows[class] = row(&MAPS[class]);
         class += 1;
     }
-    rows
+    Tables::new(rows)
 };
 
 const fn row(map: &Map) -> Row {
@@ -108,19 +122,14 @@ const fn row(map: &Map) -> Row {
     }
 }
 
-/// As [`fill_with`]; number of blocks taken.
-pub(super) fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
-    fill_with(lines, blocks, |class: Class, _, bytes, record| {
-        let row = &ROWS[class as usize];
-        let mut pad = [0; WINDOW];
-        let block = window(bytes, &mut pad);
-        let tail: [u8; TAIL_LEN] = chunk(block, TAIL);
+fn fill(tables: &Tables<Row>, lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
+    fill_with(tables, lines, blocks, |row, _, block: &[u8; WINDOW], record| {
         *record = OrderMessage {
             order_ref: u64::from_be_bytes(chunk(block, at::ORDER_REF)) & row.all,
             new_order_ref: u64::from_be_bytes(chunk(block, at::NEW_ORDER_REF)) & row.new_order_ref,
             timestamp: u48(chunk(block, at::TIMESTAMP)) & row.all,
-            shares: number_at(&tail, row.shares_at) & row.shares | row.shares_fixed,
-            price: Price(number_at(&tail, row.price_at) & row.price),
+            shares: number_at(block, row.shares_at) & row.shares | row.shares_fixed,
+            price: Price(number_at(block, row.price_at) & row.price),
             locate: u16::from_be_bytes(chunk(block, at::LOCATE)) & row.all as u16,
             tracking: u16::from_be_bytes(chunk(block, at::TRACKING)) & row.all as u16,
             kind: row.kind,
@@ -135,10 +144,10 @@ pub(super) fn fill(lines: &mut Lines, blocks: &mut Blocks<'_>) -> usize {
     })
 }
 
-/// Four bytes from `at`, which is at most [`FURTHEST`].
+/// Four bytes from `at` behind [`TAIL`], which is at most [`FURTHEST`].
 #[inline(always)]
-fn number_at(tail: &[u8; TAIL_LEN], at: u8) -> u32 {
-    let at = usize::from(at) & FURTHEST;
-    let bytes = tail.get(at..).and_then(<[u8]>::first_chunk);
+fn number_at(block: &[u8; WINDOW], at: u8) -> u32 {
+    let at = TAIL + (usize::from(at) & FURTHEST);
+    let bytes = block.get(at..).and_then(<[u8]>::first_chunk);
     bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }

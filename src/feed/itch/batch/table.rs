@@ -1,12 +1,12 @@
 //! What becomes of each byte: one [`Map`] for each of the seven types, made at compile time from the layouts of
 //! [`crate::wire::itch`] and the fields of [`OrderMessage`]. Every path takes its own tables from these.
 
-use std::hint::select_unpredictable;
 use std::mem::offset_of;
 
 use crate::market::OrderMessage;
 use crate::wire::itch::{
-    AddOrder, AddOrderMpid, OrderCancel, OrderDelete, OrderExecuted, OrderExecutedWithPrice, OrderReplace,
+    AddOrder, AddOrderMpid, Message, OrderCancel, OrderDelete, OrderExecuted, OrderExecutedWithPrice,
+    OrderReplace,
 };
 use crate::wire::{Field, FieldKind};
 
@@ -16,11 +16,11 @@ pub(super) const WINDOW: usize = AddOrderMpid::LEN;
 /// Number of [`Class`]es.
 pub(super) const CLASSES: usize = 8;
 
-/// The row of every table that a block chooses.
+/// The row of every table that a block chooses. As wide as an index, which saves widening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(usize)]
 pub(super) enum Class {
-    /// No order message, or one of a wrong length.
+    /// No order message, or none that is valid.
     None = 0,
     Add,
     AddMpid,
@@ -42,21 +42,6 @@ impl Class {
         Self::Replace,
     ];
 
-    /// By type byte, length and side.
-    #[inline(always)]
-    pub(super) fn of(block: &[u8]) -> Self {
-        let Some(&message_type) = block.first() else { return Self::None };
-        let class = CHOICE.class[usize::from(message_type)];
-        // Other types come at random times as well: no branch. That a side is wrong can be one, it never happens.
-        let fits = usize::from(CHOICE.len[class as usize]) == block.len();
-        let class = select_unpredictable(fits, class, Self::None);
-        let Some(&guard) = block.get(usize::from(CHOICE.guard[class as usize])) else { return Self::None };
-        if CHOICE.guarded[usize::from(guard)] >> class as u8 & 1 == 0 {
-            return Self::None;
-        }
-        class
-    }
-
     const fn message_type(self) -> u8 {
         match self {
             Self::None => 0,
@@ -71,40 +56,89 @@ impl Class {
     }
 }
 
+/// All that a path looks up.
+///
+/// Paths hold a reference to theirs, of which the compiler knows nothing: it then keeps the one address in a register,
+/// where it would else compute those of single tables again and again.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Tables<R> {
+    /// By class: what is done to the bytes.
+    pub(super) rows: [R; CLASSES],
+    choice: Choice,
+}
+
+impl<R> Tables<R> {
+    pub(super) const fn new(rows: [R; CLASSES]) -> Self {
+        Self { rows, choice: Choice::new() }
+    }
+
+    /// The row of a block: by type byte, length and side. `window` has its first bytes, and others where it is shorter.
+    ///
+    /// Which type it is, is never asked by a branch. Branches ask only for what never is: another length than a type has
+    /// (those that make no record included), or a side that is none.
+    #[inline(always)]
+    pub(super) fn row<const N: usize>(&self, len: usize, window: &[u8; N]) -> &R {
+        const { assert!(N > SIDE) };
+        let choice = &self.choice;
+        let message_type = usize::from(window[0]);
+        let class = choice.class[message_type];
+        let fits = choice.len[message_type] == len
+            && choice.sided[usize::from(window[SIDE])] >> class as u8 & 1 != 0;
+        &self.rows[if fits { class } else { none() } as usize]
+    }
+}
+
+/// Apart, or the compiler would make a conditional move of the branch, and have everything wait for the checks.
+#[cold]
+#[inline(never)]
+const fn none() -> Class {
+    Class::None
+}
+
+/// Where orders that are added have their side.
+pub(super) const SIDE: usize = offset(AddOrder::LAYOUT, "side");
+
 /// What chooses the class.
+#[derive(Debug)]
 struct Choice {
     /// By type byte.
     class: [Class; 256],
-    /// By the value of the guard byte: bit `class`, if that class may have it.
-    guarded: [u8; 256],
-    /// Length that blocks of a class have.
-    len: [u8; CLASSES],
-    /// Which byte of its blocks is the guard: the side, where there is one, else the type byte itself, which is right.
-    guard: [u8; CLASSES],
+    /// By type byte: the length that a block must have. Unknown types have one that no block has.
+    len: [usize; 256],
+    /// By the byte at [`SIDE`], bit `class`: that class may have this side, or has something else there.
+    sided: [u8; 256],
 }
 
-static CHOICE: Choice = {
-    // Anything is no order message.
-    let mut choice =
-        Choice { class: [Class::None; 256], guarded: [1; 256], len: [0; CLASSES], guard: [0; CLASSES] };
-    let mut i = 0;
-    while i < Class::ORDERS.len() {
-        let class = Class::ORDERS[i];
-        let (row, map) = (class as usize, &MAPS[class as usize]);
-        choice.class[class.message_type() as usize] = class;
-        choice.len[row] = map.len;
-        match map.from[offset_of!(OrderMessage, side)] {
-            NOWHERE => choice.guarded[class.message_type() as usize] |= 1 << row,
-            side => {
-                choice.guard[row] = side;
-                choice.guarded[b'B' as usize] |= 1 << row;
-                choice.guarded[b'S' as usize] |= 1 << row;
-            }
+impl Choice {
+    const fn new() -> Self {
+        let mut choice = Self { class: [Class::None; 256], len: [usize::MAX; 256], sided: [0; 256] };
+        let mut i = 0;
+        while i < Message::LAYOUTS.len() {
+            let (_, message_type, len, _) = Message::LAYOUTS[i];
+            choice.len[message_type as usize] = len;
+            i += 1;
         }
-        i += 1;
+        let mut sides = 0;
+        let mut i = 0;
+        while i < Class::ORDERS.len() {
+            let class = Class::ORDERS[i];
+            choice.class[class.message_type() as usize] = class;
+            match MAPS[class as usize].from[offset_of!(OrderMessage, side)] {
+                NOWHERE => {}
+                side => {
+                    assert!(side as usize == SIDE);
+                    sides |= 1 << class as u8;
+                }
+            }
+            i += 1;
+        }
+        choice.sided = [!sides; 256];
+        choice.sided[b'B' as usize] = u8::MAX;
+        choice.sided[b'S' as usize] = u8::MAX;
+        choice
     }
-    choice
-};
+}
 
 /// [`Map::from`] of a byte that does not come from the block.
 pub(super) const NOWHERE: u8 = u8::MAX;
@@ -202,7 +236,8 @@ const fn map(kind: u8, layout: &[Field], constants: &[Fixed]) -> Map {
 
 const fn place_of(field: &str) -> Place {
     let mut i = 0;
-    while i < PLACES.len() {
+    loop {
+        assert!(i < PLACES.len(), "a field of the layouts has no place in a record");
         let names = PLACES[i].0;
         let mut name = 0;
         while name < names.len() {
@@ -213,7 +248,6 @@ const fn place_of(field: &str) -> Place {
         }
         i += 1;
     }
-    panic!("a field of the layouts has no place in a record")
 }
 
 const fn equal(left: &[u8], right: &[u8]) -> bool {
@@ -229,33 +263,22 @@ const fn equal(left: &[u8], right: &[u8]) -> bool {
 /// Where a field of a layout begins.
 pub(super) const fn offset(layout: &[Field], name: &str) -> usize {
     let mut i = 0;
-    while i < layout.len() {
+    loop {
+        assert!(i < layout.len(), "no such field");
         if equal(layout[i].name.as_bytes(), name.as_bytes()) {
             return layout[i].offset;
         }
         i += 1;
     }
-    panic!("no such field")
 }
 
-/// The bytes from a block on as a window: its own and those behind it; or, near the end of the packet, a copy padded
-/// with zeros.
-#[inline(always)]
-pub(super) fn window<'w>(bytes: &'w [u8], pad: &'w mut [u8; WINDOW]) -> &'w [u8; WINDOW] {
-    match bytes.first_chunk() {
-        Some(window) => window,
-        None => {
-            padded(bytes, pad);
-            pad
-        }
-    }
-}
-
+/// `bytes`, padded with zeros to a window: for the last blocks of a packet, behind which there is not enough.
 #[cold]
 #[inline(never)]
-fn padded(bytes: &[u8], pad: &mut [u8; WINDOW]) {
-    pad.fill(0);
-    for (to, from) in pad.iter_mut().zip(bytes) {
+pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut window = [0; N];
+    for (to, from) in window.iter_mut().zip(bytes) {
         *to = *from;
     }
+    window
 }

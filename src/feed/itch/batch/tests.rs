@@ -23,9 +23,9 @@ fn packet(blocks: &[impl AsRef<[u8]>]) -> Box<[u8]> {
     bytes.into_boxed_slice()
 }
 
-/// A block of `len` bytes that are all different from one another, so that none can stand for another.
+/// A block of `len` bytes that differ from one another, so that none can stand for another.
 fn numbered(message_type: u8, len: usize) -> Vec<u8> {
-    let mut block: Vec<u8> = (0..len).map(|i| i as u8 + 0x80).collect();
+    let mut block: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_add(0x80)).collect();
     if let Some(first) = block.first_mut() {
         *first = message_type;
     }
@@ -201,10 +201,7 @@ fn part_of_a_packet() {
                 let expected = blocks.iter().skip(skipped.into()).take(taken.into());
                 assert_eq!(filled.len(), expected.len());
                 for (i, block) in expected.enumerate() {
-                    assert_eq!(
-                        (filled.records()[i], filled.block(i)),
-                        (super::tests::expected(block), &block[..])
-                    );
+                    assert_eq!((filled.records()[i], filled.block(i)), (self::expected(block), &block[..]));
                 }
                 assert_eq!(part.len(), 0);
             }
@@ -248,6 +245,45 @@ fn a_truncated_packet_never_gets_here() {
     }
 }
 
+#[test]
+#[cfg_attr(miri, ignore = "too many for Miri")]
+fn a_million_random_blocks() {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32
+    };
+    let mut batches = batches();
+    let mut orders = 0;
+    for _ in 0..20_000 {
+        let mut blocks = Vec::with_capacity(50);
+        for _ in 0..50 {
+            let choice = random() as usize % 32;
+            // Nearly all have a type and a length that belong together.
+            let (message_type, len) = match Message::LAYOUTS.get(choice) {
+                Some((_, message_type, len, _)) => (*message_type, *len),
+                None if choice < 30 => (b"AFECXDU"[choice - 23], order(b"AFECXDU"[choice - 23]).len()),
+                None => (random() as u8, random() as usize % 65),
+            };
+            let mut block: Vec<u8> = (0..len).map(|_| random() as u8).collect();
+            if let Some(first) = block.first_mut() {
+                *first = message_type;
+            }
+            if let Some(side) = block.get_mut(19)
+                && !choice.is_multiple_of(8)
+            {
+                *side = b"BS"[usize::from(*side % 2)];
+            }
+            orders += u32::from(expected(&block).kind != OrderMessage::NONE);
+            blocks.push(block);
+        }
+        check(&mut batches, &blocks);
+    }
+    assert!((200_000..800_000).contains(&orders), "{orders} of a million");
+}
+
 /// A block that is often nearly an order message.
 fn block() -> impl Strategy<Value = Vec<u8>> {
     let order =
@@ -265,6 +301,7 @@ fn block() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "too many for Miri")]
     fn any_packet_decodes_as_its_blocks_do(blocks in prop::collection::vec(block(), 1..=80)) {
         check(&mut batches(), &blocks);
     }
