@@ -19,7 +19,7 @@ pub const MAX_ORDERS: u32 = index::MAX_ORDERS;
 /// How large the books may grow. All of it is reserved at the start; nothing grows later.
 ///
 /// The default fits a full day of a US equities feed: every locate, 8,388,608 live orders, 2,097,152 levels, in
-/// about 580 MB.
+/// about 805 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// One more than the highest `stock_locate`, 2 ..= [`MAX_LOCATES`]; locate 0 names no instrument.
