@@ -272,12 +272,7 @@ impl Books {
     #[must_use]
     pub const fn usage(&self) -> Usage {
         let (orders, levels) = (&self.store.orders, &self.store.levels);
-        Usage {
-            orders: orders.live,
-            orders_peak: orders.peak,
-            levels: levels.live,
-            levels_peak: levels.peak,
-        }
+        Usage { orders: orders.live, orders_peak: orders.peak, levels: levels.live, levels_peak: levels.peak }
     }
 
     #[inline(always)]

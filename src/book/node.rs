@@ -9,8 +9,8 @@
 //! `u32::MAX`, so that a search can compare all fifteen at once, without a branch. (The maximum is also a possible
 //! key; the search asks in such a way that this does no harm.)
 
-use super::segment::Segment;
 use super::pool::{Handle, Record};
+use super::segment::Segment;
 
 /// Most keys of a node.
 const MAX_KEYS: usize = 15;

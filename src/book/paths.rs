@@ -4,15 +4,18 @@
 //! into them; which one is entered is decided when the books are made.
 #![cfg_attr(
     target_arch = "x86_64",
-    allow(unsafe_code, reason = "functions for processors with more than the baseline; the path says which this one has")
+    allow(
+        unsafe_code,
+        reason = "functions for processors with more than the baseline; the path says which this one has"
+    )
 )]
 
 use crate::market::{Event, OrderMessage};
 
 use super::ahead::GROUP;
-use super::vectors::{Path, Portable};
 #[cfg(target_arch = "x86_64")]
 use super::vectors::{Avx2, Avx512};
+use super::vectors::{Path, Portable};
 use super::{Books, Change};
 
 /// Defines a method that goes by the path, and its copies.

@@ -11,9 +11,9 @@ use std::iter;
 
 use crate::market::{Price, Side};
 
-use super::segment::Segment;
 use super::node::{MIN_KEYS, Node};
 use super::pool::{Handle, Pool};
+use super::segment::Segment;
 
 /// More nodes above each other than any tree has: eight or more children a node, at most 2^32 keys.
 const MAX_HEIGHT: usize = 12;
@@ -67,8 +67,7 @@ impl Path {
 
 impl Tree {
     /// A side without levels.
-    pub(super) const EMPTY: Self =
-        Self { root: Handle::NIL, first: Handle::NIL, levels: 0, height: 0 };
+    pub(super) const EMPTY: Self = Self { root: Handle::NIL, first: Handle::NIL, levels: 0, height: 0 };
 
     /// The best level with its key; `None` if there is none.
     pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, Handle<Segment>)> {

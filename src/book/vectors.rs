@@ -6,7 +6,10 @@
 //! nothing between here and there is called through a pointer.
 #![cfg_attr(
     target_arch = "x86_64",
-    allow(unsafe_code, reason = "vector intrinsics; each implementation is entered on processors that have it only")
+    allow(
+        unsafe_code,
+        reason = "vector intrinsics; each implementation is entered on processors that have it only"
+    )
 )]
 
 /// Which registers the books may use. All paths give the same books.
@@ -135,8 +138,8 @@ pub(super) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, __m512i, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi32_mask, _mm256_loadu_si256,
-        _mm256_max_epu32, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_cmpeq_epi32_mask,
+        __m256i, __m512i, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi32_mask,
+        _mm256_loadu_si256, _mm256_max_epu32, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_cmpeq_epi32_mask,
         _mm512_cmplt_epu32_mask, _mm512_loadu_si512, _mm512_mask_compress_epi32, _mm512_mask_expand_epi32,
         _mm512_maskz_permutexvar_epi32, _mm512_set1_epi32, _mm512_storeu_si512,
     };

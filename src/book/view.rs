@@ -89,7 +89,8 @@ impl Books {
     pub fn queue_position(&self, order_ref: u64) -> Option<QueuePosition> {
         let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
         let mut segment = &self.store.queues.segments[found.segment];
-        let shares_ahead = segment.orders().take(found.at as usize).map(|(_, shares)| u64::from(shares)).sum();
+        let shares_ahead =
+            segment.orders().take(found.at as usize).map(|(_, shares)| u64::from(shares)).sum();
         let mut position = QueuePosition { orders_ahead: found.at, shares_ahead };
         while let Some(before) = segment.before().some() {
             segment = &self.store.queues.segments[before];
@@ -103,7 +104,9 @@ impl Books {
     pub fn resting(&self) -> impl Iterator<Item = RestingOrder> {
         self.instruments
             .iter()
-            .flat_map(|instrument| [Side::Buy, Side::Sell].map(|side| instrument.ladder(&self.store.nodes, side)))
+            .flat_map(|instrument| {
+                [Side::Buy, Side::Sell].map(|side| instrument.ladder(&self.store.nodes, side))
+            })
             .flatten()
             .flat_map(|(_, level)| self.queue_from(level))
     }

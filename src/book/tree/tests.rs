@@ -11,11 +11,7 @@ struct Checked {
 
 impl Checked {
     fn new(levels: u32) -> Self {
-        Self {
-            nodes: Pool::new(nodes_for(levels, 1)).unwrap(),
-            tree: Tree::EMPTY,
-            model: BTreeMap::new(),
-        }
+        Self { nodes: Pool::new(nodes_for(levels, 1)).unwrap(), tree: Tree::EMPTY, model: BTreeMap::new() }
     }
 
     fn insert(&mut self, key: u32) {
@@ -55,11 +51,7 @@ impl Checked {
             }
             (0..=node.len()).map(|child| walk(nodes, node.child(child), height - 1, false)).sum::<u32>() + 1
         }
-        if self.tree.height == 0 {
-            0
-        } else {
-            walk(&self.nodes, self.tree.root, self.tree.height, true)
-        }
+        if self.tree.height == 0 { 0 } else { walk(&self.nodes, self.tree.root, self.tree.height, true) }
     }
 }
 
