@@ -348,7 +348,8 @@ impl Bench<'_> {
         for (name, value) in rows {
             table.row([name.to_owned(), value]);
         }
-        self.say(format!("### A day of 2026\n\n{}", table.markdown()));
+        let pages = if day.huge * 20 < day.resident * 19 { FRAGMENTED } else { "" };
+        self.say(format!("### A day of 2026\n\n{}{pages}", table.markdown()));
         self.scores.row(&goals::BYTES, day.bytes_per_order(), figure(day.bytes_per_order()));
         self.scores.row(&goals::DAY, day.ns, figure(day.ns));
         let gib = day.reserved.max(day.resident) as f64 / f64::from(1 << 30);
