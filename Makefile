@@ -104,6 +104,10 @@ gate-update: ## Count them and write benches/gate.toml anew
 test-long: ## Run 10^8 random events through books and model (EVENTS=…; some minutes)
 	WIREBOOK_EVENTS='$(EVENTS)' $(CARGO) test --no-default-features --test book_model -- --nocapture storm
 
+miri: ## Run small tests of the books under Miri (needs: rustup +nightly component add miri rust-src)
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --no-default-features --test book_model -- \
+		behaviour anomalies limits --skip every_level --skip a_full_day
+
 lint: ## Check formatting, lints, documentation and shell scripts
 	@tools/setup.sh lint
 	$(CARGO) fmt --all --check

@@ -56,6 +56,7 @@ struct Order {
     reference: u64,
     side: u8,
     price: u32,
+    shares: u32,
 }
 
 /// Makes streams: knows what rests, and numbers new orders.
@@ -85,7 +86,7 @@ impl Maker {
     fn add(&mut self, locate: u16, side: u8, price: u32) -> Order {
         let reference = self.reference();
         self.said.push(add(b'A', locate, reference, side, SHARES, price));
-        Order { locate, reference, side, price }
+        Order { locate, reference, side, price, shares: SHARES }
     }
 
     fn anywhere(&mut self) -> (u16, u8) {
@@ -321,7 +322,7 @@ fn day() -> Case {
         let young = if maker.random.below(10) < 8 { live.len().min(500) } else { live.len() };
         let at = live.len() - 1 - maker.random.below(young);
         let order = live[at];
-        let Order { locate, reference, side, price: at_price } = order;
+        let Order { locate, reference, side, price: at_price, shares } = order;
         let message = match choice {
             470..880 => {
                 live.swap_remove(at);
@@ -330,15 +331,21 @@ fn day() -> Case {
             880..955 => {
                 let new = maker.reference();
                 let level = maker.random.below(LEVELS as usize) as u32;
-                live[at] = Order { reference: new, price: price(side, level, 0), ..order };
+                live[at] = Order { reference: new, price: price(side, level, 0), shares: SHARES, ..order };
                 replace(locate, reference, new, SHARES, live[at].price)
             }
             955..980 => {
                 live.swap_remove(at);
-                execute(locate, reference, SHARES)
+                execute(locate, reference, shares)
             }
-            980..990 => execute_priced(locate, reference, 1, at_price),
-            _ => cancel(locate, reference, 1),
+            980..990 => {
+                live[at].shares -= 1;
+                execute_priced(locate, reference, 1, at_price)
+            }
+            _ => {
+                live[at].shares -= 1;
+                cancel(locate, reference, 1)
+            }
         };
         maker.said.push(message);
     }

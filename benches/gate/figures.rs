@@ -48,7 +48,7 @@ impl Committed {
         let mut text = format!("{HEADING}\nrustc = \"{}\"\n\n[instructions]\n", self.rustc);
         for (name, figure) in &self.figures {
             // Writing to memory cannot fail.
-            let _ = writeln!(text, "{name} = {figure:.2}");
+            let _ = writeln!(text, "\"{name}\" = {figure:.2}");
         }
         text
     }
@@ -109,7 +109,9 @@ pub(crate) fn judge(committed: &Committed, rustc: &str, counted: &Figures) -> Ju
     let cell = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.2}"));
     for row in &rows {
         let change = match (row.committed, row.counted) {
-            (Some(before), Some(now)) => format!("{:+6.1} %", (now / before - 1.0) * 100.0),
+            (Some(before), Some(now)) => {
+                format!("{:+6.1} %", ((now / before - 1.0) * 1_000.0).round() / 10.0 + 0.0)
+            }
             _ => String::new(),
         };
         let word = match row.verdict {

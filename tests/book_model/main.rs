@@ -1,5 +1,5 @@
 //! The books against a model so plain that it can be believed: one map of queues a side.
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
 
 mod anomalies;
 mod behaviour;

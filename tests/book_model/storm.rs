@@ -11,7 +11,11 @@ use crate::behaviour::{at, directory};
 use crate::model::Model;
 use crate::random_numbers::Random;
 
-const LIMITS: Limits = Limits { locates: 40, orders: 30_000, levels: 20_500 };
+const LIMITS: Limits = if cfg!(miri) {
+    Limits { locates: 40, orders: 300, levels: 200 }
+} else {
+    Limits { locates: 40, orders: 30_000, levels: 20_500 }
+};
 /// Events from one change of the weather to the next.
 const SPELL: u64 = if cfg!(miri) { 150 } else { 100_000 };
 
