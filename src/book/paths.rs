@@ -60,7 +60,8 @@ impl Books {
     );
     by_path!(look_on_path, look_avx2, look_avx512, look_ahead_in, (self: &Self), messages: &[OrderMessage]);
 
-    /// Asks the memory for all that `messages` will touch. See [`ahead`](super::ahead).
+    /// Asks the memory for all that `messages` will touch, so that they wait for it together and not one after the other. To
+    /// be called once for the messages of a packet, before the first of them is applied. Changes nothing in the books.
     #[inline]
     pub fn look_ahead(&self, messages: &[OrderMessage]) {
         for group in messages.chunks(GROUP) {

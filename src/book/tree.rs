@@ -1,4 +1,4 @@
-//! The deep levels of one side of one book, those behind the sixteen or so best ones ([`Instrument`]), best first.
+//! The deep levels of one side of one book, those behind the sixteen or so best ones ([`Instrument`](super::instrument::Instrument)), best first.
 //!
 //! A B+tree of small nodes from one pool that all sides share. A key is made from a price so that the best price has
 //! the lowest key on either side ([`key`]). Leaves hold up to fifteen levels and are linked in key order; a side of
