@@ -111,7 +111,7 @@ fn run(live: usize) -> Result<(), LimitError> {
     }
     times.sort_unstable();
     let each = |time: Duration| time.as_nanos() as f64 / BLOCK as f64;
-    let BookCounters { anomalies, .. } = *books.counters();
+    let BookCounters { anomalies, .. } = books.counters();
     let usage = books.usage();
     println!(
         "{:>9} orders {:>9} levels | {:6.1} ns fastest {:6.1} ns median | top changed {:4.1} % | {anomalies} anomalies | {} MB in {:.0} ms",

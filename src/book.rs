@@ -27,20 +27,22 @@
 
 use std::fmt;
 
-use crate::market::{BookState, Event, Side, Symbol, TradingState};
+use crate::market::{BookState, Event, OrderMessage, Side, Symbol, TradingState};
 
+mod ahead;
 mod apply;
 mod audit;
 mod counters;
 mod index;
 mod instrument;
-mod levels;
 mod limits;
 mod node;
-mod orders;
+mod paths;
 mod pool;
-mod side;
+mod segment;
 mod store;
+mod tree;
+mod vectors;
 mod view;
 
 pub use audit::{Audit, Fault};
@@ -48,8 +50,10 @@ pub use counters::{Anomaly, BookCounters};
 pub use limits::{LimitError, Limits, MAX_LEVELS, MAX_LOCATES, MAX_ORDERS};
 pub use view::{QueuePosition, RestingOrder};
 
+pub use vectors::Path;
+
+use crate::memory::touched;
 use instrument::{General, Instrument};
-use pool::touched;
 use store::Store;
 
 /// What an [`Event`] did.
@@ -97,8 +101,11 @@ pub struct Books {
     /// The book of another instrument than the event's own that an anomaly made stale.
     also_spoiled: Option<u16>,
     store: Store,
+    path: Path,
     limits: Limits,
     counters: BookCounters,
+    /// What the counters of orders that leave or shrink are made of: see [`Books::counters`].
+    lost: [u64; 3],
 }
 
 impl Books {
@@ -108,6 +115,15 @@ impl Books {
     /// # Errors
     /// A limit out of its range, or not enough memory.
     pub fn new(limits: Limits) -> Result<Self, LimitError> {
+        Self::with_path(limits, Path::widest())
+    }
+
+    /// The same on a [`Path`] of the caller's choice; where this processor does not have it, on the widest that it has.
+    ///
+    /// # Errors
+    /// As [`Books::new`].
+    pub fn with_path(limits: Limits, path: Path) -> Result<Self, LimitError> {
+        let path = if path.is_available() { path } else { Path::widest() };
         limits.check()?;
         let memory = |_| LimitError::Memory { bytes: limits.memory_bytes() };
         Ok(Self {
@@ -116,15 +132,24 @@ impl Books {
             general: General::CLOSED,
             also_spoiled: None,
             store: Store::new(&limits).map_err(memory)?,
+            path,
             limits,
             counters: BookCounters::default(),
+            lost: [0; 3],
         })
     }
 
     /// Applies one event. Events must come in the order of their sequence.
     #[inline]
     pub fn apply(&mut self, event: &Event) -> Change {
-        self.apply_event(event)
+        self.apply_on_path(event)
+    }
+
+    /// The same of an order message as a decoder writes it. Nothing happens for [`OrderMessage::NONE`], or a side that is
+    /// neither `B` nor `S`.
+    #[inline]
+    pub fn apply_order(&mut self, message: &OrderMessage) -> Change {
+        self.apply_order_on_path(message)
     }
 
     /// Forgets orders, symbols, volumes and trading states, and makes every book stale: a new session begins, with a
@@ -167,13 +192,12 @@ impl Books {
     pub fn drain(&mut self, locate: u16, at_most: u32) -> bool {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else { return true };
         for _ in 0..at_most {
-            let [bid, ask] = [Side::Buy, Side::Sell].map(|side| instrument.ladder(side).best().some());
+            let [bid, ask] = [Side::Buy, Side::Sell].map(|side| instrument.best(side).some());
             let Some(level) = bid.or(ask) else { return true };
-            self.store.leave(instrument, self.store.levels[level].front);
+            self.store.leave_first(instrument, level);
             self.counters.drained += 1;
         }
-        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| instrument.ladder(side).best());
-        bid.is_nil() && ask.is_nil()
+        [Side::Buy, Side::Sell].into_iter().all(|side| instrument.best(side).is_nil())
     }
 
     /// Forgets what was announced of the instrument's trading: halted until it is announced again, no operational halt.
@@ -233,8 +257,9 @@ impl Books {
 
     /// What happened so far.
     #[must_use]
-    pub const fn counters(&self) -> &BookCounters {
-        &self.counters
+    pub const fn counters(&self) -> BookCounters {
+        let [executed, cancelled, deleted] = self.lost;
+        BookCounters { executed, cancelled, deleted, ..self.counters }
     }
 
     /// What the books were made for.
@@ -247,20 +272,17 @@ impl Books {
     #[must_use]
     pub const fn usage(&self) -> Usage {
         let (orders, levels) = (&self.store.orders, &self.store.levels);
-        Usage {
-            orders: orders.live(),
-            orders_peak: orders.peak(),
-            levels: levels.live(),
-            levels_peak: levels.peak(),
-        }
+        Usage { orders: orders.live, orders_peak: orders.peak, levels: levels.live, levels_peak: levels.peak }
     }
 
+    #[inline(always)]
     fn instrument(&self, locate: u16) -> Option<&Instrument> {
         if locate == 0 { None } else { self.instruments.get(usize::from(locate)) }
     }
 }
 
 /// A free function, so that the store can be borrowed beside the instrument.
+#[inline(always)]
 fn instrument_mut(instruments: &mut [Instrument], locate: u16) -> Option<&mut Instrument> {
     if locate == 0 { None } else { instruments.get_mut(usize::from(locate)) }
 }
@@ -270,7 +292,7 @@ impl fmt::Debug for Books {
         f.debug_struct("Books")
             .field("limits", &self.limits)
             .field("usage", &self.usage())
-            .field("counters", &self.counters)
+            .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
 }

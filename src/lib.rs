@@ -11,14 +11,16 @@
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
-//! | 0 touch | [`nic`], `pmd`, `eal`, [`stop`] |
+//! | 0 touch | [`nic`], `pmd`, `eal`, [`memory`], `prefetch`, [`stop`] |
 
 // Floor 0: touch
 #[cfg(feature = "dpdk")]
 pub mod eal;
+pub mod memory;
 pub mod nic;
 #[cfg(feature = "dpdk")]
 pub mod pmd;
+mod prefetch;
 pub mod stop;
 
 // Floor 1: speak

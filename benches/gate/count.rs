@@ -8,10 +8,10 @@
 
 use std::hint::black_box;
 
-use wirebook::book::{Books, Limits, Outcome};
+use wirebook::book::{self, Books, Limits, Outcome};
 use wirebook::feed::itch::batch::{Batch, Path};
 use wirebook::feed::itch::decode;
-use wirebook::market::{BookState, Event};
+use wirebook::market::{BookState, OrderMessage};
 use wirebook::wire::moldudp64::{Packet, PacketBuilder};
 
 use crate::cases::{Case, books, kinds};
@@ -45,6 +45,9 @@ pub(crate) fn all() {
     }
     for case in books() {
         one_by_one(&case);
+        if case.name == "day" {
+            by_group(&case);
+        }
     }
 }
 
@@ -81,7 +84,8 @@ const LIMITS: Limits = Limits { locates: 64, orders: 40_000, levels: 20_000 };
 
 /// Books as they are before what is counted.
 fn prepared(case: &Case) -> Books {
-    let mut books = Books::new(LIMITS).expect("the limits are in range");
+    // The widest path that callgrind can run, wherever it runs.
+    let mut books = Books::with_path(LIMITS, book::Path::Avx2).expect("the limits are in range");
     books.set_all_states(BookState::Live);
     for message in &case.before {
         let change = books.apply(&decode(message).expect("a message"));
@@ -98,14 +102,36 @@ fn check(case: &Case, books: &Books, levels_before: u32) {
     books.audit().expect("sound books");
 }
 
+/// As a decoder writes them.
+fn records(case: &Case) -> Vec<OrderMessage> {
+    let record = |message: &Message| OrderMessage::from_event(&decode(message).expect("a message"));
+    case.counted.iter().map(|message| record(message).expect("an order message")).collect()
+}
+
 /// Decoded before, and applied one after the other.
 fn one_by_one(case: &Case) {
     let mut books = prepared(case);
     let levels = books.usage().levels;
-    let events: Vec<Event> = case.counted.iter().map(|message| decode(message).expect("a message")).collect();
-    figure(&format!("book.{}", case.name), events.len(), || {
-        for event in &events {
-            black_box(books.apply(black_box(event)));
+    let records = records(case);
+    figure(&format!("book.{}", case.name), records.len(), || {
+        for record in &records {
+            black_box(books.apply_order(black_box(record)));
+        }
+    });
+    check(case, &books, levels);
+}
+
+/// The same with a look ahead over each packet.
+fn by_group(case: &Case) {
+    let mut books = prepared(case);
+    let levels = books.usage().levels;
+    let records = records(case);
+    figure(&format!("book.{}_ahead", case.name), records.len(), || {
+        for group in records.chunks(PACKET) {
+            books.look_ahead(black_box(group));
+            for record in group {
+                black_box(books.apply_order(black_box(record)));
+            }
         }
     });
     check(case, &books, levels);

@@ -3,12 +3,15 @@
 //! Every handler first *locates* (instrument, order), then *applies*. An event that fails on the way is refused or
 //! clamped as [`Anomaly`] says, counted, and its book goes stale.
 
-use crate::market::{BookState, Event, EventKind, Price, Side, Symbol};
+use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symbol};
 
+use super::index::Found;
 use super::instrument::Instrument;
-use super::orders::Order;
 use super::pool::Handle;
+use super::segment::Segment;
 use super::store::Full;
+use super::tree::key;
+use super::vectors::Vectors;
 use super::{Anomaly, Books, Change, Outcome, instrument_mut};
 
 /// An order as a message describes it.
@@ -43,25 +46,76 @@ impl From<Full> for Anomaly {
 
 /// Why an order loses shares.
 #[derive(Clone, Copy)]
-enum Loss {
-    Executed { printable: bool },
+struct Loss {
+    kind: LossKind,
+    /// Of an execution: it counts into the volume.
+    printable: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LossKind {
+    Executed,
     Cancelled,
+    Deleted,
+}
+
+impl Loss {
+    const fn new(kind: LossKind) -> Self {
+        Self { kind, printable: false }
+    }
+
+    const fn unknown(self) -> Anomaly {
+        match self.kind {
+            LossKind::Executed => Anomaly::ExecuteUnknown,
+            LossKind::Cancelled => Anomaly::CancelUnknown,
+            LossKind::Deleted => Anomaly::DeleteUnknown,
+        }
+    }
+
+    /// It takes more than there is.
+    const fn excess(self) -> Anomaly {
+        match self.kind {
+            LossKind::Executed => Anomaly::OverExecuted,
+            LossKind::Cancelled | LossKind::Deleted => Anomaly::OverCancelled,
+        }
+    }
+}
+
+/// What a message needs of a live order that it names.
+#[derive(Clone, Copy)]
+struct Resting {
+    side: Side,
+    price: Price,
+    shares: u32,
+}
+
+/// Why a message concerns no order.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Unknown,
+    /// It is another instrument's.
+    Owner(u16),
 }
 
 impl Books {
-    pub(super) fn apply_event(&mut self, event: &Event) -> Change {
+    #[inline(always)]
+    pub(super) fn apply_event<V: Vectors>(&mut self, event: &Event) -> Change {
         let locate = event.locate;
         match event.kind {
             EventKind::Add { order_ref, side, shares, price } => {
-                self.add(locate, side, NewOrder { order_ref, shares, price })
+                self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
             }
             EventKind::Execute { order_ref, shares, printable, price: _ } => {
-                self.lose(locate, order_ref, shares, Loss::Executed { printable })
+                self.lose::<V>(locate, order_ref, shares, Loss { kind: LossKind::Executed, printable })
             }
-            EventKind::Cancel { order_ref, shares } => self.lose(locate, order_ref, shares, Loss::Cancelled),
-            EventKind::Delete { order_ref } => self.delete(locate, order_ref),
+            EventKind::Cancel { order_ref, shares } => {
+                self.lose::<V>(locate, order_ref, shares, Loss::new(LossKind::Cancelled))
+            }
+            EventKind::Delete { order_ref } => {
+                self.lose::<V>(locate, order_ref, 0, Loss::new(LossKind::Deleted))
+            }
             EventKind::Replace { order_ref, new_order_ref, shares, price } => {
-                self.replace(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
+                self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
             }
             EventKind::Trade { shares, .. } => {
                 self.note(locate, |instrument| instrument.volume = instrument.volume.saturating_add(shares))
@@ -84,26 +138,58 @@ impl Books {
         }
     }
 
-    fn add(&mut self, locate: u16, side: Side, order: NewOrder) -> Change {
+    #[inline(always)]
+    pub(super) fn apply_message<V: Vectors>(&mut self, message: &OrderMessage) -> Change {
+        let OrderMessage { locate, order_ref, new_order_ref, shares, price, .. } = *message;
+        match message.kind {
+            OrderMessage::ADD => {
+                let side = match message.side {
+                    b'B' => Side::Buy,
+                    b'S' => Side::Sell,
+                    _ => return Change { locate, top_changed: false, outcome: Outcome::Ignored },
+                };
+                self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
+            }
+            OrderMessage::REPLACE => {
+                self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
+            }
+            OrderMessage::NONE | 7.. => Change { locate, top_changed: false, outcome: Outcome::Ignored },
+            kind => {
+                // By a table rather than by branches.
+                const KINDS: [LossKind; 8] = {
+                    let mut kinds = [LossKind::Executed; 8];
+                    kinds[OrderMessage::CANCEL as usize] = LossKind::Cancelled;
+                    kinds[OrderMessage::DELETE as usize] = LossKind::Deleted;
+                    kinds
+                };
+                let loss = Loss { kind: KINDS[usize::from(kind & 7)], printable: message.printable == b'Y' };
+                self.lose::<V>(locate, order_ref, shares, loss)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add<V: Vectors>(&mut self, locate: u16, side: Side, order: NewOrder) -> Change {
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
         if let Some(flaw) = order.flaw() {
             return self.refused(locate, flaw);
         }
-        let vacancy = match self.store.vacancy(order.order_ref) {
-            Ok(vacancy) => vacancy,
-            Err(other) => return self.duplicate(locate, other, Anomaly::AddDuplicate, false),
-        };
-        let best_before = instrument.ladder(side).best();
-        match self.store.join(instrument, &vacancy, (locate, side), order.shares, order.price) {
-            Ok(level) => {
-                // The order joined the best level, or its level is the best now.
-                let top_changed = level == best_before || level == instrument.ladder(side).best();
-                let listed = instrument.listed;
+        let found = self.store.find::<V>(order.order_ref);
+        if found.is_live() {
+            return self.duplicate(locate, found.segment, Anomaly::AddDuplicate, false);
+        }
+        let named = (order.order_ref, found.place);
+        match self.store.join::<V>(instrument, named, (locate, side), order.shares, order.price) {
+            Ok(()) => {
+                // Better levels are not touched: that of the order is the best now, or nothing changed at the top.
+                let top_changed = instrument.is_best(side, key(side, order.price));
+                let (listed, crossed) = (instrument.listed, top_changed & instrument.is_crossed());
                 self.counters.added += 1;
+                self.counters.crossed += u64::from(crossed);
                 if listed {
-                    self.applied(locate, top_changed)
+                    Change { locate, top_changed, outcome: Outcome::Applied }
                 } else {
                     self.anomaly(locate, Anomaly::NoDirectory, top_changed)
                 }
@@ -112,104 +198,92 @@ impl Books {
         }
     }
 
-    /// Execute and cancel: an order shrinks and keeps its place, or leaves if nothing is left of it.
-    fn lose(&mut self, locate: u16, order_ref: u64, shares: u32, loss: Loss) -> Change {
-        let (unknown, excess) = match loss {
-            Loss::Executed { .. } => (Anomaly::ExecuteUnknown, Anomaly::OverExecuted),
-            Loss::Cancelled => (Anomaly::CancelUnknown, Anomaly::OverCancelled),
+    /// Execute, cancel and delete: an order shrinks and keeps its place, or leaves if nothing is left of it.
+    #[inline(always)]
+    fn lose<V: Vectors>(&mut self, locate: u16, order_ref: u64, shares: u32, loss: Loss) -> Change {
+        let (found, at) = match self.order_of::<V>(locate, order_ref) {
+            Ok(found) => found,
+            Err(wrong) => return self.not_of(locate, wrong, loss.unknown()),
         };
-        let handle = match self.order_of(locate, order_ref, unknown) {
-            Ok(handle) => handle,
-            Err(refused) => return refused,
-        };
+        // Which of the three it is decides no branch: no predictor could tell.
+        let deleted = loss.kind == LossKind::Deleted;
+        let shares = if deleted { at.shares } else { shares };
         if shares == 0 {
             return self.refused(locate, Anomaly::ZeroShares);
         }
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let order = self.store.orders[handle];
-        let top_changed = order.level == instrument.ladder(order.side).best();
-        match loss {
-            Loss::Executed { printable } => {
-                self.counters.executed += 1;
-                if printable {
-                    let traded = u64::from(shares.min(order.shares));
-                    instrument.volume = instrument.volume.saturating_add(traded);
-                }
-            }
-            Loss::Cancelled => self.counters.cancelled += 1,
+        let top_changed = instrument.is_best(at.side, key(at.side, at.price));
+        let executed = loss.kind == LossKind::Executed;
+        self.lost[loss.kind as usize] += 1;
+        if executed {
+            let traded = if loss.printable { shares.min(at.shares) } else { 0 };
+            instrument.volume = instrument.volume.saturating_add(u64::from(traded));
         }
-        if shares < order.shares {
-            self.store.reduce(handle, shares);
+        if shares < at.shares {
+            self.store.reduce(&found, shares);
         } else {
-            self.store.leave(instrument, handle);
+            self.store.leave::<V>(instrument, order_ref, &found);
         }
-        if shares > order.shares {
-            self.anomaly(locate, excess, top_changed)
-        } else {
-            self.applied(locate, top_changed)
+        let crossed = top_changed & instrument.is_crossed();
+        self.counters.crossed += u64::from(crossed);
+        if shares > at.shares {
+            return self.anomaly(locate, loss.excess(), top_changed);
         }
-    }
-
-    fn delete(&mut self, locate: u16, order_ref: u64) -> Change {
-        let handle = match self.order_of(locate, order_ref, Anomaly::DeleteUnknown) {
-            Ok(handle) => handle,
-            Err(refused) => return refused,
-        };
-        let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
-            return self.refused(locate, Anomaly::LocateOutOfRange);
-        };
-        let order = &self.store.orders[handle];
-        let top_changed = order.level == instrument.ladder(order.side).best();
-        self.store.leave(instrument, handle);
-        self.counters.deleted += 1;
-        self.applied(locate, top_changed)
+        Change { locate, top_changed, outcome: Outcome::Applied }
     }
 
     /// The old order leaves in any case, for that much is certain; the new one joins the back of its queue, on the
     /// same side. Both may have the same reference: not so on ITCH, but other feeds say a modification that way.
-    fn replace(&mut self, locate: u16, order_ref: u64, new: NewOrder) -> Change {
-        let handle = match self.order_of(locate, order_ref, Anomaly::ReplaceUnknown) {
-            Ok(handle) => handle,
-            Err(refused) => return refused,
+    #[inline(always)]
+    fn replace<V: Vectors>(&mut self, locate: u16, order_ref: u64, new: NewOrder) -> Change {
+        let (found, old) = match self.order_of::<V>(locate, order_ref) {
+            Ok(found) => found,
+            Err(wrong) => return self.not_of(locate, wrong, Anomaly::ReplaceUnknown),
         };
         let Some(instrument) = instrument_mut(&mut self.instruments, locate) else {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
-        let side = self.store.orders[handle].side;
-        // Compared by value: the new order may leave the top exactly as the old one found it.
-        let best = |store: &super::Store, instrument: &Instrument| {
-            instrument.ladder(side).best().some().map(|level| store.levels[level].view())
-        };
-        let best_before = best(&self.store, instrument);
-        self.store.leave(instrument, handle);
-        let mut taken = None;
-        let refusal = if let Some(flaw) = new.flaw() {
-            Some(flaw)
-        } else {
-            match self.store.vacancy(new.order_ref) {
-                Ok(vacancy) => self
-                    .store
-                    .join(instrument, &vacancy, (locate, side), new.shares, new.price)
-                    .err()
-                    .map(Anomaly::from),
-                Err(other) => {
-                    taken = Some(other);
-                    None
-                }
+        let was_best = instrument.is_best(old.side, key(old.side, old.price));
+        self.store.leave::<V>(instrument, order_ref, &found);
+        let refusal = new.flaw();
+        if let Some(flaw) = refusal {
+            return self.left_only(locate, flaw, was_best);
+        }
+        let other = self.store.find::<V>(new.order_ref);
+        if other.is_live() {
+            self.count_crossed(locate, was_best);
+            return self.duplicate(locate, other.segment, Anomaly::ReplaceDuplicate, was_best);
+        }
+        let named = (new.order_ref, other.place);
+        match self.store.join::<V>(instrument, named, (locate, old.side), new.shares, new.price) {
+            Err(full) => self.left_only(locate, full.into(), was_best),
+            Ok(()) => {
+                let is_best = instrument.is_best(old.side, key(old.side, new.price));
+                // The new order may leave the top exactly as the old one found it.
+                let same = was_best & is_best & (old.price == new.price) & (old.shares == new.shares);
+                let top_changed = (was_best | is_best) & !same;
+                let crossed = top_changed & instrument.is_crossed();
+                self.counters.crossed += u64::from(crossed);
+                self.counters.replaced += 1;
+                self.counters.replaced_same_ref += u64::from(new.order_ref == order_ref);
+                Change { locate, top_changed, outcome: Outcome::Applied }
             }
-        };
-        let top_changed = best_before != best(&self.store, instrument);
-        if let Some(other) = taken {
-            return self.duplicate(locate, other, Anomaly::ReplaceDuplicate, top_changed);
         }
-        if let Some(anomaly) = refusal {
-            return self.anomaly(locate, anomaly, top_changed);
-        }
-        self.counters.replaced += 1;
-        self.counters.replaced_same_ref += u64::from(new.order_ref == order_ref);
-        self.applied(locate, top_changed)
+    }
+
+    /// A replacement of which only the first half could be applied.
+    #[cold]
+    fn left_only(&mut self, locate: u16, anomaly: Anomaly, top_changed: bool) -> Change {
+        self.count_crossed(locate, top_changed);
+        self.anomaly(locate, anomaly, top_changed)
+    }
+
+    #[cold]
+    fn count_crossed(&mut self, locate: u16, top_changed: bool) {
+        let crossed = top_changed && self.instrument(locate).is_some_and(Instrument::is_crossed);
+        self.counters.crossed += u64::from(crossed);
     }
 
     fn directory(&mut self, locate: u16, symbol: Symbol, round_lot: u32) -> Change {
@@ -242,22 +316,38 @@ impl Books {
     }
 
     /// The live order that carries `order_ref`, if it belongs to `locate`.
-    fn order_of(&mut self, locate: u16, order_ref: u64, unknown: Anomaly) -> Result<Handle<Order>, Change> {
-        let Some(handle) = self.store.find(order_ref) else {
-            let anomaly = if self.instrument(locate).is_some() { unknown } else { Anomaly::LocateOutOfRange };
-            return Err(self.refused(locate, anomaly));
-        };
-        let owner = self.store.orders[handle].locate;
-        if owner != locate {
-            self.spoil_other(owner);
-            return Err(self.refused(locate, Anomaly::LocateMismatch));
+    #[inline(always)]
+    fn order_of<V: Vectors>(&self, locate: u16, order_ref: u64) -> Result<(Found, Resting), Wrong> {
+        let found = self.store.find::<V>(order_ref);
+        if !found.is_live() {
+            return Err(Wrong::Unknown);
         }
-        Ok(handle)
+        let segment = &self.store.queues.segments[found.segment];
+        if segment.locate() != locate {
+            return Err(Wrong::Owner(segment.locate()));
+        }
+        let shares = segment.shares(found.at as usize);
+        Ok((found, Resting { side: segment.side(), price: segment.price(), shares }))
+    }
+
+    /// A message that names no live order of its instrument.
+    #[cold]
+    fn not_of(&mut self, locate: u16, wrong: Wrong, unknown: Anomaly) -> Change {
+        let anomaly = match wrong {
+            Wrong::Unknown if self.instrument(locate).is_some() => unknown,
+            Wrong::Unknown => Anomaly::LocateOutOfRange,
+            Wrong::Owner(owner) => {
+                self.spoil_other(owner);
+                Anomaly::LocateMismatch
+            }
+        };
+        self.refused(locate, anomaly)
     }
 
     /// A reference that `other` has already.
-    fn duplicate(&mut self, locate: u16, other: Handle<Order>, kind: Anomaly, top_changed: bool) -> Change {
-        let owner = self.store.orders[other].locate;
+    #[cold]
+    fn duplicate(&mut self, locate: u16, other: Handle<Segment>, kind: Anomaly, top_changed: bool) -> Change {
+        let owner = self.store.queues.segments[other].locate();
         if owner != locate {
             self.spoil_other(owner);
         }
@@ -265,21 +355,16 @@ impl Books {
     }
 
     /// An event that changed no order, because it cannot be right.
+    #[cold]
     fn refused(&mut self, locate: u16, anomaly: Anomaly) -> Change {
         self.anomaly(locate, anomaly, false)
     }
 
+    #[cold]
     fn anomaly(&mut self, locate: u16, anomaly: Anomaly, top_changed: bool) -> Change {
         self.counters.count(anomaly);
         self.spoil(locate);
-        Change { outcome: Outcome::Anomaly(anomaly), ..self.applied(locate, top_changed) }
-    }
-
-    fn applied(&mut self, locate: u16, top_changed: bool) -> Change {
-        if top_changed && self.is_crossed(locate) {
-            self.counters.crossed += 1;
-        }
-        Change { locate, top_changed, outcome: Outcome::Applied }
+        Change { locate, top_changed, outcome: Outcome::Anomaly(anomaly) }
     }
 
     /// Makes a book stale that was not.
@@ -296,10 +381,5 @@ impl Books {
     fn spoil_other(&mut self, owner: u16) {
         self.spoil(owner);
         self.also_spoiled = Some(owner);
-    }
-
-    fn is_crossed(&self, locate: u16) -> bool {
-        let top = self.top(locate);
-        matches!((top.bid, top.ask), (Some(bid), Some(ask)) if bid.price >= ask.price)
     }
 }

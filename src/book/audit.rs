@@ -4,9 +4,10 @@ use crate::market::{Price, Side};
 
 use super::Books;
 use super::instrument::Instrument;
-use super::levels::PriceLevel;
 use super::pool::Handle;
-use super::side::key;
+use super::segment::{ROOM, Segment};
+use super::tree::key;
+use super::vectors::Portable;
 
 /// What an audit counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Audit {
     pub orders: u32,
     /// Price levels, each found on its side.
     pub levels: u32,
+    /// Segments of up to eight orders that the queues take.
+    pub segments: u32,
 }
 
 /// What an audit found wrong: a fault of this program, whatever the input was.
@@ -68,8 +71,8 @@ impl Books {
                 self.audit_side(&mut audit, locate, instrument, side)?;
             }
         }
-        let orders = self.store.orders.live().wrapping_sub(audit.orders);
-        let levels = self.store.levels.live().wrapping_sub(audit.levels);
+        let orders = self.store.orders.live.wrapping_sub(audit.orders);
+        let levels = self.store.levels.live.wrapping_sub(audit.levels);
         if (orders, levels) == (0, 0) { Ok(audit) } else { Err(Fault::Leak { orders, levels }) }
     }
 
@@ -80,13 +83,15 @@ impl Books {
         instrument: &Instrument,
         side: Side,
     ) -> Result<(), Fault> {
-        let ladder = instrument.ladder(side);
         let mut before: Option<u32> = None;
         let mut count = 0;
-        for (at, level) in ladder.iter(&self.store.nodes) {
-            let price = self.store.levels[level].price;
-            let in_order = before.map_or(level == ladder.best(), |before| before < at);
-            if !in_order || at != key(side, price) || ladder.find(&self.store.nodes, at) != Some(level) {
+        for (at, level) in instrument.ladder(&self.store.nodes, side) {
+            let price = self.store.queues.view(level).price;
+            let in_order = before.map_or(level == instrument.best(side), |before| before < at);
+            if !in_order
+                || at != key(side, price)
+                || instrument.level(&self.store.nodes, side, at) != Some(level)
+            {
                 return Err(Fault::Levels { locate, side, price });
             }
             self.audit_queue(audit, (locate, side), level)?;
@@ -94,46 +99,46 @@ impl Books {
             count += 1;
         }
         audit.levels += count;
-        if count != ladder.levels() || (count == 0) != ladder.best().is_nil() {
+        if count != instrument.levels(side) || (count == 0) != instrument.best(side).is_nil() {
             return Err(Fault::Levels { locate, side, price: Price(0) });
         }
         Ok(())
     }
 
-    fn audit_queue(
-        &self,
-        audit: &mut Audit,
-        owner: (u16, Side),
-        handle: Handle<PriceLevel>,
-    ) -> Result<(), Fault> {
-        let level = &self.store.levels[handle];
+    fn audit_queue(&self, audit: &mut Audit, owner: (u16, Side), end: Handle<Segment>) -> Result<(), Fault> {
+        let segments = &self.store.queues.segments;
+        let level = self.store.queues.view(end);
         let fault = Err(Fault::Queue { locate: owner.0, side: owner.1, price: level.price });
         let (mut shares, mut count) = (0, 0);
-        let mut ahead = Handle::NIL;
-        let mut next = level.front;
-        while let Some(here) = next.some() {
-            let order = &self.store.orders[here];
-            let fits = order.ahead == ahead
-                && order.level == handle
-                && order.price == level.price
-                && (order.locate, order.side) == owner
-                && order.shares > 0;
+        let mut before = Handle::NIL;
+        let mut next = Some(self.store.queues.first(end));
+        while let Some(here) = next {
+            let segment = &segments[here];
+            let fits = segment.before() == before
+                && segment.chain() == segments[end].chain()
+                && segment.price() == level.price
+                && (segment.locate(), segment.side()) == owner
+                && (1..=ROOM).contains(&segment.len())
+                && segment.sum() == segment.orders().map(|(_, shares)| u64::from(shares)).sum();
             // A ring would never end.
-            if !fits || count == level.orders {
+            if !fits || count > level.orders {
                 return fault;
             }
-            if self.store.find(order.order_ref) != Some(here) {
-                return Err(Fault::Index { order_ref: order.order_ref });
+            for (order_ref, left) in segment.orders() {
+                if self.store.find::<Portable>(order_ref).segment != here {
+                    return Err(Fault::Index { order_ref });
+                }
+                if left == 0 {
+                    return fault;
+                }
             }
-            shares += u64::from(order.shares);
-            count += 1;
-            ahead = here;
-            next = order.behind;
+            shares += segment.sum();
+            count += segment.len() as u32;
+            audit.segments += 1;
+            before = here;
+            next = segment.next().some();
         }
         audit.orders += count;
-        if count == 0 || (shares, count, ahead) != (level.shares, level.orders, level.back) {
-            return fault;
-        }
-        Ok(())
+        if (shares, count, before) == (level.shares, level.orders, end) { Ok(()) } else { fault }
     }
 }

@@ -2,10 +2,9 @@
 
 use super::index::{self, Index};
 use super::instrument::Instrument;
-use super::levels::PriceLevel;
 use super::node::Node;
-use super::orders::Order;
-use super::side::nodes_for;
+use super::segment::{Chain, Segment};
+use super::tree::nodes_for;
 use crate::market::Symbol;
 
 /// Most locates that a 16-bit `stock_locate` can name, counting 0.
@@ -20,7 +19,7 @@ pub const MAX_ORDERS: u32 = index::MAX_ORDERS;
 /// How large the books may grow. All of it is reserved at the start; nothing grows later.
 ///
 /// The default fits a full day of a US equities feed: every locate, 8,388,608 live orders, 2,097,152 levels, in
-/// about 580 MB.
+/// about 805 MB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// One more than the highest `stock_locate`, 2 ..= [`MAX_LOCATES`]; locate 0 names no instrument.
@@ -42,10 +41,15 @@ impl Limits {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.locates as usize * (size_of::<Instrument>() + size_of::<Option<Symbol>>())
-            + self.orders as usize * size_of::<Order>()
             + Index::memory_bytes(self.orders)
-            + self.levels as usize * size_of::<PriceLevel>()
+            + self.orders as usize * size_of::<Segment>()
+            + self.chains() as usize * size_of::<Chain>()
             + self.nodes() as usize * size_of::<Node>()
+    }
+
+    /// Chains that the levels may need: each has had six orders or more, but may have a single one now.
+    pub(super) const fn chains(&self) -> u32 {
+        if self.levels < self.orders { self.levels } else { self.orders }
     }
 
     /// Nodes that the levels may need.

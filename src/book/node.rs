@@ -9,8 +9,8 @@
 //! `u32::MAX`, so that a search can compare all fifteen at once, without a branch. (The maximum is also a possible
 //! key; the search asks in such a way that this does no harm.)
 
-use super::levels::PriceLevel;
 use super::pool::{Handle, Record};
+use super::segment::Segment;
 
 /// Most keys of a node.
 const MAX_KEYS: usize = 15;
@@ -108,7 +108,7 @@ impl Node {
     }
 
     /// The level at `at`.
-    pub(super) const fn level(&self, at: usize) -> Handle<PriceLevel> {
+    pub(super) const fn level(&self, at: usize) -> Handle<Segment> {
         Handle::from_raw(self.entries[at])
     }
 
@@ -122,8 +122,13 @@ impl Node {
         self.entries[NEXT] = next.raw();
     }
 
+    /// Gives the level at `at` another last segment.
+    pub(super) const fn set_level(&mut self, at: usize, level: Handle<Segment>) {
+        self.entries[at] = level.raw();
+    }
+
     /// Enters a level at `at` = `rank(key)`; there must be room.
-    pub(super) fn insert_level(&mut self, at: usize, key: u32, level: Handle<PriceLevel>) {
+    pub(super) fn insert_level(&mut self, at: usize, key: u32, level: Handle<Segment>) {
         self.insert_key(at, key);
         self.entries.copy_within(at..NEXT - 1, at + 1);
         self.entries[at] = level.raw();
@@ -136,7 +141,7 @@ impl Node {
     }
 
     /// A full leaf and one level more, as two leaves, and the lowest key of the right one. The left one keeps no link.
-    pub(super) fn split_leaf(&self, at: usize, key: u32, level: Handle<PriceLevel>) -> (Self, Self, u32) {
+    pub(super) fn split_leaf(&self, at: usize, key: u32, level: Handle<Segment>) -> (Self, Self, u32) {
         const HALF: usize = MAX_KEYS.div_ceil(2);
         let keys = inserted(&self.keys, at, key);
         let entries = inserted(&self.entries, at, level.raw());

@@ -12,6 +12,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
+pub(super) use crate::memory::touched;
+
 /// The 32-bit address of a record in a [`Pool`] of `T`.
 pub(super) struct Handle<T> {
     raw: u32,
@@ -78,17 +80,31 @@ pub(super) struct Pool<T> {
     /// First of the records that were given back.
     returned: Handle<T>,
     live: u32,
-    peak: u32,
 }
 
 impl<T: Record> Pool<T> {
     /// Takes and touches the memory of `capacity` records.
     pub(super) fn new(capacity: u32) -> Result<Self, TryReserveError> {
         let records = touched(capacity as usize, T::VACANT)?;
-        Ok(Self { records, fresh: 0, returned: Handle::NIL, live: 0, peak: 0 })
+        Ok(Self { records, fresh: 0, returned: Handle::NIL, live: 0 })
+    }
+
+    /// The record, if the pool has it.
+    #[inline(always)]
+    pub(super) fn get(&self, handle: Handle<T>) -> Option<&T> {
+        self.records.get(handle.raw as usize)
+    }
+
+    /// Asks for the line of a record before it is needed, whatever the handle.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, handle: Handle<T>) {
+        // Nil asks for the first record: an address without memory would cost a walk through the page tables.
+        let at = if handle.is_nil() { 0 } else { handle.raw as usize };
+        crate::prefetch::line(self.records.as_ptr().wrapping_add(at));
     }
 
     /// Makes `record` live, or returns `None` if all records are.
+    #[inline(always)]
     pub(super) fn take(&mut self, record: T) -> Option<Handle<T>> {
         let handle = if let Some(returned) = self.returned.some() {
             self.returned = self[returned].link();
@@ -101,11 +117,11 @@ impl<T: Record> Pool<T> {
         };
         self[handle] = record;
         self.live += 1;
-        self.peak = self.peak.max(self.live);
         Some(handle)
     }
 
     /// Takes a live record back.
+    #[inline(always)]
     pub(super) fn give(&mut self, handle: Handle<T>) {
         let next = self.returned;
         self[handle].set_link(next);
@@ -113,21 +129,11 @@ impl<T: Record> Pool<T> {
         self.live -= 1;
     }
 
-    /// Takes all records back at once, at no cost; the peak stays.
+    /// Takes all records back at once, at no cost.
     pub(super) fn clear(&mut self) {
         self.fresh = 0;
         self.returned = Handle::NIL;
         self.live = 0;
-    }
-
-    /// Records in use.
-    pub(super) const fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// Most records that were ever in use at once.
-    pub(super) const fn peak(&self) -> u32 {
-        self.peak
     }
 
     /// Records that there are in all.
@@ -144,26 +150,17 @@ impl<T: Record> Pool<T> {
 
 impl<T> Index<Handle<T>> for Pool<T> {
     type Output = T;
-    #[inline]
+    #[inline(always)]
     fn index(&self, handle: Handle<T>) -> &T {
         &self.records[handle.raw as usize]
     }
 }
 
 impl<T> IndexMut<Handle<T>> for Pool<T> {
-    #[inline]
+    #[inline(always)]
     fn index_mut(&mut self, handle: Handle<T>) -> &mut T {
         &mut self.records[handle.raw as usize]
     }
-}
-
-/// A vector of exactly `len` copies of `value`, every page of which has been written.
-pub(super) fn touched<T: Clone>(len: usize, value: T) -> Result<Vec<T>, TryReserveError> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(len)?;
-    // Written one by one into reserved memory: `vec![0; n]` would leave zero pages to the kernel until first use.
-    all.resize(len, value);
-    Ok(all)
 }
 
 #[cfg(test)]
@@ -195,7 +192,7 @@ mod tests {
         let mut pool = Pool::new(3).unwrap();
         let handles: Vec<_> = (0..3).map(|v| pool.take(thing(v)).unwrap()).collect();
         assert_eq!(pool.take(thing(9)), None);
-        assert_eq!((pool.live(), pool.available(), pool.peak()), (3, 0, 3));
+        assert_eq!(pool.available(), 0);
         pool.give(handles[0]);
         pool.give(handles[2]);
         assert_eq!(pool.take(thing(7)), Some(handles[2]), "last in, first out");
@@ -205,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn clear_frees_everything_and_keeps_the_peak() {
+    fn clear_frees_everything() {
         let mut pool = Pool::new(2).unwrap();
         let first = pool.take(thing(1)).unwrap();
         pool.give(first);
         pool.take(thing(2)).unwrap();
         pool.clear();
-        assert_eq!((pool.live(), pool.available(), pool.peak()), (0, 2, 1));
+        assert_eq!(pool.available(), 2);
         assert!(pool.take(thing(3)).is_some() && pool.take(thing(4)).is_some());
         assert_eq!(pool.take(thing(5)), None);
     }

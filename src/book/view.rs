@@ -5,9 +5,11 @@ use std::iter;
 use crate::market::{Level, Price, Side, TopOfBook};
 
 use super::Books;
-use super::orders::Order;
+use super::index::Found;
 use super::pool::Handle;
-use super::side::key;
+use super::segment::Segment;
+use super::tree::key;
+use super::vectors::Portable;
 
 /// A live order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,25 +35,20 @@ pub struct QueuePosition {
     pub shares_ahead: u64,
 }
 
-impl Order {
-    const fn view(&self) -> RestingOrder {
-        RestingOrder {
-            order_ref: self.order_ref,
-            shares: self.shares,
-            price: self.price,
-            side: self.side,
-            locate: self.locate,
-        }
+impl Segment {
+    fn view_order(&self, (order_ref, shares): (u64, u32)) -> RestingOrder {
+        RestingOrder { order_ref, shares, price: self.price(), side: self.side(), locate: self.locate() }
     }
 }
 
 impl Books {
     /// Best bid and offer. Empty for a locate out of range.
+    #[inline]
     #[must_use]
     pub fn top(&self, locate: u16) -> TopOfBook {
         let best = |side| {
-            let level = self.instrument(locate)?.ladder(side).best().some()?;
-            Some(self.store.levels[level].view())
+            let level = self.instrument(locate)?.best(side).some()?;
+            Some(self.store.queues.view(level))
         };
         TopOfBook { bid: best(Side::Buy), ask: best(Side::Sell) }
     }
@@ -60,42 +57,45 @@ impl Books {
     pub fn depth(&self, locate: u16, side: Side) -> impl Iterator<Item = Level> {
         self.instrument(locate)
             .into_iter()
-            .flat_map(move |instrument| instrument.ladder(side).iter(&self.store.nodes))
-            .map(|(_, level)| self.store.levels[level].view())
+            .flat_map(move |instrument| instrument.ladder(&self.store.nodes, side))
+            .map(|(_, level)| self.store.queues.view(level))
     }
 
     /// Number of levels of one side.
     #[must_use]
     pub fn level_count(&self, locate: u16, side: Side) -> u32 {
-        self.instrument(locate).map_or(0, |instrument| instrument.ladder(side).levels())
+        self.instrument(locate).map_or(0, |instrument| instrument.levels(side))
     }
 
     /// The orders at one price, front of the queue first.
     pub fn queue(&self, locate: u16, side: Side, price: Price) -> impl Iterator<Item = RestingOrder> {
         let level = self
             .instrument(locate)
-            .and_then(|instrument| instrument.ladder(side).find(&self.store.nodes, key(side, price)));
-        self.queue_from(level.map_or(Handle::NIL, |level| self.store.levels[level].front))
+            .and_then(|instrument| instrument.level(&self.store.nodes, side, key(side, price)));
+        self.queue_from(level.unwrap_or(Handle::NIL))
     }
 
     /// The live order that carries `order_ref`.
     #[must_use]
     pub fn order(&self, order_ref: u64) -> Option<RestingOrder> {
-        self.store.find(order_ref).map(|handle| self.store.orders[handle].view())
+        let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
+        let segment = &self.store.queues.segments[found.segment];
+        Some(segment.view_order((order_ref, segment.shares(found.at as usize))))
     }
 
-    /// How much must trade or leave before this order is next. Takes one step, often a cache miss, for each order
-    /// ahead.
+    /// How much must trade or leave before this order is next. Takes one step, often a cache miss, for each segment of up
+    /// to five orders that is ahead.
     #[must_use]
     pub fn queue_position(&self, order_ref: u64) -> Option<QueuePosition> {
-        let order = self.store.find(order_ref)?;
-        let orders = &self.store.orders;
-        let mut position = QueuePosition { orders_ahead: 0, shares_ahead: 0 };
-        let mut next = orders[order].ahead;
-        while let Some(ahead) = next.some() {
-            position.orders_ahead += 1;
-            position.shares_ahead += u64::from(orders[ahead].shares);
-            next = orders[ahead].ahead;
+        let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
+        let mut segment = &self.store.queues.segments[found.segment];
+        let shares_ahead =
+            segment.orders().take(found.at as usize).map(|(_, shares)| u64::from(shares)).sum();
+        let mut position = QueuePosition { orders_ahead: found.at, shares_ahead };
+        while let Some(before) = segment.before().some() {
+            segment = &self.store.queues.segments[before];
+            position.orders_ahead += segment.len() as u32;
+            position.shares_ahead += segment.sum();
         }
         Some(position)
     }
@@ -104,13 +104,19 @@ impl Books {
     pub fn resting(&self) -> impl Iterator<Item = RestingOrder> {
         self.instruments
             .iter()
-            .flat_map(|instrument| [instrument.ladder(Side::Buy), instrument.ladder(Side::Sell)])
-            .flat_map(|ladder| ladder.iter(&self.store.nodes))
-            .flat_map(|(_, level)| self.queue_from(self.store.levels[level].front))
+            .flat_map(|instrument| {
+                [Side::Buy, Side::Sell].map(|side| instrument.ladder(&self.store.nodes, side))
+            })
+            .flatten()
+            .flat_map(|(_, level)| self.queue_from(level))
     }
 
-    fn queue_from(&self, front: Handle<Order>) -> impl Iterator<Item = RestingOrder> {
-        let orders = &self.store.orders;
-        iter::successors(front.some(), |order| orders[*order].behind.some()).map(|order| orders[order].view())
+    fn queue_from(&self, level: Handle<Segment>) -> impl Iterator<Item = RestingOrder> {
+        let segments = &self.store.queues.segments;
+        let first = level.some().map(|level| self.store.queues.first(level));
+        iter::successors(first, |segment| segments[*segment].next().some()).flat_map(|segment| {
+            let segment = &segments[segment];
+            segment.orders().map(|order| segment.view_order(order))
+        })
     }
 }

@@ -15,8 +15,9 @@ use super::share::{Division, Share};
 use super::stamp::Stamps;
 use crate::book::{Anomaly, Books, Outcome};
 use crate::feed::itch::Damage;
+use crate::feed::itch::batch::Batch;
 use crate::feed::{self, Sink};
-use crate::market::{BookState, Event, EventKind, Price, Symbol};
+use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::order::{OrderEvent, Session};
@@ -101,6 +102,8 @@ pub struct Desk<T, S, O, C = Tsc> {
     pub(super) stamps: Stamps,
     pub(super) counters: DeskCounters,
     decode_errors: feed::itch::ErrorCounters,
+    /// Where packets are decoded; there but while one is.
+    batch: Option<Box<Batch>>,
     pub(super) repair: Repair,
     /// The stream waits for messages that were asked for again, and since when (ticks).
     pub(super) overdue: bool,
@@ -155,6 +158,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             stamps: parts.stamps,
             counters: DeskCounters::default(),
             decode_errors: feed::itch::ErrorCounters::default(),
+            batch: Some(Box::default()),
             repair: Repair::new(locates, log_bytes),
             overdue: false,
             overdue_since: 0,
@@ -185,7 +189,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// The part of a worker's tally that the desk counts; the caller fills in the rest.
     pub(super) fn tally(&self) -> Tally {
         Tally {
-            books: *self.books.counters(),
+            books: self.books.counters(),
             decode: self.decode_errors,
             desk: self.counters,
             risk: *self.risk.counters(),
@@ -217,6 +221,57 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         match self.books.state(locate) {
             BookState::Live if self.overdue => BookState::Recovering,
             state => state,
+        }
+    }
+
+    /// One order message of a batch.
+    #[inline]
+    fn on_message(&mut self, message: &OrderMessage) {
+        if self.division.is_foreign(message.locate) {
+            return;
+        }
+        self.stamps.begin();
+        self.stamps.decoded(&self.time);
+        #[cfg(test)]
+        self.journal.extend(message.event().map(|event| (self.next - 1, event)));
+        if self.repair.is_on()
+            && let Some(event) = message.event()
+            && self.put_aside(&event)
+        {
+            return;
+        }
+        let change = self.books.apply_order(message);
+        self.stamps.booked(&self.time);
+        if let Outcome::Anomaly(_) = change.outcome {
+            self.on_spoiled(message.locate);
+        }
+        if message.kind == OrderMessage::EXECUTE_PRICED && message.printable == b'Y' {
+            self.risk.set_reference(message.locate, message.price);
+        }
+        self.counters.top_changes += u64::from(change.top_changed);
+        if change.top_changed && self.acts_on.get(usize::from(message.locate)).copied().unwrap_or(false) {
+            self.decide(message.locate, message.timestamp);
+        }
+        self.stamps.end(&self.time);
+    }
+
+    /// A block that is no order message: read by itself.
+    fn on_block(&mut self, block: &[u8]) {
+        if self.division.passes_over(block) {
+            return;
+        }
+        self.stamps.begin();
+        match feed::itch::decode(block) {
+            Ok(event) if self.division.is_foreign(event.locate) => self.on_foreign(&event),
+            Ok(event) => {
+                self.stamps.decoded(&self.time);
+                #[cfg(test)]
+                self.journal.push((self.next - 1, event));
+                if !self.repair.is_on() || !self.put_aside(&event) {
+                    self.on_event(&event);
+                }
+            }
+            Err(error) => self.on_undecodable(block, error),
         }
     }
 
@@ -394,28 +449,30 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
     }
 
     #[inline]
-    fn messages(&mut self, first_sequence: u64, blocks: Blocks<'_>) {
+    fn messages(&mut self, first_sequence: u64, mut blocks: Blocks<'_>) {
         self.next = first_sequence;
-        for block in blocks {
-            self.next += 1;
-            self.counters.messages += 1;
-            if self.division.passes_over(block) {
-                continue;
+        // Out of the desk for the while, so that its records can be read while the desk acts on them.
+        let Some(mut batch) = self.batch.take() else { return };
+        loop {
+            let filled = batch.fill(&mut blocks);
+            if filled.is_empty() {
+                break;
             }
-            self.stamps.begin();
-            match feed::itch::decode(block) {
-                Ok(event) if self.division.is_foreign(event.locate) => self.on_foreign(&event),
-                Ok(event) => {
-                    self.stamps.decoded(&self.time);
-                    #[cfg(test)]
-                    self.journal.push((self.next - 1, event));
-                    if !self.repair.is_on() || !self.put_aside(&event) {
-                        self.on_event(&event);
-                    }
+            // A share of the instruments would look ahead in vain more often than not.
+            if self.division.is_whole() {
+                self.books.look_ahead(filled.records());
+            }
+            for (at, message) in filled.records().iter().enumerate() {
+                self.next += 1;
+                self.counters.messages += 1;
+                if message.kind == OrderMessage::NONE {
+                    self.on_block(filled.block(at));
+                } else {
+                    self.on_message(message);
                 }
-                Err(error) => self.on_undecodable(block, error),
             }
         }
+        self.batch = Some(batch);
     }
 
     fn gap(&mut self, missing: Range<u64>) {

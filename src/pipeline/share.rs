@@ -60,6 +60,12 @@ impl Division {
         Self { share, elsewhere: vec![0; words].into_boxed_slice() }
     }
 
+    /// True where all instruments are kept here.
+    #[inline]
+    pub(super) const fn is_whole(&self) -> bool {
+        self.share.of == 1
+    }
+
     /// True for what concerns an instrument of another worker.
     #[inline]
     pub(super) const fn is_foreign(&self, locate: u16) -> bool {

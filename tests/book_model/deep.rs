@@ -113,7 +113,7 @@ fn seven_million_live_orders_on_thirteen_thousand_instruments() {
     for i in 0..ORDERS {
         books.apply(&event(i));
     }
-    let counters = *books.counters();
+    let counters = books.counters();
     // No directory was sent; apart from that every order must be in.
     assert_eq!((counters.added, counters.anomalies - counters.no_directory), (u64::from(ORDERS), 0));
     assert!(books.usage().levels > 1_850_000, "{:?}", books.usage());

@@ -378,7 +378,7 @@ impl Model {
         for locate in 0..self.limits.locates + 1 {
             self.compare_locate(books, locate as u16);
         }
-        assert_eq!(*books.counters(), self.counters);
+        assert_eq!(books.counters(), self.counters);
         let usage = books.usage();
         assert_eq!((usage.orders as usize, usage.levels), (self.orders.len(), self.levels));
         let audit = books.audit().unwrap();

@@ -54,10 +54,12 @@ impl Ours {
             if filled.is_empty() {
                 break;
             }
+            self.books.look_ahead(filled.records());
             for (i, record) in filled.records().iter().enumerate() {
-                let changed = match record.event() {
-                    Some(event) => Some(self.books.apply(&event).top_changed),
-                    None => read(&mut self.books, filled.block(i)),
+                let changed = if record.kind == OrderMessage::NONE {
+                    read(&mut self.books, filled.block(i))
+                } else {
+                    Some(self.books.apply_order(record).top_changed)
                 };
                 self.unread += u64::from(changed.is_none());
                 self.tops += u64::from(changed == Some(true));

@@ -1,9 +1,8 @@
-//! The levels of one side of one book, best first.
+//! The deep levels of one side of one book, those behind the sixteen or so best ones ([`Instrument`](super::instrument::Instrument)), best first.
 //!
 //! A B+tree of small nodes from one pool that all sides share. A key is made from a price so that the best price has
 //! the lowest key on either side ([`key`]). Leaves hold up to fifteen levels and are linked in key order; a side of
 //! 15,000 levels is four or five nodes deep, so a new level anywhere costs a few cache lines and never a long move.
-//! The best level is remembered, so reading the top of the book does not enter the tree.
 //!
 //! Every node but a root is at least half full. That bounds the nodes that a number of levels can ever need
 //! ([`nodes_for`]), so the pool cannot run dry before the levels do.
@@ -12,19 +11,17 @@ use std::iter;
 
 use crate::market::{Price, Side};
 
-use super::levels::PriceLevel;
 use super::node::{MIN_KEYS, Node};
 use super::pool::{Handle, Pool};
+use super::segment::Segment;
 
 /// More nodes above each other than any tree has: eight or more children a node, at most 2^32 keys.
 const MAX_HEIGHT: usize = 12;
 
 /// The key of `price` on `side`: the better the price, the lower the key.
 pub(super) const fn key(side: Side, price: Price) -> u32 {
-    match side {
-        Side::Buy => !price.0,
-        Side::Sell => price.0,
-    }
+    // Without a branch, which would be taken every other time: all ones for a bid, none for an ask.
+    price.0 ^ (side as u32).wrapping_sub(1)
 }
 
 /// The most nodes that `levels` levels on `sides` sides can need.
@@ -44,11 +41,10 @@ pub(super) struct Full;
 
 /// One side of one book.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ladder {
+pub(super) struct Tree {
     root: Handle<Node>,
     /// The leaf of the best levels. Leaves split and merge to their right, so it stays the same while there is one.
     first: Handle<Node>,
-    best: Handle<PriceLevel>,
     levels: u32,
     /// Nodes from root to leaf; 0 without levels.
     height: u32,
@@ -69,14 +65,13 @@ impl Path {
     }
 }
 
-impl Ladder {
+impl Tree {
     /// A side without levels.
-    pub(super) const EMPTY: Self =
-        Self { root: Handle::NIL, first: Handle::NIL, best: Handle::NIL, levels: 0, height: 0 };
+    pub(super) const EMPTY: Self = Self { root: Handle::NIL, first: Handle::NIL, levels: 0, height: 0 };
 
-    /// The best level; nil if there is none.
-    pub(super) const fn best(&self) -> Handle<PriceLevel> {
-        self.best
+    /// The best level with its key; `None` if there is none.
+    pub(super) fn first(&self, nodes: &Pool<Node>) -> Option<(u32, Handle<Segment>)> {
+        self.first.some().map(|leaf| (nodes[leaf].key(0), nodes[leaf].level(0)))
     }
 
     /// Number of levels.
@@ -85,7 +80,7 @@ impl Ladder {
     }
 
     /// The level with `key`.
-    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<PriceLevel>> {
+    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
         if self.height == 0 {
             return None;
         }
@@ -96,8 +91,18 @@ impl Ladder {
         node.find(key).map(|at| node.level(at))
     }
 
+    /// Gives the level with `key` another last segment; nothing happens if there is none.
+    pub(super) fn set_last(&self, nodes: &mut Pool<Node>, key: u32, level: Handle<Segment>) {
+        if self.height > 0 {
+            let leaf = self.descend(nodes, key).leaf;
+            if let Some(at) = nodes[leaf].find(key) {
+                nodes[leaf].set_level(at, level);
+            }
+        }
+    }
+
     /// Levels with their keys, best first.
-    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, Handle<PriceLevel>)> {
+    pub(super) fn iter(&self, nodes: &Pool<Node>) -> impl Iterator<Item = (u32, Handle<Segment>)> {
         iter::successors(self.first.some(), |leaf| nodes[*leaf].next().some()).flat_map(move |leaf| {
             (0..nodes[leaf].len()).map(move |at| (nodes[leaf].key(at), nodes[leaf].level(at)))
         })
@@ -111,7 +116,7 @@ impl Ladder {
         &mut self,
         nodes: &mut Pool<Node>,
         key: u32,
-        level: Handle<PriceLevel>,
+        level: Handle<Segment>,
     ) -> Result<(), Full> {
         if nodes.available() <= self.height {
             return Err(Full);
@@ -153,7 +158,6 @@ impl Ladder {
             };
         }
         self.levels += 1;
-        self.best = nodes[self.first].level(0);
         Ok(())
     }
 
@@ -186,7 +190,6 @@ impl Ladder {
             self.root = only;
             self.height -= 1;
         }
-        self.best = nodes[self.first].level(0);
     }
 
     /// Brings a child that is one key short up to half full again, from or together with the child beside it.

@@ -2,45 +2,42 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// A ladder beside a map that says what it must hold.
+/// A tree beside a map that says what it must hold.
 struct Checked {
     nodes: Pool<Node>,
-    ladder: Ladder,
+    tree: Tree,
     model: BTreeMap<u32, u32>,
 }
 
 impl Checked {
     fn new(levels: u32) -> Self {
-        Self {
-            nodes: Pool::new(nodes_for(levels, 1)).unwrap(),
-            ladder: Ladder::EMPTY,
-            model: BTreeMap::new(),
-        }
+        Self { nodes: Pool::new(nodes_for(levels, 1)).unwrap(), tree: Tree::EMPTY, model: BTreeMap::new() }
     }
 
     fn insert(&mut self, key: u32) {
         let level = key ^ 0x55;
-        assert_eq!(self.ladder.find(&self.nodes, key), None);
-        self.ladder.insert(&mut self.nodes, key, Handle::from_raw(level)).unwrap();
+        assert_eq!(self.tree.find(&self.nodes, key), None);
+        self.tree.insert(&mut self.nodes, key, Handle::from_raw(level)).unwrap();
         self.model.insert(key, level);
     }
 
     fn remove(&mut self, key: u32) {
-        self.ladder.remove(&mut self.nodes, key);
+        self.tree.remove(&mut self.nodes, key);
         assert!(self.model.remove(&key).is_some());
-        assert_eq!(self.ladder.find(&self.nodes, key), None);
+        assert_eq!(self.tree.find(&self.nodes, key), None);
     }
 
     fn check(&self) {
-        let held: Vec<_> = self.ladder.iter(&self.nodes).map(|(key, level)| (key, level.raw())).collect();
+        let held: Vec<_> = self.tree.iter(&self.nodes).map(|(key, level)| (key, level.raw())).collect();
         let expected: Vec<_> = self.model.iter().map(|(key, level)| (*key, *level)).collect();
         assert_eq!(held, expected);
-        assert_eq!(self.ladder.levels() as usize, expected.len());
-        assert_eq!(self.ladder.best().raw(), expected.first().map_or(u32::MAX, |(_, level)| *level));
+        assert_eq!(self.tree.levels() as usize, expected.len());
+        let first = self.tree.first(&self.nodes).map(|(key, level)| (key, level.raw()));
+        assert_eq!(first, expected.first().copied());
         for (key, level) in &self.model {
-            assert_eq!(self.ladder.find(&self.nodes, *key).map(Handle::raw), Some(*level));
+            assert_eq!(self.tree.find(&self.nodes, *key).map(Handle::raw), Some(*level));
         }
-        assert_eq!(self.check_fill(), self.nodes.live(), "a node leaked");
+        assert_eq!(self.check_fill(), self.nodes.capacity() - self.nodes.available(), "a node leaked");
     }
 
     /// Checks that all nodes are half full and all leaves equally deep; returns how many nodes the tree has.
@@ -54,11 +51,7 @@ impl Checked {
             }
             (0..=node.len()).map(|child| walk(nodes, node.child(child), height - 1, false)).sum::<u32>() + 1
         }
-        if self.ladder.height == 0 {
-            0
-        } else {
-            walk(&self.nodes, self.ladder.root, self.ladder.height, true)
-        }
+        if self.tree.height == 0 { 0 } else { walk(&self.nodes, self.tree.root, self.tree.height, true) }
     }
 }
 
@@ -80,7 +73,7 @@ fn grows_and_shrinks_at_either_end_and_in_the_middle() {
             }
         }
         checked.check();
-        assert!((4..=6).contains(&checked.ladder.height), "height {}", checked.ladder.height);
+        assert!((4..=6).contains(&checked.tree.height), "height {}", checked.tree.height);
         for (done, key) in keys.iter().rev().enumerate() {
             checked.remove(*key);
             if done % 997 == 0 {
@@ -88,7 +81,7 @@ fn grows_and_shrinks_at_either_end_and_in_the_middle() {
             }
         }
         checked.check();
-        assert_eq!(checked.nodes.live(), 0);
+        assert_eq!(checked.nodes.available(), checked.nodes.capacity());
     }
 }
 
@@ -129,7 +122,7 @@ fn the_lowest_and_highest_keys_are_keys_like_others() {
         checked.remove(u32::MAX - i);
         checked.check();
     }
-    checked.ladder.remove(&mut checked.nodes, u32::MAX);
+    checked.tree.remove(&mut checked.nodes, u32::MAX);
     checked.check();
 }
 
@@ -144,34 +137,35 @@ fn nodes_suffice_for_any_levels_on_any_sides() {
     let mut state = 9;
     for (levels, sides) in [(1_u32, 1_u32), (15, 4), (64, 2), (500, 40), (3_000, 3)] {
         let mut nodes = Pool::new(nodes_for(levels, sides)).unwrap();
-        let mut ladders = vec![(Ladder::EMPTY, BTreeMap::new()); sides as usize];
-        let mut held = 0;
+        let mut trees = vec![(Tree::EMPTY, BTreeMap::new()); sides as usize];
+        let (mut held, mut fewest) = (0, u32::MAX);
         for step in 0..40_000_u32 {
             // Full for a while, then thinned out from random places, so that nodes get as empty as they may.
-            let (ladder, model) = &mut ladders[(random(&mut state) % sides) as usize];
+            let (tree, model) = &mut trees[(random(&mut state) % sides) as usize];
             let key = random(&mut state) % (3 * levels);
             let there = model.contains_key(&key);
             if !there && held < levels && step % 4_000 < 3_000 {
-                ladder.insert(&mut nodes, key, Handle::from_raw(key)).unwrap();
+                tree.insert(&mut nodes, key, Handle::from_raw(key)).unwrap();
                 model.insert(key, ());
                 held += 1;
             } else if there && step % 4_000 >= 2_000 {
-                ladder.remove(&mut nodes, key);
+                tree.remove(&mut nodes, key);
                 model.remove(&key);
                 held -= 1;
             }
+            fewest = fewest.min(nodes.available());
         }
-        assert!(nodes.peak() + MAX_HEIGHT as u32 <= nodes.capacity());
+        assert!(MAX_HEIGHT as u32 <= fewest);
     }
 }
 
 #[test]
 fn without_nodes_an_insertion_changes_nothing() {
-    let mut checked = Checked { nodes: Pool::new(3).unwrap(), ladder: Ladder::EMPTY, model: BTreeMap::new() };
+    let mut checked = Checked { nodes: Pool::new(3).unwrap(), tree: Tree::EMPTY, model: BTreeMap::new() };
     for key in 0..16 {
         checked.insert(key);
     }
     // Three nodes hold sixteen keys; with none left even a leaf with room may not take one.
-    assert_eq!(checked.ladder.insert(&mut checked.nodes, 99, Handle::from_raw(1)), Err(Full));
+    assert_eq!(checked.tree.insert(&mut checked.nodes, 99, Handle::from_raw(1)), Err(Full));
     checked.check();
 }
