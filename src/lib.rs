@@ -11,7 +11,7 @@
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
-//! | 0 touch | [`nic`], `pmd`, `eal`, [`memory`], `prefetch`, [`stop`] |
+//! | 0 touch | [`nic`], `pmd`, `eal`, [`memory`], [`prefetch`], [`stop`] |
 
 // Floor 0: touch
 #[cfg(feature = "dpdk")]
@@ -20,7 +20,7 @@ pub mod memory;
 pub mod nic;
 #[cfg(feature = "dpdk")]
 pub mod pmd;
-mod prefetch;
+pub mod prefetch;
 pub mod stop;
 
 // Floor 1: speak

@@ -23,6 +23,7 @@ use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
 use crate::order::blotter::Blotter;
+use crate::prefetch;
 use crate::strategy::Strategy;
 use crate::wire::frame::{RejectCounters, parse_udp};
 
@@ -275,8 +276,12 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             let feed_now = self.feed_clock.at(received);
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
+            prefetch::bytes(burst.frame(0).bytes);
             for at in 0..frames {
                 let frame = burst.frame(at);
+                if at + 1 < frames {
+                    prefetch::bytes(burst.frame(at + 1).bytes);
+                }
                 self.counters.bytes += frame.bytes.len() as u64;
                 self.desk.stamps.frame(received, &self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {

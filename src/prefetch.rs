@@ -1,4 +1,4 @@
-//! Asking for a cache line before it is needed.
+//! Asking for cache lines before they are needed.
 #![allow(unsafe_code, reason = "one instruction that has no safe form")]
 
 /// Asks for the cache line at `at`, to be written soon. Any address will do: one that is not mapped costs a little time and
@@ -12,4 +12,13 @@ pub(crate) fn line<T>(at: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+/// Asks for all lines of `bytes`. A packet's messages are found by walking from one length to the next, each of which would
+/// else wait for its own line.
+#[inline]
+pub fn bytes(bytes: &[u8]) {
+    for at in bytes.iter().step_by(64) {
+        line(at);
+    }
 }

@@ -34,9 +34,8 @@ pub fn start_on_one_heap() -> io::Result<()> {
 
 /// Takes and writes so many bytes of the heap and gives them back to the allocator, which keeps them.
 pub fn populate(bytes: usize) {
-    let mut all: Vec<u8> = Vec::with_capacity(bytes);
-    all.resize(bytes, 1);
-    std::hint::black_box(&mut all);
+    // Asks for huge pages itself: glibc's own asking did not reach the heap on every kernel.
+    std::hint::black_box(&mut wirebook::memory::touched(bytes, 1_u8));
 }
 
 /// What this process has in memory.

@@ -6,6 +6,7 @@ use wirebook::book::{Books, LimitError, Limits};
 use wirebook::feed::itch::batch::Batch;
 use wirebook::feed::itch::decode;
 use wirebook::market::{BookState, OrderMessage, Side};
+use wirebook::prefetch;
 use wirebook::wire::moldudp64;
 
 use crate::contest::{Contestant, Holds};
@@ -105,7 +106,13 @@ fn read(books: &mut Books, block: &[u8]) -> Option<bool> {
 
 impl Contestant for Ours {
     fn burst(&mut self, packets: &[Packet<'_>]) {
-        packets.iter().for_each(|packet| self.packet(*packet));
+        // As the poll loop does with the frames of a burst.
+        for (at, packet) in packets.iter().enumerate() {
+            if let Some(next) = packets.get(at + 1) {
+                prefetch::bytes(next.payload);
+            }
+            self.packet(*packet);
+        }
     }
 
     fn holds(&self) -> Option<Holds> {
@@ -148,7 +155,10 @@ pub struct Decode {
 
 impl Contestant for Decode {
     fn burst(&mut self, packets: &[Packet<'_>]) {
-        for packet in packets {
+        for (at, packet) in packets.iter().enumerate() {
+            if let Some(next) = packets.get(at + 1) {
+                prefetch::bytes(next.payload);
+            }
             let Ok(packet) = moldudp64::Packet::new_checked(packet.payload) else {
                 self.unread += 1;
                 continue;
