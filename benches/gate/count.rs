@@ -84,8 +84,8 @@ const LIMITS: Limits = Limits { locates: 64, orders: 40_000, levels: 20_000 };
 
 /// Books as they are before what is counted.
 fn prepared(case: &Case) -> Books {
-    // The widest path that callgrind can run, wherever it runs.
-    let mut books = Books::with_path(LIMITS, book::Path::Avx2).expect("the limits are in range");
+    // Plain Rust counts the same wherever it runs; callgrind 3.19 does not get everything of the AVX2 path right.
+    let mut books = Books::with_path(LIMITS, book::Path::Portable).expect("the limits are in range");
     books.set_all_states(BookState::Live);
     for message in &case.before {
         let change = books.apply(&decode(message).expect("a message"));

@@ -240,3 +240,103 @@ impl Index {
         self.buckets.fill(EMPTY);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::market::{Price, Side};
+
+    /// An index beside a map, every order in a segment of its own.
+    struct Checked {
+        index: Index,
+        segments: Pool<Segment>,
+        model: BTreeMap<u64, Handle<Segment>>,
+    }
+
+    impl Checked {
+        fn new(orders: u32) -> Self {
+            Self {
+                index: Index::new(orders).unwrap(),
+                segments: Pool::new(orders).unwrap(),
+                model: BTreeMap::new(),
+            }
+        }
+
+        fn find(&self, order_ref: u64) -> Found {
+            self.index.find::<Portable>(&self.segments, order_ref)
+        }
+
+        fn insert(&mut self, order_ref: u64) {
+            let found = self.find(order_ref);
+            assert!(!found.is_live());
+            let segment = Segment::new((1, Side::Buy), Price(1), order_ref, 1);
+            let segment = self.segments.take(segment).unwrap();
+            self.index.insert(order_ref, found.place, segment);
+            self.model.insert(order_ref, segment);
+        }
+
+        fn remove(&mut self, order_ref: u64) {
+            let found = self.find(order_ref);
+            assert_eq!(Some(found.segment), self.model.remove(&order_ref));
+            self.index.remove(order_ref, found.place);
+            self.segments.give(found.segment);
+            assert!(!self.find(order_ref).is_live());
+        }
+
+        fn check(&self) {
+            for (order_ref, segment) in &self.model {
+                assert_eq!(self.find(*order_ref).segment, *segment, "{order_ref}");
+            }
+        }
+
+        /// Nothing is left of what has gone.
+        fn is_as_new(&self) -> bool {
+            self.index.buckets.iter().all(|bucket| bucket.tags == [0; PLACES + 1])
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_map_when_all_belong_into_few_buckets() {
+        let mut checked = Checked::new(64);
+        let first = checked.index.home(0);
+        // As many as the limit, all of them of two buckets, one behind the other; some share their tag.
+        let near = |order_ref: &u64| checked.index.home(*order_ref).wrapping_sub(first) <= 1;
+        let refs: Vec<u64> = (0..64 << 32).step_by(1 << 32).chain(1..100_000).filter(near).take(64).collect();
+        assert_eq!(refs.len(), 64);
+        for round in 0..3 {
+            for order_ref in &refs {
+                checked.insert(*order_ref);
+            }
+            checked.check();
+            for at in 0..refs.len() {
+                // From the front, from the back, from all over.
+                checked.remove(refs[[at, refs.len() - 1 - at, at * 29 % refs.len()][round]]);
+                checked.check();
+            }
+            assert!(checked.is_as_new());
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_map_on_scattered_references() {
+        let mut checked = Checked::new(40);
+        let mut state = 1_u64;
+        for step in 0..if cfg!(miri) { 500 } else { 20_000_u64 } {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step | 1);
+            // Few different values, so that references come back.
+            let order_ref = (state >> 40) % 97 * 0x0001_0001_0000_0401;
+            if checked.model.contains_key(&order_ref) {
+                checked.remove(order_ref);
+            } else if checked.model.len() < 40 {
+                checked.insert(order_ref);
+            }
+            if step % 16 == 0 {
+                checked.check();
+            }
+        }
+        checked.index.clear();
+        assert!(checked.is_as_new());
+    }
+}

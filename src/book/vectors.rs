@@ -311,3 +311,67 @@ mod x86 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lanes with few different values, so that several are equal, and the highest of all among them.
+    fn lanes<const N: usize>(state: &mut u64) -> [u32; N] {
+        std::array::from_fn(|_| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            [0, 1, 7, 1 << 31, u32::MAX - 1, u32::MAX][(*state >> 33) as usize % 6]
+        })
+    }
+
+    fn agrees<V: Vectors>() {
+        let mut state = 1;
+        for step in 0..20_000 {
+            let (eight, sixteen): ([u32; 8], [u32; 16]) = (lanes(&mut state), lanes(&mut state));
+            let [value, other] = lanes(&mut state);
+            assert_eq!(V::equal_u32x8(&eight, value), Portable::equal_u32x8(&eight, value));
+            assert_eq!(V::equal_u32x16(&sixteen, value), Portable::equal_u32x16(&sixteen, value));
+            assert_eq!(V::below_u32x16(&sixteen, value), Portable::below_u32x16(&sixteen, value));
+            let (mut ours, mut theirs) = (sixteen, sixteen);
+            V::close_order(&mut ours, step % 5);
+            Portable::close_order(&mut theirs, step % 5);
+            assert_eq!(ours, theirs);
+            V::close_u32x16(&mut ours, step % 16, other);
+            Portable::close_u32x16(&mut theirs, step % 16, other);
+            assert_eq!(ours, theirs);
+            V::open_u32x16(&mut ours, step % 16, value);
+            Portable::open_u32x16(&mut theirs, step % 16, value);
+            assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn every_path_of_this_processor_does_the_same() {
+        agrees::<Portable>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if Path::Avx2.is_available() {
+                agrees::<Avx2>();
+            }
+            if Path::Avx512.is_available() {
+                agrees::<Avx512>();
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_close_and_open_as_said() {
+        let start: [u32; 16] = std::array::from_fn(|lane| lane as u32 + 100);
+        let mut lanes = start;
+        Portable::close_order(&mut lanes, 1);
+        assert_eq!(lanes[..10], [100, 102, 103, 104, 104, 105, 107, 108, 109, 0]);
+        assert_eq!(lanes[10..], start[10..]);
+        let mut lanes = start;
+        Portable::close_u32x16(&mut lanes, 14, 7);
+        assert_eq!(lanes[12..], [112, 113, 115, 7]);
+        Portable::open_u32x16(&mut lanes, 13, 1);
+        assert_eq!(lanes[12..], [112, 1, 113, 115]);
+        assert_eq!(Portable::below_u32x16(&start, 103), 3);
+        assert_eq!(Portable::equal_u32x16(&start, 115), 1 << 15);
+    }
+}

@@ -7,6 +7,7 @@ mod deep;
 mod limits;
 mod long;
 mod model;
+mod paths;
 mod random;
 mod random_numbers;
 mod storm;
