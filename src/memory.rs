@@ -27,7 +27,7 @@ pub fn touched<T: Clone>(len: usize, value: T) -> Result<Vec<T>, TryReserveError
 fn ask_for_huge_pages(start: usize, len: usize) {
     let first = start.next_multiple_of(HUGE_PAGE);
     let end = (start + len) / HUGE_PAGE * HUGE_PAGE;
-    if first < end {
+    if first < end && !cfg!(miri) {
         // SAFETY: the range lies inside memory that the caller has just been given. The advice changes only how the kernel
         // backs it; where it is refused (no such kernel, or switched off), small pages serve as well.
         unsafe {
