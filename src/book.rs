@@ -9,12 +9,12 @@
 //!
 //! | step | cost |
 //! |---|---|
-//! | find an order by its reference | one index entry and its record; at most 64 steps for the worst references |
-//! | execute, cancel, delete | the order, its level and, if it leaves, its neighbours in the queue |
-//! | add at a price that has a level | one way down a tree of four or five nodes at 15,000 levels |
+//! | find an order by its reference | one line of the index and one of its level; further index lines where many share a bucket |
+//! | execute, cancel, delete | the segment that the order is in; the totals of a level of more than five orders |
+//! | add at a price that has a level | two lines of the best sixteen levels; behind them one way down a tree of four or five nodes at 15,000 |
 //! | a level appears or goes | the same, and on the way up perhaps the split or merger of a node on each floor |
 //! | read the top of a book | two levels |
-//! | [`Books::queue_position`] | one step for each order ahead |
+//! | [`Books::queue_position`] | one step for each segment of up to five orders ahead |
 //! | [`Books::set_all_states`], a market-wide halt | nothing: a number is counted up |
 //! | [`Books::drain`] | the same as so many deletions |
 //! | [`Books::clear`] | writes the index: some tens of ms at the default limits, not for the middle of a session |
