@@ -19,7 +19,8 @@ use crate::market::{OrderMessage, Price, Side};
 
 use super::Books;
 use super::instrument::Instrument;
-use super::pool::Handle;
+use super::node::Node;
+use super::pool::{Handle, Pool};
 use super::segment::Segment;
 use super::tree::key;
 use super::vectors::Vectors;
@@ -51,6 +52,67 @@ impl List {
     }
 }
 
+/// Orders that will join levels behind the near ones, each on its way down the tree.
+struct Deep {
+    orders: [(u16, Side, u32); GROUP],
+    nodes: [Handle<Node>; GROUP],
+    /// Inner nodes that are still above the leaf.
+    inner: [u32; GROUP],
+    len: usize,
+}
+
+impl Deep {
+    const fn new() -> Self {
+        Self {
+            orders: [(0, Side::Buy, 0); GROUP],
+            nodes: [Handle::NIL; GROUP],
+            inner: [0; GROUP],
+            len: 0,
+        }
+    }
+
+    /// Adds an order, if it is wanted, without a branch.
+    #[inline(always)]
+    fn push_if(&mut self, order: (u16, Side, u32), wanted: bool) {
+        self.orders[self.len & (GROUP - 1)] = order;
+        self.len += usize::from(wanted);
+    }
+
+    /// Goes down with all of them, a step at a time.
+    #[inline(never)]
+    fn walk(&mut self, instruments: &[Instrument], nodes: &Pool<Node>, segments: &Pool<Segment>) {
+        let len = self.len.min(GROUP);
+        let (orders, nodes_of, inner) = (&self.orders[..len], &mut self.nodes[..len], &mut self.inner[..len]);
+        let instrument = |locate: u16| instruments.get(usize::from(locate));
+        for (locate, ..) in orders {
+            instrument(*locate).inspect(|instrument| instrument.prefetch_trees());
+        }
+        let mut steps = 0;
+        for (at, (locate, side, _)) in orders.iter().enumerate() {
+            let Some(instrument) = instrument(*locate) else { continue };
+            let tree = instrument.tree(*side);
+            (nodes_of[at], inner[at]) = (tree.root(), tree.inner());
+            nodes.prefetch(tree.root());
+            steps = steps.max(tree.inner());
+        }
+        for _ in 0..steps {
+            for (at, (.., key)) in orders.iter().enumerate() {
+                let Some(node) = nodes.get(nodes_of[at]) else { continue };
+                if inner[at] > 0 {
+                    inner[at] -= 1;
+                    nodes_of[at] = node.child(node.child_for(*key));
+                    nodes.prefetch(nodes_of[at]);
+                }
+            }
+        }
+        for (at, (.., key)) in orders.iter().enumerate() {
+            if let Some(level) = nodes.get(nodes_of[at]).and_then(|leaf| leaf.find(*key).map(|at| leaf.level(at))) {
+                segments.prefetch(level);
+            }
+        }
+    }
+}
+
 /// The key of an order that joins, from the side's code.
 #[inline(always)]
 fn key_of(side: u8, price: Price) -> (Side, u32) {
@@ -73,7 +135,7 @@ impl Books {
             crate::prefetch::line(self.instruments.as_ptr().wrapping_add(usize::from(message.locate)));
         }
         for message in joining.iter().filter_map(|place| messages.get(place)) {
-            Instrument::prefetch_near(&self.instruments, message.locate, usize::from(message.side & 1 == 1));
+            self.prefetch_near(message.locate, usize::from(message.side & 1 == 1));
         }
         let mut segments = [Handle::<Segment>::NIL; GROUP];
         for place in leaving.iter() {
@@ -81,19 +143,38 @@ impl Books {
             segments[place] = store.index.hint::<V>(message.order_ref);
             store.queues.segments.prefetch(segments[place]);
         }
+        let mut deep = Deep::new();
         for place in joining.iter() {
             let Some(message) = messages.get(place) else { break };
-            let Some(instrument) = self.instruments.get(usize::from(message.locate)) else { continue };
             let (side, key) = key_of(message.side, message.price);
-            store.queues.segments.prefetch(instrument.hint::<V>(side, key));
+            self.look_at_level::<V>(&mut deep, message.locate, side, key);
         }
         for place in replacing.iter() {
             let Some(message) = messages.get(place) else { break };
             store.index.prefetch(message.new_order_ref);
             let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
-            let Some(instrument) = self.instruments.get(usize::from(segment.locate())) else { continue };
-            let level = instrument.hint::<V>(segment.side(), key(segment.side(), message.price));
-            store.queues.segments.prefetch(level);
+            self.prefetch_near(message.locate, segment.side() as usize);
         }
+        for place in replacing.iter() {
+            let Some(message) = messages.get(place) else { break };
+            let Some(segment) = store.queues.segments.get(segments[place]) else { continue };
+            let side = segment.side();
+            self.look_at_level::<V>(&mut deep, message.locate, side, key(side, message.price));
+        }
+        deep.walk(&self.instruments, &store.nodes, &store.queues.segments);
+    }
+
+    #[inline(always)]
+    fn prefetch_near(&self, locate: u16, side: usize) {
+        Instrument::prefetch_near(&self.instruments, locate, side);
+    }
+
+    /// Asks for the level that an order will join, or for the way there.
+    #[inline(always)]
+    fn look_at_level<V: Vectors>(&self, deep: &mut Deep, locate: u16, side: Side, key: u32) {
+        let Some(instrument) = self.instruments.get(usize::from(locate)) else { return };
+        let (segment, is_deep) = instrument.hint::<V>(side, key);
+        self.store.queues.segments.prefetch(segment);
+        deep.push_if((locate, side, key), is_deep);
     }
 }

@@ -372,12 +372,25 @@ impl Instrument {
             .chain(self.trees.0[side as usize].iter(nodes))
     }
 
-    /// The near level that is most likely at `key`, without proof; nil where there is none.
+    /// The near level that is most likely at `key`, without proof, and whether it is more likely a deep one.
     #[inline(always)]
-    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> Handle<Segment> {
-        let near = &self.near[side as usize];
+    pub(super) fn hint<V: Vectors>(&self, side: Side, key: u32) -> (Handle<Segment>, bool) {
+        let (top, near) = (&self.tops[side as usize], &self.near[side as usize]);
         let at = V::below_u32x16(&near.keys, key);
-        Handle::from_raw(near.lasts[at & (NEAR - 1)])
+        let deep = (at >= top.near as usize) & (top.levels != top.near);
+        (Handle::from_raw(near.lasts[at & (NEAR - 1)]), deep)
+    }
+
+    /// The deep levels of a side.
+    #[inline(always)]
+    pub(super) const fn tree(&self, side: Side) -> &Tree {
+        &self.trees.0[side as usize]
+    }
+
+    /// Asks for the line where the deep levels begin before it is needed.
+    #[inline(always)]
+    pub(super) fn prefetch_trees(&self) {
+        crate::prefetch::line(&raw const self.trees);
     }
 
     /// Asks for the lines of the near levels before they are needed, whatever the place.

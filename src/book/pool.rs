@@ -100,7 +100,11 @@ impl<T: Record> Pool<T> {
     pub(super) fn prefetch(&self, handle: Handle<T>) {
         // Nil asks for the first record: an address without memory would cost a walk through the page tables.
         let at = if handle.is_nil() { 0 } else { handle.raw as usize };
-        crate::prefetch::line(self.records.as_ptr().wrapping_add(at));
+        let here = self.records.as_ptr().wrapping_add(at).cast::<u8>();
+        // The loop is of a fixed length: one line for all but the nodes of trees.
+        for line in 0..size_of::<T>().div_ceil(64) {
+            crate::prefetch::line(here.wrapping_add(64 * line));
+        }
     }
 
     /// Makes `record` live, or returns `None` if all records are.

@@ -79,6 +79,18 @@ impl Tree {
         self.levels
     }
 
+    /// The root; nil without levels.
+    #[inline(always)]
+    pub(super) const fn root(&self) -> Handle<Node> {
+        self.root
+    }
+
+    /// Inner nodes above each leaf.
+    #[inline(always)]
+    pub(super) const fn inner(&self) -> u32 {
+        self.height.saturating_sub(1)
+    }
+
     /// The level with `key`.
     pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
         if self.height == 0 {
