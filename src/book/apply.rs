@@ -178,7 +178,7 @@ impl Books {
         }
         let found = self.store.find::<V>(order.order_ref);
         if found.is_live() {
-            return self.duplicate(locate, found.segment, Anomaly::AddDuplicate, false);
+            return self.duplicate(locate, found.segment(), Anomaly::AddDuplicate, false);
         }
         let named = (order.order_ref, found.place);
         match self.store.join::<V>(instrument, named, (locate, side), order.shares, order.price) {
@@ -254,7 +254,7 @@ impl Books {
         let other = self.store.find::<V>(new.order_ref);
         if other.is_live() {
             self.count_crossed(locate, was_best);
-            return self.duplicate(locate, other.segment, Anomaly::ReplaceDuplicate, was_best);
+            return self.duplicate(locate, other.segment(), Anomaly::ReplaceDuplicate, was_best);
         }
         let named = (new.order_ref, other.place);
         match self.store.join::<V>(instrument, named, (locate, old.side), new.shares, new.price) {
@@ -322,11 +322,11 @@ impl Books {
         if !found.is_live() {
             return Err(Wrong::Unknown);
         }
-        let segment = &self.store.queues.segments[found.segment];
+        let segment = &self.store.queues.segments[found.segment()];
         if segment.locate() != locate {
             return Err(Wrong::Owner(segment.locate()));
         }
-        let shares = segment.shares(found.at as usize);
+        let shares = segment.shares(found.at());
         Ok((found, Resting { side: segment.side(), price: segment.price(), shares }))
     }
 

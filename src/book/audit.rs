@@ -125,7 +125,7 @@ impl Books {
                 return fault;
             }
             for (order_ref, left) in segment.orders() {
-                if self.store.find::<Portable>(order_ref).segment != here {
+                if self.store.find::<Portable>(order_ref).segment() != here {
                     return Err(Fault::Index { order_ref });
                 }
                 if left == 0 {

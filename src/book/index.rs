@@ -73,25 +73,42 @@ impl Place {
     }
 }
 
-/// Where a live order is, or where one can be entered.
+/// Where a live order is, or where one can be entered. Two numbers, which a call returns in registers: written to memory in
+/// parts and read back whole, they would be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
+    /// The segment, nil where there is no such order, and in the upper half the place in it.
+    here: u64,
     pub(super) place: Place,
-    /// Nil where there is no such order.
-    pub(super) segment: Handle<Segment>,
-    /// In the segment.
-    pub(super) at: u32,
 }
 
 impl Found {
+    #[inline(always)]
+    const fn live(place: Place, segment: Handle<Segment>, at: usize) -> Self {
+        Self { here: (at as u64) << 32 | segment.raw() as u64, place }
+    }
+
+    #[inline(always)]
     const fn vacant(bucket: usize, lane: u32) -> Self {
-        Self { place: Place::new(bucket, lane), segment: Handle::NIL, at: 0 }
+        Self { here: Handle::<Segment>::NIL.raw() as u64, place: Place::new(bucket, lane) }
     }
 
     /// There is such an order.
     #[inline(always)]
     pub(super) const fn is_live(&self) -> bool {
-        !self.segment.is_nil()
+        !self.segment().is_nil()
+    }
+
+    /// Nil where there is no such order.
+    #[inline(always)]
+    pub(super) const fn segment(&self) -> Handle<Segment> {
+        Handle::from_raw(self.here as u32)
+    }
+
+    /// In the segment.
+    #[inline(always)]
+    pub(super) const fn at(&self) -> usize {
+        (self.here >> 32) as usize
     }
 }
 
@@ -161,7 +178,7 @@ impl Index {
             let lane = fits.trailing_zeros();
             let segment = Handle::from_raw(bucket.segments[lane as usize & 7]);
             if let Some(at) = segments[segment].find::<V>(order_ref) {
-                return Found { place: Place::new(home, lane), segment, at: at as u32 };
+                return Found::live(Place::new(home, lane), segment, at);
             }
         } else {
             let free = V::equal_u32x8(&bucket.tags, 0) & PLACE_LANES;
@@ -184,7 +201,7 @@ impl Index {
                 let lane = fits.trailing_zeros();
                 let segment = Handle::from_raw(bucket.segments[lane as usize & 7]);
                 if let Some(in_segment) = segments[segment].find::<Portable>(order_ref) {
-                    return Found { place: Place::new(at, lane), segment, at: in_segment as u32 };
+                    return Found::live(Place::new(at, lane), segment, in_segment);
                 }
                 fits &= fits - 1;
             }
@@ -279,9 +296,9 @@ mod tests {
 
         fn remove(&mut self, order_ref: u64) {
             let found = self.find(order_ref);
-            assert_eq!(Some(found.segment), self.model.remove(&order_ref));
+            assert_eq!(Some(found.segment()), self.model.remove(&order_ref));
             self.index.remove(order_ref, found.place);
-            self.segments.give(found.segment);
+            self.segments.give(found.segment());
             assert!(!self.find(order_ref).is_live());
         }
 

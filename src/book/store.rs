@@ -116,7 +116,7 @@ impl Store {
     /// Takes `shares`, fewer than it has, from an order that keeps its place.
     #[inline(always)]
     pub(super) fn reduce(&mut self, found: &Found, shares: u32) {
-        self.queues.reduce(found.segment, found.at as usize, shares);
+        self.queues.reduce(found.segment(), found.at(), shares);
     }
 
     /// Takes an order out of its book, and its level with it if it was the last there.
@@ -124,9 +124,9 @@ impl Store {
     pub(super) fn leave<V: Vectors>(&mut self, instrument: &mut Instrument, order_ref: u64, found: &Found) {
         self.index.remove(order_ref, found.place);
         self.orders.live -= 1;
-        let segment = &self.queues.segments[found.segment];
+        let segment = &self.queues.segments[found.segment()];
         let (side, key) = (segment.side(), key(segment.side(), segment.price()));
-        match self.queues.leave::<V>(found.segment, found.at as usize) {
+        match self.queues.leave::<V>(found.segment(), found.at()) {
             Fate::Stays => {}
             Fate::Ends(last) => instrument.end_at(&mut self.nodes, side, key, last),
             Fate::Gone => {

@@ -79,8 +79,8 @@ impl Books {
     #[must_use]
     pub fn order(&self, order_ref: u64) -> Option<RestingOrder> {
         let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
-        let segment = &self.store.queues.segments[found.segment];
-        Some(segment.view_order((order_ref, segment.shares(found.at as usize))))
+        let segment = &self.store.queues.segments[found.segment()];
+        Some(segment.view_order((order_ref, segment.shares(found.at()))))
     }
 
     /// How much must trade or leave before this order is next. Takes one step, often a cache miss, for each segment of up
@@ -88,10 +88,10 @@ impl Books {
     #[must_use]
     pub fn queue_position(&self, order_ref: u64) -> Option<QueuePosition> {
         let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
-        let mut segment = &self.store.queues.segments[found.segment];
+        let mut segment = &self.store.queues.segments[found.segment()];
         let shares_ahead =
-            segment.orders().take(found.at as usize).map(|(_, shares)| u64::from(shares)).sum();
-        let mut position = QueuePosition { orders_ahead: found.at, shares_ahead };
+            segment.orders().take(found.at()).map(|(_, shares)| u64::from(shares)).sum();
+        let mut position = QueuePosition { orders_ahead: found.at() as u32, shares_ahead };
         while let Some(before) = segment.before().some() {
             segment = &self.store.queues.segments[before];
             position.orders_ahead += segment.len() as u32;
