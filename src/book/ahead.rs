@@ -63,12 +63,7 @@ struct Deep {
 
 impl Deep {
     const fn new() -> Self {
-        Self {
-            orders: [(0, Side::Buy, 0); GROUP],
-            nodes: [Handle::NIL; GROUP],
-            inner: [0; GROUP],
-            len: 0,
-        }
+        Self { orders: [(0, Side::Buy, 0); GROUP], nodes: [Handle::NIL; GROUP], inner: [0; GROUP], len: 0 }
     }
 
     /// Adds an order, if it is wanted, without a branch.
@@ -79,8 +74,8 @@ impl Deep {
     }
 
     /// Goes down with all of them, a step at a time.
-    #[inline(never)]
-    fn walk(&mut self, instruments: &[Instrument], nodes: &Pool<Node>, segments: &Pool<Segment>) {
+    #[inline(always)]
+    fn walk<V: Vectors>(&mut self, instruments: &[Instrument], nodes: &Pool<Node>, segments: &Pool<Segment>) {
         let len = self.len.min(GROUP);
         let (orders, nodes_of, inner) = (&self.orders[..len], &mut self.nodes[..len], &mut self.inner[..len]);
         let instrument = |locate: u16| instruments.get(usize::from(locate));
@@ -100,13 +95,15 @@ impl Deep {
                 let Some(node) = nodes.get(nodes_of[at]) else { continue };
                 if inner[at] > 0 {
                     inner[at] -= 1;
-                    nodes_of[at] = node.child(node.child_for(*key));
+                    nodes_of[at] = node.child(node.child_for::<V>(*key));
                     nodes.prefetch(nodes_of[at]);
                 }
             }
         }
         for (at, (.., key)) in orders.iter().enumerate() {
-            if let Some(level) = nodes.get(nodes_of[at]).and_then(|leaf| leaf.find(*key).map(|at| leaf.level(at))) {
+            if let Some(level) =
+                nodes.get(nodes_of[at]).and_then(|leaf| leaf.find::<V>(*key).map(|at| leaf.level(at)))
+            {
                 segments.prefetch(level);
             }
         }
@@ -161,7 +158,7 @@ impl Books {
             let side = segment.side();
             self.look_at_level::<V>(&mut deep, message.locate, side, key(side, message.price));
         }
-        deep.walk(&self.instruments, &store.nodes, &store.queues.segments);
+        deep.walk::<V>(&self.instruments, &store.nodes, &store.queues.segments);
     }
 
     #[inline(always)]

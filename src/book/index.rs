@@ -304,7 +304,7 @@ mod tests {
 
         fn check(&self) {
             for (order_ref, segment) in &self.model {
-                assert_eq!(self.find(*order_ref).segment, *segment, "{order_ref}");
+                assert_eq!(self.find(*order_ref).segment(), *segment, "{order_ref}");
             }
         }
 

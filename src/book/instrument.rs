@@ -212,12 +212,12 @@ impl Instrument {
         if at < count || (top.levels == top.near && count < NEAR) {
             return Spot::Near(at.min(count));
         }
-        self.deep(nodes, side, key)
+        self.deep::<V>(nodes, side, key)
     }
 
-    #[inline(never)]
-    fn deep(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Spot {
-        self.trees.0[side as usize].find(nodes, key).map_or(Spot::Deep, |last| Spot::Level(last, NEAR))
+    #[inline(always)]
+    fn deep<V: Vectors>(&self, nodes: &Pool<Node>, side: Side, key: u32) -> Spot {
+        self.trees.0[side as usize].find::<V>(nodes, key).map_or(Spot::Deep, |last| Spot::Level(last, NEAR))
     }
 
     /// Enters a level where [`Self::spot`] said that it belongs.

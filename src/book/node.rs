@@ -11,6 +11,7 @@
 
 use super::pool::{Handle, Record};
 use super::segment::Segment;
+use super::vectors::Vectors;
 
 /// Most keys of a node.
 const MAX_KEYS: usize = 15;
@@ -28,8 +29,8 @@ const NO_KEY: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Node {
-    keys: [u32; MAX_KEYS],
-    len: u32,
+    /// The keys, and in the last lane their number, so that a search reads one whole line.
+    line: [u32; MAX_KEYS + 1],
     entries: [u32; MAX_KEYS + 1],
 }
 
@@ -48,12 +49,25 @@ impl Record for Node {
 /// Both kinds.
 impl Node {
     /// A leaf without levels and without a next leaf.
-    pub(super) const EMPTY: Self =
-        Self { keys: [NO_KEY; MAX_KEYS], len: 0, entries: [u32::MAX; MAX_KEYS + 1] };
+    pub(super) const EMPTY: Self = {
+        let mut line = [NO_KEY; MAX_KEYS + 1];
+        line[MAX_KEYS] = 0;
+        Self { line, entries: [u32::MAX; MAX_KEYS + 1] }
+    };
 
     /// Number of keys.
     pub(super) const fn len(&self) -> usize {
-        self.len as usize
+        self.line[MAX_KEYS] as usize
+    }
+
+    const fn keys(&self) -> &[u32; MAX_KEYS] {
+        let [keys @ .., _] = &self.line;
+        keys
+    }
+
+    const fn parts_mut(&mut self) -> (&mut [u32; MAX_KEYS], &mut u32) {
+        let [keys @ .., len] = &mut self.line;
+        (keys, len)
     }
 
     /// No key can be added without a split.
@@ -63,38 +77,43 @@ impl Node {
 
     /// The key at `at`.
     pub(super) const fn key(&self, at: usize) -> u32 {
-        self.keys[at]
+        self.keys()[at]
     }
 
     /// Replaces the key at `at`.
     pub(super) const fn set_key(&mut self, at: usize, key: u32) {
-        self.keys[at] = key;
+        self.parts_mut().0[at] = key;
     }
 
     /// How many keys are lower than `key`. Unused places never are.
-    pub(super) fn rank(&self, key: u32) -> usize {
-        self.keys.iter().map(|k| usize::from(*k < key)).sum()
+    #[inline(always)]
+    pub(super) fn rank<V: Vectors>(&self, key: u32) -> usize {
+        // The number of keys is compared like a key.
+        V::below_u32x16(&self.line, key) - usize::from(self.line[MAX_KEYS] < key)
     }
 
     fn insert_key(&mut self, at: usize, key: u32) {
-        self.keys.copy_within(at..MAX_KEYS - 1, at + 1);
-        self.keys[at] = key;
-        self.len += 1;
+        let (keys, len) = self.parts_mut();
+        keys.copy_within(at..MAX_KEYS - 1, at + 1);
+        keys[at] = key;
+        *len += 1;
     }
 
     fn remove_key(&mut self, at: usize) {
-        self.keys.copy_within(at + 1.., at);
-        self.keys[MAX_KEYS - 1] = NO_KEY;
-        self.len -= 1;
+        let (keys, len) = self.parts_mut();
+        keys.copy_within(at + 1.., at);
+        keys[MAX_KEYS - 1] = NO_KEY;
+        *len -= 1;
     }
 
     /// Appends keys above all present ones.
     fn append_keys(&mut self, keys: &[u32]) {
-        let len = self.len();
-        self.keys[len..len + keys.len()].copy_from_slice(keys);
+        let at = self.len();
+        let (own, len) = self.parts_mut();
+        own[at..at + keys.len()].copy_from_slice(keys);
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_KEYS")]
         {
-            self.len += keys.len() as u32;
+            *len += keys.len() as u32;
         }
     }
 }
@@ -102,9 +121,10 @@ impl Node {
 /// Leaves.
 impl Node {
     /// Where `key` is.
-    pub(super) fn find(&self, key: u32) -> Option<usize> {
-        let at = self.rank(key);
-        (at < self.len() && self.keys[at] == key).then_some(at)
+    #[inline(always)]
+    pub(super) fn find<V: Vectors>(&self, key: u32) -> Option<usize> {
+        let at = self.rank::<V>(key);
+        (at < self.len() && self.line[at & MAX_KEYS] == key).then_some(at)
     }
 
     /// The level at `at`.
@@ -143,7 +163,7 @@ impl Node {
     /// A full leaf and one level more, as two leaves, and the lowest key of the right one. The left one keeps no link.
     pub(super) fn split_leaf(&self, at: usize, key: u32, level: Handle<Segment>) -> (Self, Self, u32) {
         const HALF: usize = MAX_KEYS.div_ceil(2);
-        let keys = inserted(&self.keys, at, key);
+        let keys = inserted(self.keys(), at, key);
         let entries = inserted(&self.entries, at, level.raw());
         let (mut left, mut right) = (Self::EMPTY, Self::EMPTY);
         left.append_keys(&keys[..HALF]);
@@ -157,7 +177,7 @@ impl Node {
     /// Appends the next leaf, which is then of no more use.
     pub(super) fn append_leaf(&mut self, right: &Self) {
         let (len, more) = (self.len(), right.len());
-        self.append_keys(&right.keys[..more]);
+        self.append_keys(&right.keys()[..more]);
         self.entries[len..len + more].copy_from_slice(&right.entries[..more]);
         self.set_next(right.next());
     }
@@ -195,9 +215,11 @@ impl Node {
     }
 
     /// The child that holds `key`.
-    pub(super) fn child_for(&self, key: u32) -> usize {
-        // Unused places count only for the highest key of all, which belongs to the last child anyway.
-        self.keys.iter().map(|k| usize::from(*k <= key)).sum::<usize>().min(self.len())
+    #[inline(always)]
+    pub(super) fn child_for<V: Vectors>(&self, key: u32) -> usize {
+        // The separators up to the key, which is the number of those below the next one. The highest key of all has no
+        // next one, and belongs to the last child.
+        key.checked_add(1).map_or(self.len(), |next| self.rank::<V>(next))
     }
 
     /// Enters `right`, the new right half of the child at `at`; there must be room.
@@ -216,7 +238,7 @@ impl Node {
     /// A full node and one child more, as two nodes, and the separator between them.
     pub(super) fn split_inner(&self, at: usize, separator: u32, child: Handle<Self>) -> (Self, Self, u32) {
         const HALF: usize = MAX_KEYS.div_ceil(2);
-        let keys = inserted(&self.keys, at, separator);
+        let keys = inserted(self.keys(), at, separator);
         let entries = inserted(&self.entries, at + 1, child.raw());
         let (mut left, mut right) = (Self::EMPTY, Self::EMPTY);
         left.append_keys(&keys[..HALF]);
@@ -230,7 +252,7 @@ impl Node {
     pub(super) fn append_inner(&mut self, separator: u32, right: &Self) {
         self.append_keys(&[separator]);
         let (children, more) = (self.len(), right.len() + 1);
-        self.append_keys(&right.keys[..right.len()]);
+        self.append_keys(&right.keys()[..right.len()]);
         self.entries[children..children + more].copy_from_slice(&right.entries[..more]);
     }
 

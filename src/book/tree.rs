@@ -14,6 +14,7 @@ use crate::market::{Price, Side};
 use super::node::{MIN_KEYS, Node};
 use super::pool::{Handle, Pool};
 use super::segment::Segment;
+use super::vectors::{Portable, Vectors};
 
 /// More nodes above each other than any tree has: eight or more children a node, at most 2^32 keys.
 const MAX_HEIGHT: usize = 12;
@@ -92,22 +93,23 @@ impl Tree {
     }
 
     /// The level with `key`.
-    pub(super) fn find(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
+    #[inline(always)]
+    pub(super) fn find<V: Vectors>(&self, nodes: &Pool<Node>, key: u32) -> Option<Handle<Segment>> {
         if self.height == 0 {
             return None;
         }
         let mut node = &nodes[self.root];
         for _ in 1..self.height {
-            node = &nodes[node.child(node.child_for(key))];
+            node = &nodes[node.child(node.child_for::<V>(key))];
         }
-        node.find(key).map(|at| node.level(at))
+        node.find::<V>(key).map(|at| node.level(at))
     }
 
     /// Gives the level with `key` another last segment; nothing happens if there is none.
     pub(super) fn set_last(&self, nodes: &mut Pool<Node>, key: u32, level: Handle<Segment>) {
         if self.height > 0 {
             let leaf = self.descend(nodes, key).leaf;
-            if let Some(at) = nodes[leaf].find(key) {
+            if let Some(at) = nodes[leaf].find::<Portable>(key) {
                 nodes[leaf].set_level(at, level);
             }
         }
@@ -140,7 +142,7 @@ impl Tree {
         }
         let mut path = self.descend(nodes, key);
         let leaf = path.leaf;
-        let at = nodes[leaf].rank(key);
+        let at = nodes[leaf].rank::<Portable>(key);
         let mut grown = if nodes[leaf].is_full() {
             let (left, right, separator) = nodes[leaf].split_leaf(at, key, level);
             let right = nodes.take(right).ok_or(Full)?;
@@ -180,7 +182,7 @@ impl Tree {
         }
         let mut path = self.descend(nodes, key);
         let mut node = path.leaf;
-        let Some(at) = nodes[node].find(key) else { return };
+        let Some(at) = nodes[node].find::<Portable>(key) else { return };
         nodes[node].remove_level(at);
         self.levels -= 1;
         if self.levels == 0 {
@@ -237,7 +239,7 @@ impl Tree {
     fn descend(&self, nodes: &Pool<Node>, key: u32) -> Path {
         let mut path = Path { steps: [(Handle::NIL, 0); MAX_HEIGHT], len: 0, leaf: self.root };
         for _ in 1..self.height {
-            let child = nodes[path.leaf].child_for(key);
+            let child = nodes[path.leaf].child_for::<Portable>(key);
             path.steps[path.len] = (path.leaf, child);
             path.len += 1;
             path.leaf = nodes[path.leaf].child(child);

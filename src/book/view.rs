@@ -89,8 +89,7 @@ impl Books {
     pub fn queue_position(&self, order_ref: u64) -> Option<QueuePosition> {
         let found = Some(self.store.find::<Portable>(order_ref)).filter(Found::is_live)?;
         let mut segment = &self.store.queues.segments[found.segment()];
-        let shares_ahead =
-            segment.orders().take(found.at()).map(|(_, shares)| u64::from(shares)).sum();
+        let shares_ahead = segment.orders().take(found.at()).map(|(_, shares)| u64::from(shares)).sum();
         let mut position = QueuePosition { orders_ahead: found.at() as u32, shares_ahead };
         while let Some(before) = segment.before().some() {
             segment = &self.store.queues.segments[before];

@@ -16,7 +16,7 @@ impl Checked {
 
     fn insert(&mut self, key: u32) {
         let level = key ^ 0x55;
-        assert_eq!(self.tree.find(&self.nodes, key), None);
+        assert_eq!(self.tree.find::<Portable>(&self.nodes, key), None);
         self.tree.insert(&mut self.nodes, key, Handle::from_raw(level)).unwrap();
         self.model.insert(key, level);
     }
@@ -24,7 +24,7 @@ impl Checked {
     fn remove(&mut self, key: u32) {
         self.tree.remove(&mut self.nodes, key);
         assert!(self.model.remove(&key).is_some());
-        assert_eq!(self.tree.find(&self.nodes, key), None);
+        assert_eq!(self.tree.find::<Portable>(&self.nodes, key), None);
     }
 
     fn check(&self) {
@@ -35,7 +35,7 @@ impl Checked {
         let first = self.tree.first(&self.nodes).map(|(key, level)| (key, level.raw()));
         assert_eq!(first, expected.first().copied());
         for (key, level) in &self.model {
-            assert_eq!(self.tree.find(&self.nodes, *key).map(Handle::raw), Some(*level));
+            assert_eq!(self.tree.find::<Portable>(&self.nodes, *key).map(Handle::raw), Some(*level));
         }
         assert_eq!(self.check_fill(), self.nodes.capacity() - self.nodes.available(), "a node leaked");
     }
