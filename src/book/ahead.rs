@@ -9,7 +9,9 @@
 //! |---|---|
 //! | 1 | the index line of every reference, the first line of every instrument, the near levels where an order joins |
 //! | 2 | the segment that the index names, the level that an order will join |
-//! | 3 | the level that a replacement will join, and the index line of its new order |
+//! | 3 | the near levels where a replacement will join, and the index line of its new order |
+//! | 4 | the level that the replacement will join |
+//! | then | for orders that will join behind the near levels: the tree, its nodes from the root down, the level |
 //!
 //! Nothing is kept but what the cache holds: every message is applied as if nobody had looked, so an order that joins,
 //! leaves or moves within the group costs a wasted line and nothing else. Each walk goes over messages of one kind, listed
