@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "one call to the kernel about memory that is reserved and not yet used")]
 
 use std::collections::TryReserveError;
+use std::fs;
 
 /// Bytes of a huge page.
 pub const HUGE_PAGE: usize = 2 << 20;
@@ -32,6 +33,54 @@ fn ask_for_huge_pages(start: usize, len: usize) {
         // backs it; where it is refused (no such kernel, or switched off), small pages serve as well.
         unsafe {
             libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_HUGEPAGE);
+        }
+    }
+}
+
+/// Bytes of this process that are on 2 MiB pages, those that were reserved for DPDK not counted. `None` where the kernel does
+/// not tell (`/proc/self/smaps_rollup`, Linux 4.14).
+#[must_use]
+pub fn on_huge_pages() -> Option<u64> {
+    huge_bytes(&fs::read_to_string("/proc/self/smaps_rollup").ok()?)
+}
+
+/// The line `AnonHugePages: <n> kB`.
+fn huge_bytes(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Why memory may be on small pages, and what to do about it, by what the system says of huge ones.
+#[must_use]
+pub fn remedy_for_small_pages() -> &'static str {
+    const SWITCH: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+    match fs::read_to_string(SWITCH) {
+        Ok(modes) if !modes.contains("[never]") => {
+            "memory is short or in pieces: echo 1 > /proc/sys/vm/compact_memory before the start"
+        }
+        Ok(_) => "they are switched off: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        Err(_) => "this kernel has no transparent huge pages",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_huge_pages_is_found_and_nothing_else_believed() {
+        let text = "55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss: 5 kB\nAnonHugePages:    6144 kB\nShmemPmdMapped: 0 kB\n";
+        assert_eq!(huge_bytes(text), Some(6144 * 1024));
+        for end in 0..text.find("kB\nShmem").unwrap() {
+            assert_eq!(huge_bytes(&text[..end]), None, "{end}");
+        }
+        for wrong in [
+            "AnonHugePages: kB",
+            "AnonHugePages: -1 kB",
+            "AnonHugePages: 18446744073709551615 kB",
+            "AnonHugePages: 1 MB",
+        ] {
+            assert_eq!(huge_bytes(wrong), None, "{wrong}");
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::market::{BookState, Price, Symbol};
+use crate::memory;
 use crate::nic::{RxQueue, TxQueue};
 use crate::order::Session;
 use crate::order::closed::ClosedSession;
@@ -247,6 +248,25 @@ fn shared(config: &Config, count: u16, clock: Clock) -> (Vec<Hot>, Handles) {
     (hot, handles)
 }
 
+/// Empty books; tells whether they got the pages that they are fast on.
+fn books(limits: Limits) -> Result<Books, AssembleError> {
+    let before = memory::on_huge_pages();
+    let books = Books::new(limits)?;
+    let bytes = limits.memory_bytes() as u64;
+    if let Some((before, after)) = before.zip(memory::on_huge_pages()) {
+        let huge = after.saturating_sub(before).min(bytes);
+        tracing::info!(mib = bytes >> 20, mib_on_2mib_pages = huge >> 20, "books made");
+        // Small books fit anywhere.
+        if bytes > 64 << 20 && huge < bytes / 10 * 9 {
+            tracing::warn!(
+                remedy = memory::remedy_for_small_pages(),
+                "books are on small pages: messages take longer"
+            );
+        }
+    }
+    Ok(books)
+}
+
 /// The worker that keeps the books of `share`, after a configuration of its own.
 fn worker(
     config: &Config,
@@ -258,7 +278,7 @@ fn worker(
 ) -> Result<Worker, AssembleError> {
     let Hot { board, recorder, recovery } = hot;
     let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
-    let books = Books::new(book_limits(config))?;
+    let books = books(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
     let stream = Stream::new(StreamConfig {
         recovery_wait: recovery_wait(config, &clock),
