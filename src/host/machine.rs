@@ -78,7 +78,7 @@ fn model(cpuinfo: &str) -> Option<String> {
 }
 
 /// Does the first processor state this feature?
-pub(super) fn has_flag(cpuinfo: &str, flag: &str) -> bool {
+pub(crate) fn has_flag(cpuinfo: &str, flag: &str) -> bool {
     let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
     flags.split_ascii_whitespace().any(|word| word == flag)
 }

@@ -83,8 +83,8 @@ fn a_torn_or_random_configuration_is_refused() {
         let at = (usize::from(random()) << 8 | usize::from(random())) % bent.len();
         bent[at] = random();
     }
-    let open = whole.windows(10).position(|window| window == b"group = \"23").unwrap();
-    for bytes in [&b""[..], &noise, &bent, &whole[..open + 10]] {
+    let open = whole.windows(11).position(|window| window == b"group = \"23").unwrap();
+    for bytes in [&b""[..], &noise, &bent, &whole[..open + 11]] {
         std::fs::write(&file, bytes).unwrap();
         let line = format!("-- --nic udp:10.0.0.2 --seconds 0 --config {}", file.display());
         assert_eq!(run(&line), Outcome::NotSeen);

@@ -62,11 +62,15 @@ fn memory_errors(host: &Host) -> Finding {
     let (mut errors, mut looked) = (Vec::new(), false);
     for controller in host.names(base) {
         for (file, kind) in [("ce_count", "corrected"), ("ue_count", "not corrected")] {
-            if let Ok(count) = host.number(&format!("{base}/{controller}/{file}")) {
-                looked = true;
-                if count > 0 {
+            match host.number(&format!("{base}/{controller}/{file}")) {
+                Ok(0) => looked = true,
+                Ok(count) => {
+                    looked = true;
                     errors.push(format!("{controller}: {count} {kind}"));
                 }
+                // Not everything in that directory is a controller.
+                Err(Unread::Absent(_)) => {}
+                Err(why) => return Finding::unread("edac", &why),
             }
         }
     }

@@ -48,16 +48,17 @@ fn near_memory(host: &Host, subject: &Subject, port: &str) -> Option<Finding> {
     let args = subject.eal.as_ref().filter(|args| !args.no_huge && !args.maybe_secondary)?;
     let node = numa::device_node(host, port)?;
     let base = format!("sys/devices/system/node/node{node}/hugepages");
-    let free_kib: u64 = host
-        .names(&base)
-        .iter()
-        .filter_map(|size| {
-            let kib: u64 = size.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
-            Some(kib.saturating_mul(host.number(&format!("{base}/{size}/free_hugepages")).ok()?))
-        })
-        .fold(0, u64::saturating_add);
     if !host.exists(&base) {
         return Some(Finding::unknown("numa.mem", format!("there is no /{base}")));
+    }
+    let mut free_kib = 0_u64;
+    for size in host.names(&base) {
+        let kib = size.strip_prefix("hugepages-").and_then(|size| size.strip_suffix("kB")?.parse().ok());
+        let Some(kib): Option<u64> = kib else { continue };
+        match host.number(&format!("{base}/{size}/free_hugepages")) {
+            Ok(pages) => free_kib = free_kib.saturating_add(kib.saturating_mul(pages)),
+            Err(why) => return Some(Finding::unread("numa.mem", &why)),
+        }
     }
     let (free, wanted) = (free_kib / 1024, memory::wanted_mib(args));
     Some(if free >= wanted {

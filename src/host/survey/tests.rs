@@ -147,8 +147,11 @@ fn only<'f>(findings: &'f [Finding], id: &str) -> &'f Finding {
 
 #[test]
 fn nothing_is_wrong_where_nothing_is() {
-    let machine = good_machine();
-    let findings = look(&machine);
+    nothing_is_wrong_in(&good_machine());
+}
+
+fn nothing_is_wrong_in(machine: &Machine) {
+    let findings = look(machine);
     for finding in &findings {
         assert!(matches!(finding.verdict, Verdict::Good | Verdict::Note), "{finding:#?}");
         assert!(finding.fixes.is_empty(), "{finding:#?}");
@@ -227,7 +230,7 @@ fn each_check_sees_its_file() {
             "numa.mem",
             "sys/devices/system/node/node0/hugepages/hugepages-2048kB/free_hugepages",
             Unreadable,
-            Bad,
+            Unknown,
         ),
         ("numa.mem", "sys/devices/system/node/node0/hugepages", Absent, Unknown),
         ("llc", "sys/devices/system/cpu/cpu1/cache/index3/shared_cpu_list", Says("0-1"), Bad),
@@ -306,7 +309,7 @@ fn each_check_sees_its_file() {
         ("rt.kernel", "sys/kernel/realtime", Unreadable, Unknown),
         ("edac", "sys/devices/system/edac/mc/mc0/ue_count", Says("1"), Bad),
         ("edac", "sys/devices/system/edac", Absent, Unknown),
-        ("edac", "sys/devices/system/edac/mc/mc0/ue_count", Says("none"), Good),
+        ("edac", "sys/devices/system/edac/mc/mc0/ue_count", Says("none"), Unknown),
         ("thermal", "sys/devices/system/cpu/cpu2/thermal_throttle/core_throttle_count", Says("4"), Bad),
         ("thermal", "sys/devices/system/cpu/cpu2/thermal_throttle/core_throttle_count", Says("hot"), Unknown),
         ("thermal", "sys/devices/system/cpu/cpu2/thermal_throttle/core_throttle_count", Absent, Unknown),
@@ -338,8 +341,8 @@ fn each_check_sees_its_file() {
         ("privileges", "proc/self/status", Absent, Unknown),
         ("privileges", "proc/self/status", Unreadable, Unknown),
     ];
+    let mut machine = good_machine();
     for (id, path, change, wanted) in cases {
-        let machine = good_machine();
         match change {
             Says(text) => machine.write(path, text),
             Absent => machine.remove(path),
@@ -349,7 +352,19 @@ fn each_check_sees_its_file() {
         let finding = only(&findings, id);
         assert_eq!(finding.verdict, *wanted, "{id}: {path} {change:?}: {finding:#?}");
         assert!(!finding.seen.is_empty() && !finding.seen.contains('\n'), "{finding:?}");
+        // As it was: a new machine costs a hundred files.
+        if *id == "port.present" {
+            machine = good_machine();
+            continue;
+        }
+        if machine.dir.path().join(path).exists() {
+            machine.remove(path);
+        }
+        for (below, text) in FILES.iter().filter(|(file, _)| file.starts_with(path)) {
+            machine.write(below, text);
+        }
     }
+    nothing_is_wrong_in(&machine);
     // Behind a refusal nothing of that port is looked at; a link is no file that could say something else.
     let machine = good_machine();
     machine.remove("dev/vfio/7");
@@ -501,8 +516,8 @@ fn garbage_everywhere() {
         "é\u{1b}[2J",
         ":::::",
     ];
+    let machine = good_machine();
     for text in texts {
-        let machine = good_machine();
         for (path, _) in FILES {
             machine.write(path, text);
         }
@@ -511,8 +526,7 @@ fn garbage_everywhere() {
         }
     }
     // The files as they are, torn at any place.
-    for cut in 0..40 {
-        let machine = good_machine();
+    for cut in (0..40).step_by(3) {
         for (path, text) in FILES {
             machine.write(path, &text[..cut.min(text.len())]);
         }
