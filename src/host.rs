@@ -18,6 +18,7 @@ pub mod cpus;
 pub mod finding;
 pub mod interrupts;
 pub mod jitter;
+pub mod lcores;
 pub mod machine;
 mod os;
 pub mod preflight;

@@ -17,8 +17,8 @@ use super::{LiveArgs, complain, say};
 use crate::config::{Config, PortRef};
 use crate::host::args::EalArgs;
 use crate::host::cpus::CpuSet;
-use crate::host::survey::{place_lcores, port_addresses};
-use crate::host::{Host, Measured, Profile, Subject, catalogue, script, survey};
+use crate::host::survey::port_addresses;
+use crate::host::{Host, Measured, Profile, Subject, catalogue, lcores, script, survey};
 
 mod measure;
 mod report;
@@ -214,12 +214,12 @@ fn subject(host: &Host, eal: &[String], config: &Config, nic: &Backend) -> Resul
                 // EAL takes every port that is bound for it then; those of the configuration are the ones that matter.
                 args.allow.clone_from(&ports);
             }
-            let (lcores, why) = match place_lcores(host, &args, workers) {
-                Ok(lcores) => (lcores, None),
-                Err(why) => (None, Some(why)),
+            let (places, why) = match lcores::places(host, &args, workers) {
+                Ok(places) => (places, None),
+                Err(why) => (None, Some(why.to_string())),
             };
             let (control, polling) =
-                lcores.map_or((None, CpuSet::default()), |l| (Some(l.control), l.polling));
+                places.map_or((None, CpuSet::default()), |places| (Some(places.control), places.polling));
             Subject { polling, control, ports, eal: Some(args), lcores: why, ..none }
         }
         // The threads go where the kernel puts them.

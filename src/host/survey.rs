@@ -15,7 +15,7 @@ mod quiet;
 mod settings;
 mod start;
 
-pub use start::{Lcores, place_lcores, port_addresses};
+pub use start::port_addresses;
 
 /// What the checks are for.
 #[derive(Clone, Debug, Default)]

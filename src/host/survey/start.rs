@@ -4,7 +4,6 @@ use std::fs;
 
 use super::Subject;
 use crate::host::args::EalArgs;
-use crate::host::cpus::{CpuSet, LcoreMap};
 use crate::host::preflight::{self, Look, memory};
 use crate::host::{Finding, Fix, Host, os};
 
@@ -51,49 +50,6 @@ fn of_look(look: &Look) -> Vec<Finding> {
             _ => Finding::good(id, &look.about),
         })
         .collect()
-}
-
-/// Where each lcore goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lcores {
-    /// The CPU of the main lcore.
-    pub control: u32,
-    /// Those of the lcores that poll.
-    pub polling: CpuSet,
-}
-
-/// Which CPUs control and poll, as the live program chooses them: the lcores of the configuration, or the first worker.
-///
-/// # Errors
-/// What is wrong, in a sentence. Lcores that EAL itself would refuse are left to [`Host::looks`]: `Ok(None)`.
-pub fn place_lcores(host: &Host, args: &EalArgs, workers: &[u16]) -> Result<Option<Lcores>, String> {
-    let Ok(map) = host.check_lcores(args) else { return Ok(None) };
-    let LcoreMap { lcores, places, .. } = map;
-    let named = args.main_lcore.as_ref().and_then(|main| main.parse().ok());
-    let Some(main) = named.or(lcores.iter().next()) else { return Ok(None) };
-    let cpu_of = |lcore: u32| {
-        let (_, cpus) = places.iter().rev().find(|(one, _)| *one == lcore)?;
-        cpus.iter().next()
-    };
-    let others: Vec<u32> = lcores.iter().filter(|lcore| *lcore != main).collect();
-    let wanted: Vec<u32> = match (workers, others.first()) {
-        ([], Some(first)) => vec![*first],
-        ([], None) => {
-            return Err("there is one lcore, and two are needed: one to control, one to poll; give the EAL two, such as \
-                        -l 0-1"
-                .to_owned());
-        }
-        (workers, _) => workers.iter().map(|worker| u32::from(*worker)).collect(),
-    };
-    if let Some(missing) = wanted.iter().find(|lcore| !others.contains(lcore)) {
-        let others: CpuSet = others.iter().copied().collect();
-        let all = if others.is_empty() { "none".to_owned() } else { others.to_string() };
-        return Err(format!(
-            "lcores.worker = {missing}, which is not a worker of the EAL; its workers are {all}: change it, or -l"
-        ));
-    }
-    let polling = wanted.into_iter().filter_map(cpu_of).collect();
-    Ok(cpu_of(main).map(|control| Lcores { control, polling }))
 }
 
 /// Files that EAL may hold open besides those of hugepages.

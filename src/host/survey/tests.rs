@@ -470,26 +470,6 @@ fn what_was_measured_is_judged_by_profile() {
 }
 
 #[test]
-fn lcores_are_placed_as_the_live_program_does() {
-    let machine = good_machine();
-    let placed = |line: &str, workers: &[u16]| {
-        let placed = place_lcores(&machine.host, &args(line), workers);
-        placed.map(|placed| placed.map(|l| format!("{} {}", l.control, l.polling)))
-    };
-    let is = |text: &str| Ok(Some(text.to_owned()));
-    assert_eq!(placed("-l 0-2", &[]), is("0 1"));
-    assert_eq!(placed("-l 0-2", &[1, 2]), is("0 1-2"));
-    assert_eq!(placed("", &[]), is("0 1"), "every CPU that is allowed");
-    assert_eq!(placed("-l 0-2 --main-lcore 2", &[]), is("2 0"));
-    assert_eq!(placed("--lcores 0@2,1@3", &[]), is("2 3"));
-    assert_eq!(placed("-l 0,9", &[]), Ok(None), "EAL's to refuse");
-    assert!(placed("-l 0", &[]).unwrap_err().starts_with("there is one lcore"));
-    let why = placed("-l 0-2", &[3]).unwrap_err();
-    assert!(why.starts_with("lcores.worker = 3") && why.contains("its workers are 1-2"), "{why}");
-    assert!(placed("-l 0-2", &[0]).is_err(), "the main lcore controls");
-}
-
-#[test]
 fn a_driver_of_our_own_needs_vfio_and_no_eal() {
     let machine = good_machine();
     let subject = Subject { eal: None, own_driver: true, ..subject() };
