@@ -120,7 +120,8 @@ impl fmt::Display for Jitter {
 #[must_use]
 pub fn probe(length: Duration, tsc_hz: u64) -> Jitter {
     let hz = u128::from(tsc_hz.max(1));
-    let ticks = |ns: u128| u64::try_from(ns * hz / 1_000_000_000).unwrap_or(u64::MAX);
+    // Rounded up: it never spins for less than it was told.
+    let ticks = |ns: u128| u64::try_from((ns * hz).div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
     let mut tally = Tally::new(tsc_hz);
     let threshold = ticks(u128::from(THRESHOLD_NS));
     let whole = ticks(length.as_nanos());
@@ -133,7 +134,7 @@ pub fn probe(length: Duration, tsc_hz: u64) -> Jitter {
         let gap = now.saturating_sub(last);
         if gap > threshold {
             tally.gap(gap);
-            // What the bookkeeping took is not counted.
+            // What the bookkeeping took is not counted, nor who comes just then.
             last = tsc::now();
         } else {
             last = now;
