@@ -1,7 +1,7 @@
 //! The command line: what a user types, and what they read when it fails.
 //!
-//! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`, and the same behind the word
-//! `exchange` for the other side of the wire. And subcommands that need no EAL, no root and no hugepages: `check-config`,
+//! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`, the same behind the word
+//! `exchange` for the other side of the wire, and behind `doctor` to hear what the machine lacks for it. And subcommands that need no EAL, no root and no hugepages: `check-config`,
 //! `replay`, `demo`.
 
 use std::ffi::OsString;
@@ -14,13 +14,14 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 mod check_config;
 #[cfg(feature = "dpdk")]
 mod demo;
+mod doctor;
 mod dump;
 #[cfg(feature = "dpdk")]
 mod exchange;
 pub mod exit;
 mod live;
 mod log;
-mod machine;
+
 pub mod replay;
 mod report;
 mod tables;
@@ -38,12 +39,13 @@ Live:
   wirebook -- --nic direct:PCI --config FILE [options]    on an Intel 82574L or 82576, by our own driver
   wirebook -- --nic efvi:INTERFACE --config FILE          on a Solarflare NIC by ef_vi (feature `efvi`)
   wirebook exchange [EAL arguments] -- --config FILE      the other side of the wire, on a DPDK port
+  wirebook doctor [EAL arguments] -- --config FILE        what this machine lacks for any of the first four
 
   wirebook -l 0-1 -a 0000:01:00.0 -- --config config/feed.toml
   wirebook -l 0-1 --no-pci --vdev=net_af_packet0,iface=eth1 -- --config config/feed.toml
   `wirebook -- --help` lists the options.
 
-Exit codes:
+Exit codes (`doctor` has its own):
   0 done   1 done, but books are flagged   2 usage or configuration   3 environment (hugepages, ports, rights)
   4 input unreadable or corrupt";
 
@@ -118,20 +120,24 @@ enum Form {
     Subcommand,
     Live { eal: Vec<OsString>, app: Vec<OsString> },
     Exchange { eal: Vec<OsString>, app: Vec<OsString> },
+    Doctor { eal: Vec<OsString>, app: Vec<OsString> },
 }
 
 /// The word that begins [`Form::Exchange`].
 const EXCHANGE: &str = "exchange";
+/// The word that begins [`Form::Doctor`].
+const DOCTOR: &str = "doctor";
 
 /// EAL arguments come first and are DPDK's: only a known word in first place makes it a subcommand.
 fn form(args: &[OsString]) -> Result<Form, String> {
     let Some((first, rest)) = args.split_first() else { return Ok(Form::Subcommand) };
     let first = first.to_string_lossy();
-    if first == EXCHANGE {
+    if first == EXCHANGE || first == DOCTOR {
         let at = rest.iter().position(|arg| arg == "--");
         // Without the dashes there are no EAL arguments: what stands there is for clap to judge.
         let (eal, app) = at.map_or((&[][..], rest), |at| (&rest[..at], &rest[at + 1..]));
-        return Ok(Form::Exchange { eal: eal.to_vec(), app: app.to_vec() });
+        let (eal, app) = (eal.to_vec(), app.to_vec());
+        return Ok(if first == DOCTOR { Form::Doctor { eal, app } } else { Form::Exchange { eal, app } });
     }
     let known = Cli::command().get_subcommands().any(|command| command.get_name() == first);
     if known || matches!(first.as_ref(), "help" | "-h" | "--help" | "-V" | "--version") {
@@ -151,11 +157,15 @@ fn form(args: &[OsString]) -> Result<Form, String> {
 #[must_use]
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    dispatch(&args).into()
+    match form(&args) {
+        Ok(Form::Doctor { eal, app }) => doctor::main(&eal, app).into(),
+        form => dispatch(form, &args).into(),
+    }
 }
 
-fn dispatch(args: &[OsString]) -> Exit {
-    match form(args) {
+/// Everything but the doctor, whose exit codes are its own.
+fn dispatch(form: Result<Form, String>, args: &[OsString]) -> Exit {
+    match form {
         Err(why) => complain(Exit::Usage, &why),
         Ok(Form::Live { eal, app }) => {
             match Live::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(app)) {
@@ -180,7 +190,8 @@ fn dispatch(args: &[OsString]) -> Exit {
             Exit::Usage,
             "this wirebook was built without DPDK\n  build it with the feature `dpdk`, or use the program `exchange`",
         ),
-        Ok(Form::Subcommand) => {
+        // A doctor among them would be a subcommand that nobody knows.
+        Ok(Form::Subcommand | Form::Doctor { .. }) => {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned()))
             {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
@@ -231,6 +242,14 @@ mod tests {
         };
         assert_eq!((eal, app), (words("-l 0-1"), words("--config f")));
         assert_eq!(form(&words("exchange --help")), Ok(Form::Exchange { eal: vec![], app: words("--help") }));
+    }
+
+    #[test]
+    fn the_doctor_takes_the_line_of_the_live_form() {
+        let expected = Form::Doctor { eal: words("-l 0-1 -a 1:0.0"), app: words("--config f --arm") };
+        assert_eq!(form(&words("doctor -l 0-1 -a 1:0.0 -- --config f --arm")), Ok(expected));
+        let explain = Form::Doctor { eal: vec![], app: words("--explain smt") };
+        assert_eq!(form(&words("doctor --explain smt")), Ok(explain));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use recovery::{Recovery, Requests, Secret, Snapshot, Stated};
 
 use document::Document;
+pub(crate) use suggest::nearest;
 
 /// Longest file that is read, in bytes. A configuration is far below it; a file named by mistake is not.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -59,6 +60,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[log]`
     pub log: Log,
+    /// `[doctor]`
+    pub doctor: Doctor,
 }
 
 /// Which port, as the EAL knows it.
@@ -348,6 +351,13 @@ pub struct Log {
     pub level: Level,
     /// DPDK's own messages.
     pub dpdk: Level,
+}
+
+/// `[doctor]`: what `wirebook doctor` is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doctor {
+    /// Ids of findings that are as they are by decision: a warning of one of them is told, and no longer counts.
+    pub accept: Vec<&'static str>,
 }
 
 impl Config {

@@ -1,6 +1,6 @@
 //! DPDK's environment layer: started once, lcores, log, clean end.
 //!
-//! [`Eal::init`] checks what would make EAL fail before EAL says a word ([`mod@preflight`]). What needs EAL (pools, ports,
+//! [`Eal::init`] checks what would make EAL fail before EAL says a word ([`mod@crate::host::preflight`]). What needs EAL (pools, ports,
 //! queues) holds a share of it, so `rte_eal_cleanup` runs when the last of them is gone, whatever the order of drops.
 #![allow(unsafe_code, reason = "calls into DPDK; each call says why it is sound")]
 
@@ -19,18 +19,15 @@ use std::{
 
 use dpdk_sys as sys;
 
-pub mod args;
-pub mod cpus;
 mod linked;
 mod log;
-mod os;
-pub mod preflight;
-
 pub mod telemetry;
 
+pub use crate::host::preflight::Refusal;
 pub use linked::Linked;
-pub use preflight::Refusal;
 
+use crate::host::args::EalArgs;
+use crate::host::{Host, preflight};
 use crate::stop::StopFlag;
 
 /// EAL starts once in a process.
@@ -164,12 +161,13 @@ pub struct Eal {
 /// # Errors
 /// The first reason why EAL would not start here, with its remedy, in one line.
 pub fn preflight<S: AsRef<str>>(args: &[S]) -> Result<(), Refusal> {
-    this_host().check(&args::EalArgs::parse(args))
+    this_host().check(&EalArgs::parse(args))
 }
 
-fn this_host() -> preflight::Host {
+/// This machine, with the drivers of the DPDK that is linked.
+pub(crate) fn this_host() -> Host {
     let dpdk = Linked::dpdk();
-    preflight::Host::this(&dpdk.plugin_dir, dpdk.drivers)
+    Host::this(&dpdk.plugin_dir, dpdk.drivers)
 }
 
 impl Eal {
@@ -180,7 +178,7 @@ impl Eal {
     /// A failed check ([`EalError::Preflight`]), a second start, or EAL's own failure.
     pub fn init<S: AsRef<str>>(args: &[S]) -> Result<Self, EalError> {
         preflight(args)?;
-        for warning in this_host().warnings(&args::EalArgs::parse(args)) {
+        for warning in this_host().warnings(&EalArgs::parse(args)) {
             tracing::warn!("{warning}");
         }
         let mut argv = vec![c"wirebook".to_owned()];
@@ -214,7 +212,7 @@ impl Eal {
             runtime: Arc::new(Runtime(())),
             main,
             workers: workers(),
-            allowed: preflight::allowed(&args::EalArgs::parse(args)),
+            allowed: preflight::allowed(&EalArgs::parse(args)),
             stop: StopFlag::new(),
             _not_send: PhantomData,
         })

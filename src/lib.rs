@@ -11,11 +11,12 @@
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
-//! | 0 touch | [`nic`], `pmd`, `eal`, [`memory`], [`prefetch`], [`stop`] |
+//! | 0 touch | [`nic`], `pmd`, `eal`, [`host`], [`memory`], [`prefetch`], [`stop`] |
 
 // Floor 0: touch
 #[cfg(feature = "dpdk")]
 pub mod eal;
+pub mod host;
 pub mod memory;
 pub mod nic;
 #[cfg(feature = "dpdk")]

@@ -49,6 +49,29 @@ fn the_least_is_accepted_and_closed() {
 }
 
 #[test]
+fn only_warnings_can_be_accepted() {
+    let config =
+        Config::parse(&format!("{LEAST}[doctor]\naccept = [\"smt\", \"irq.affinity\"]\n"), "f.toml").unwrap();
+    assert_eq!(config.doctor.accept, ["smt", "irq.affinity"]);
+    assert_eq!(
+        errors_after_least(
+            "[doctor]\naccept = [\"smtt\", \"hugepages\", \"turbo\", \"colour\", 7, \"smt\", \"smt\"]\n"
+        ),
+        "f.toml:2:11: doctor.accept holds \"smtt\", not a finding of `wirebook doctor` that may be accepted — \
+         did you mean \"smt\"?\n\
+         f.toml:2:19: doctor.accept holds \"hugepages\", not a finding of `wirebook doctor` that may be accepted — \
+         remove it: hugepages stops the start or loses data; mend it instead\n\
+         f.toml:2:32: doctor.accept holds \"turbo\", not a finding of `wirebook doctor` that may be accepted — \
+         remove it: turbo never warns\n\
+         f.toml:2:41: doctor.accept holds \"colour\", not a finding of `wirebook doctor` that may be accepted — \
+         write an id that `wirebook doctor` prints, such as \"smt\"\n\
+         f.toml:2:51: doctor.accept holds 7, not a finding of `wirebook doctor` that may be accepted — \
+         write an id that `wirebook doctor` prints, such as \"smt\"\n\
+         f.toml:2:61: doctor.accept names \"smt\" twice — name it once"
+    );
+}
+
+#[test]
 fn an_empty_file_is_told_what_it_needs() {
     assert_eq!(
         errors(""),

@@ -75,7 +75,7 @@ fn drain(parts: &mut [FanRx]) -> Vec<Vec<u64>> {
                 got.extend(poll(part));
             }
         }
-        if before == all.iter().map(Vec::len).sum() {
+        if before == all.iter().map(Vec::len).sum::<usize>() {
             return all;
         }
     }

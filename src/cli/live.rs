@@ -7,11 +7,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::{LiveArgs, complain, dump, machine, report, tables};
+use super::{LiveArgs, complain, dump, report, tables};
 use crate::config::{Config, Level};
 use crate::control::capture::{self, CaptureThread, Captured, Head};
 use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
+use crate::host::machine;
 use crate::nic::vfio::Bdf;
 use crate::pipeline::health::FeedState;
 use crate::pipeline::tap::Tap;

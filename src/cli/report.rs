@@ -92,7 +92,7 @@ impl Report {
         let several = if finished.len() > 1 { finished } else { &[] };
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            machine: super::machine::describe(),
+            machine: crate::host::machine::describe(),
             ended: ending.words(),
             seconds: last.elapsed.as_secs_f64(),
             books: finished.iter().map(Finished::books_known).sum(),

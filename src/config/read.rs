@@ -6,11 +6,13 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::document::Document;
+use super::suggest::nearest;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log, MAX_WORKERS,
-    Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log,
+    MAX_WORKERS, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
+use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
 
 mod recovery;
@@ -62,6 +64,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         level: level(document, "log.level", Level::Info),
         dpdk: level(document, "log.dpdk", Level::Warn),
     };
+    let doctor = doctor(document);
     Config {
         port,
         lcores,
@@ -75,6 +78,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         latency,
         telemetry,
         log,
+        doctor,
     }
 }
 
@@ -224,6 +228,28 @@ fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
         next_hop: host(document, "gateway.next_hop"),
         vlan: vlan(document, "gateway.vlan"),
     })
+}
+
+/// Findings that are wished to be as they are. What stops the start cannot be wished away.
+fn doctor(document: &mut Document<'_>) -> Doctor {
+    let acceptable =
+        || catalogue::CATALOGUE.iter().filter(|entry| entry.may_be_accepted()).map(|entry| entry.id);
+    let accept = document.list_or(
+        "doctor.accept",
+        catalogue::CATALOGUE.len(),
+        "a finding of `wirebook doctor` that may be accepted",
+        "smt",
+        |text| acceptable().find(|id| *id == text),
+        |typed| match (catalogue::find(typed), nearest(typed, acceptable())) {
+            (Some(entry), _) if entry.level(Profile::Live) == catalogue::Level::Fail => {
+                format!("remove it: {} stops the start or loses data; mend it instead", entry.id)
+            }
+            (Some(entry), _) => format!("remove it: {} never warns", entry.id),
+            (None, Some(id)) => format!("did you mean \"{id}\"?"),
+            (None, None) => "write an id that `wirebook doctor` prints, such as \"smt\"".to_owned(),
+        },
+    );
+    Doctor { accept }
 }
 
 fn level(document: &mut Document<'_>, path: &'static str, default: Level) -> Level {

@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The candidate nearest to `typed`, if one is near enough to be what was meant: at most a third of it mistyped.
-pub(super) fn nearest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(typed: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Longer than any key of ours; the bound keeps a hostile file from costing quadratic time.
     if typed.len() > 64 {
         return None;

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::host::machine::has_flag;
 use crate::nic::tsc;
 
 mod raw;
@@ -69,11 +70,10 @@ impl Invariance {
     /// From the text of `/proc/cpuinfo`: what the first processor's `flags` line states.
     #[must_use]
     pub fn parse(cpuinfo: &str) -> Self {
-        let Some(flags) = cpuinfo.lines().find(|line| line.starts_with("flags")) else {
+        if !cpuinfo.lines().any(|line| line.starts_with("flags")) {
             return Self::Unknown;
-        };
-        let has = |flag| flags.split_ascii_whitespace().any(|word| word == flag);
-        match (has("constant_tsc"), has("nonstop_tsc")) {
+        }
+        match (has_flag(cpuinfo, "constant_tsc"), has_flag(cpuinfo, "nonstop_tsc")) {
             (true, true) => Self::Invariant,
             (constant, nonstop) => Self::Doubtful { constant, nonstop },
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use wirebook::eal::cpus::CpuSet;
+use wirebook::host::cpus::CpuSet;
 
 use crate::place::{Prefix, alone, config, lcores, missing, no_driver, skip, symbols, trade};
 use crate::programs::{assert_same_books, orders, say, wirebook};

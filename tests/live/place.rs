@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::programs::{must, say, wirebook};
 use crate::running::Running;
-use wirebook::eal::cpus::CpuSet;
 use wirebook::eal::{Refusal, preflight};
+use wirebook::host::cpus::CpuSet;
 
 /// Holds the machine: every program here polls, and there may be two CPUs only.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {

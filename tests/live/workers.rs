@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use wirebook::eal::cpus::CpuSet;
+use wirebook::host::cpus::CpuSet;
 
 use crate::place::{
     OBSERVE, Prefix, alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade,

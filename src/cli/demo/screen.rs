@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::story::{self, Story};
 use super::{Finished, Verdict};
-use crate::cli::{machine, tables};
+use crate::cli::tables;
 use crate::control::Moment;
+use crate::host::machine;
 use crate::pipeline::board::Row;
 use crate::venue::Legacy;
 

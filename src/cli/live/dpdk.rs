@@ -11,6 +11,7 @@ use crate::cli::{LiveArgs, complain, telemetry};
 use crate::config::Config;
 use crate::control;
 use crate::eal::{Eal, EalError, Lcore};
+use crate::host::lcores::{self, NoLcore};
 use crate::pipeline::worker::{Finished, assemble_all};
 use crate::pmd::PmdError;
 use crate::stats::clock::{CALIBRATION, Clock};
@@ -150,25 +151,12 @@ fn warn_of_far_lcores(eal: &Eal, lcores: &[Lcore], ports: &Ports) {
 /// The lcores of the configuration, or the first that is not the main one.
 fn worker_lcores(eal: &Eal, config: &Config) -> Result<Vec<Lcore>, Failure> {
     let workers = eal.worker_lcores();
-    let ids = || workers.iter().map(|lcore| lcore.id().to_string()).collect::<Vec<_>>().join(", ");
-    if config.lcores.workers.is_empty() {
-        let first = workers.first().ok_or_else(|| {
-            Failure(
-                Exit::Environment,
-                "there is one lcore, and two are needed: one to control, one to poll; give the EAL two, such as -l 0-1"
-                    .to_owned(),
-            )
-        })?;
-        return Ok(vec![*first]);
-    }
-    let key = if config.lcores.workers.len() == 1 { "lcores.worker =" } else { "lcores.workers names" };
-    let lcore = |wanted: &u16| {
-        workers.iter().copied().find(|lcore| lcore.id() == u32::from(*wanted)).ok_or_else(|| {
-            let what = format!("{key} {wanted}, which is not a worker of the EAL");
-            Failure(Exit::Usage, format!("{what}; its workers are {}: change it, or -l", ids()))
-        })
-    };
-    config.lcores.workers.iter().map(lcore).collect()
+    let ids: Vec<u32> = workers.iter().map(|lcore| lcore.id()).collect();
+    let chosen = lcores::of_loops(&ids, &config.lcores.workers).map_err(|why| {
+        let exit = if why == NoLcore::One { Exit::Environment } else { Exit::Usage };
+        Failure(exit, why.to_string())
+    })?;
+    Ok(chosen.iter().filter_map(|id| workers.iter().copied().find(|lcore| lcore.id() == *id)).collect())
 }
 
 fn capture(eal: &Eal) -> Option<crate::eal::Pdump> {

@@ -6,9 +6,9 @@ use super::frames::FramePath;
 use super::player::Player;
 use super::{ReplayArgs, Summary};
 use crate::capture::Format;
-use crate::cli::machine;
 use crate::cli::tables::{self, book_state, grouped, trading_state};
 use crate::feed::Line;
+use crate::host::machine;
 use crate::market::Side;
 
 /// Books to print where none are asked for.

@@ -293,6 +293,20 @@ impl Document<'_> {
         example: &str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
+        let remedy = |_: &str| format!("write {example:?}, for example");
+        self.list_or(path, most, wanted, example, read, remedy)
+    }
+
+    /// A list as [`Document::list`]; `remedy` says what to write instead of an element that is not understood.
+    pub(in crate::config) fn list_or<T>(
+        &mut self,
+        path: &'static str,
+        most: usize,
+        wanted: &str,
+        example: &str,
+        read: impl Fn(&str) -> Option<T>,
+        remedy: impl Fn(&str) -> String,
+    ) -> Vec<T> {
         let Some(leaf) = self.take(path) else { return Vec::new() };
         let DeValue::Array(elements) = leaf.value.get_ref() else {
             self.wrong_type(path, &leaf, "a list", &format!("[{example:?}]"));
@@ -327,7 +341,8 @@ impl Document<'_> {
                 None => {
                     let written = self.text.get(element.span()).unwrap_or("…");
                     let what = format!("{path} holds {written}, not {wanted}");
-                    self.refuse(path, offset, what, format!("write {example:?}, for example"));
+                    let typed = if let DeValue::String(text) = element.get_ref() { text } else { "" };
+                    self.refuse(path, offset, what, remedy(typed));
                 }
             }
         }

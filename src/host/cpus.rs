@@ -36,6 +36,16 @@ impl CpuSet {
         (!set.is_empty() && set.last() <= Some(&Self::LARGEST)).then_some(Self(set))
     }
 
+    /// Reads a mask as the kernel writes it, in groups of eight digits: `3,ffffffff`. It may be empty.
+    #[must_use]
+    pub fn parse_kernel_mask(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|c| *c != ',').collect();
+        if !digits.is_empty() && digits.bytes().all(|digit| digit == b'0') {
+            return Some(Self::default());
+        }
+        Self::parse_mask(&digits)
+    }
+
     /// The CPUs that this process may use, as the kernel says; empty where it does not say.
     #[must_use]
     pub fn allowed() -> Self {
@@ -55,8 +65,44 @@ impl CpuSet {
         self.0.iter().copied()
     }
 
-    fn extend(&mut self, other: &Self) {
+    /// True where it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).copied().collect())
+    }
+
+    /// Those that are not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self(self.0.difference(&other.0).copied().collect())
+    }
+
+    /// The mask as the kernel reads it: groups of eight digits, the lowest last.
+    #[must_use]
+    pub fn kernel_mask(&self) -> String {
+        let groups = self.0.last().map_or(1, |last| last / 32 + 1);
+        let group = |group: u32| {
+            (0..32).filter(|bit| self.contains(group * 32 + bit)).fold(0_u32, |mask, bit| mask | 1 << bit)
+        };
+        let words: Vec<_> = (0..groups).rev().map(|at| format!("{:08x}", group(at))).collect();
+        words.join(",")
+    }
+
+    pub(super) fn extend(&mut self, other: &Self) {
         self.0.extend(&other.0);
+    }
+}
+
+impl FromIterator<u32> for CpuSet {
+    /// Those of the numbers that are accepted.
+    fn from_iter<I: IntoIterator<Item = u32>>(cpus: I) -> Self {
+        Self(cpus.into_iter().filter(|cpu| *cpu <= Self::LARGEST).collect())
     }
 }
 
@@ -93,13 +139,16 @@ pub struct LcoreMap {
     pub lcores: CpuSet,
     /// The kernel's numbers.
     pub cpus: CpuSet,
+    /// Each lcore and the CPUs that it may run on, in the order in which they were named.
+    pub places: Vec<(u32, CpuSet)>,
 }
 
 impl LcoreMap {
     /// Each lcore on the CPU of its number.
     #[must_use]
     pub fn same(cpus: CpuSet) -> Self {
-        Self { lcores: cpus.clone(), cpus }
+        let places = cpus.iter().map(|cpu| (cpu, CpuSet::from_iter([cpu]))).collect();
+        Self { lcores: cpus.clone(), cpus, places }
     }
 
     /// Reads what `--lcores` takes: items `set[@set]` separated by commas, a set being a number, a range or a
@@ -109,8 +158,13 @@ impl LcoreMap {
         let mut map = Self::default();
         for item in split_outside_brackets(text)? {
             let (lcores, cpus) = item.split_once('@').unwrap_or((item, item));
-            map.lcores.extend(&bracketed(lcores)?);
-            map.cpus.extend(&bracketed(cpus)?);
+            let own = !item.contains('@') && !item.trim().starts_with('(');
+            let (lcores, cpus) = (bracketed(lcores)?, bracketed(cpus)?);
+            // A list in brackets shares its CPUs; without brackets and `@` each lcore has its own.
+            let place = |lcore| if own { CpuSet::from_iter([lcore]) } else { cpus.clone() };
+            map.places.extend(lcores.iter().map(|lcore| (lcore, place(lcore))));
+            map.lcores.extend(&lcores);
+            map.cpus.extend(&cpus);
         }
         Some(map)
     }
@@ -174,6 +228,38 @@ mod tests {
         for bad in ["", "(0", "0)", "0@", "((0))", "0@1@2"] {
             assert_eq!(LcoreMap::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn maps_place_each_lcore() {
+        let places = |text: &str| -> Vec<String> {
+            let map = LcoreMap::parse(text).unwrap();
+            map.places.iter().map(|(lcore, cpus)| format!("{lcore}@{cpus}")).collect()
+        };
+        assert_eq!(places("0-1,4"), ["0@0", "1@1", "4@4"]);
+        assert_eq!(places("0@1,(2-3)@(4,6)"), ["0@1", "2@4,6", "3@4,6"]);
+        assert_eq!(places("(2-3)"), ["2@2-3", "3@2-3"]);
+        assert_eq!(LcoreMap::same(CpuSet::from_iter([5])).places, [(5, CpuSet::from_iter([5]))]);
+    }
+
+    #[test]
+    fn masks_as_the_kernel_writes_them() {
+        for (text, list) in [("00000003,00000001", "0,32-33"), ("f", "0-3"), ("00000000", "")] {
+            assert_eq!(CpuSet::parse_kernel_mask(text).unwrap().to_string(), list, "{text}");
+        }
+        for bad in ["", ",", "x", "-1"] {
+            assert_eq!(CpuSet::parse_kernel_mask(bad), None, "{bad}");
+        }
+        assert_eq!(CpuSet::parse_list("0,32-33").unwrap().kernel_mask(), "00000003,00000001");
+        assert_eq!(CpuSet::default().kernel_mask(), "00000000");
+    }
+
+    #[test]
+    fn sets() {
+        let (a, b) = (CpuSet::parse_list("0-3").unwrap(), CpuSet::parse_list("2-5").unwrap());
+        assert_eq!((a.and(&b).to_string(), a.without(&b).to_string()), ("2-3".into(), "0-1".into()));
+        assert!(a.without(&a).is_empty());
+        assert!(CpuSet::from_iter([u32::MAX]).is_empty());
     }
 
     #[test]

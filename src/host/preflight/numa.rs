@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Host, Warning, devices};
-use crate::eal::{
+use crate::host::{
     args::EalArgs,
     cpus::{CpuSet, LcoreMap},
 };
@@ -22,8 +22,7 @@ pub(super) fn warnings(host: &Host, args: &EalArgs) -> Vec<Warning> {
         .collect();
     devices::allowed(args)
         .filter_map(|address| {
-            // -1: the firmware does not say.
-            let device_node: u32 = host.read(host.pci(&address).join("numa_node")).trim().parse().ok()?;
+            let device_node = device_node(host, &address)?;
             let (_, better) = nodes.iter().find(|(node, _)| *node == device_node)?;
             let far = !lcore_nodes.is_empty() && !lcore_nodes.contains(&device_node);
             far.then(|| Warning::NumaNode {
@@ -36,8 +35,13 @@ pub(super) fn warnings(host: &Host, args: &EalArgs) -> Vec<Warning> {
         .collect()
 }
 
+/// The NUMA node of a PCI device; `None` where the firmware does not say (-1).
+pub(in crate::host) fn device_node(host: &Host, address: &str) -> Option<u32> {
+    host.read(host.pci(address).join("numa_node")).trim().parse().ok()
+}
+
 /// Each node that has CPUs, with them.
-fn nodes(host: &Host) -> Vec<(u32, CpuSet)> {
+pub(in crate::host) fn nodes(host: &Host) -> Vec<(u32, CpuSet)> {
     let entries = fs::read_dir(host.root.join("sys/devices/system/node")).into_iter().flatten().flatten();
     let mut nodes: Vec<_> = entries
         .filter_map(|entry| {

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Host, Refusal, families, vfio};
-use crate::eal::args::EalArgs;
+use super::{Host, Look, Refusal, families, vfio};
+use crate::host::args::EalArgs;
 
 /// Kernel drivers that hand a device to user space.
 const USER_SPACE: &[&str] = &["vfio-pci", "igb_uio", "uio_pci_generic"];
@@ -17,36 +17,62 @@ const BIFURCATED: &[&str] = &["mlx4_core", "mlx5_core", "mana"];
 /// Mellanox/NVIDIA, all of whose NICs are such.
 const MELLANOX: u16 = 0x15b3;
 
-pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
+/// The drivers, and each PCI device.
+pub(super) fn looks(host: &Host, args: &EalArgs) -> Vec<Look> {
     // With plugins of the user's own, EAL is the one to judge.
     let judge_drivers = args.plugins.is_empty();
+    let mut looks = Vec::new();
     if judge_drivers {
-        driver(host, "mempool_ring", "EAL's buffer pool")?;
-        if !args.vdevs.is_empty() {
-            driver(host, "bus_vdev", "--vdev")?;
-        }
-        for vdev in &args.vdevs {
-            driver(host, driver_of(vdev), &format!("--vdev {vdev}"))?;
-        }
+        let about = if args.vdevs.is_empty() { "buffer pools".into() } else { args.vdevs.join(" ") };
+        looks.push(Look::new(&["pmd"], about, virtual_drivers(host, args)));
     }
-    for address in allowed(args) {
-        if args.no_pci {
-            return Err(Refusal::Conflict { first: "-a (a PCI device)", second: "--no-pci" });
-        }
-        let device = Device::find(host, address)?;
-        device.check_driver(host)?;
-        if judge_drivers {
-            device.check_pmd(host)?;
-        }
-        if device.driver == "vfio-pci" && !args.maybe_secondary {
-            vfio::check(host, args, &device.address)?;
-        }
+    if !args.no_pci {
+        looks.extend(allowed(args).map(|address| look(host, args, &address, judge_drivers)));
     }
-    Ok(())
+    looks
+}
+
+fn virtual_drivers(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
+    driver(host, "mempool_ring", "EAL's buffer pool")?;
+    if !args.vdevs.is_empty() {
+        driver(host, "bus_vdev", "--vdev")?;
+    }
+    args.vdevs.iter().try_for_each(|vdev| driver(host, driver_of(vdev), &format!("--vdev {vdev}")))
+}
+
+pub(super) fn look(host: &Host, args: &EalArgs, address: &str, judge_drivers: bool) -> Look {
+    let device = match Device::find(host, address.to_owned()) {
+        Ok(device) => device,
+        Err(refusal) => return Look::new(&["port.present"], address, Err(refusal)),
+    };
+    let with_vfio = device.driver == "vfio-pci" && !args.maybe_secondary;
+    let outcome = device
+        .check_driver(host)
+        .and_then(|()| if judge_drivers { device.check_pmd(host) } else { Ok(()) })
+        .and_then(|()| if with_vfio { vfio::check(host, args, address) } else { Ok(()) });
+    let mut ids = vec!["port.present"];
+    let behind_iommu = with_vfio && !vfio::is_without_iommu(host, address);
+    if behind_iommu || matches!(outcome, Err(Refusal::NoIommu { .. })) {
+        ids.push("iommu");
+    }
+    ids.push("port.driver");
+    if judge_drivers {
+        ids.push("pmd");
+    }
+    if behind_iommu {
+        ids.push("iommu.group");
+    }
+    if with_vfio {
+        ids.extend(["vfio", "port.held"]);
+    }
+    if behind_iommu {
+        ids.push("memlock");
+    }
+    Look::new(&ids, format!("{address}, {}", device.state()), outcome)
 }
 
 /// The PCI addresses among the allowed devices, in full.
-pub(super) fn allowed(args: &EalArgs) -> impl Iterator<Item = String> {
+pub(in crate::host) fn allowed(args: &EalArgs) -> impl Iterator<Item = String> {
     args.allow.iter().filter_map(|device| {
         let address = device.split(',').next().unwrap_or_default();
         pci_address(address.strip_prefix("pci:").unwrap_or(address))
@@ -109,7 +135,7 @@ fn abi(plugin_dir: &Path) -> &str {
 }
 
 /// `1:0.0`-like and `0000:01:00.0` -> the full form; `None` for what is no PCI address.
-fn pci_address(text: &str) -> Option<String> {
+pub(in crate::host) fn pci_address(text: &str) -> Option<String> {
     let (bus_part, function) = text.split_once('.')?;
     let parts: Vec<_> = bus_part.split(':').collect();
     let (domain, bus, device) = match parts[..] {
@@ -221,7 +247,7 @@ impl Device {
 }
 
 /// The last part of where a link leads.
-pub(super) fn link_name(link: &Path) -> Option<String> {
+pub(in crate::host) fn link_name(link: &Path) -> Option<String> {
     let target = fs::read_link(link).ok()?;
     Some(target.file_name()?.to_str()?.to_owned())
 }

@@ -5,39 +5,35 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Host, Refusal};
-use crate::eal::{args::EalArgs, os};
+use crate::host::{args::EalArgs, os};
 
 /// Below this EAL and one port with its pools do not fit, MiB.
 const LEAST_MIB: u64 = 64;
 
 /// How much EAL is told to take, MiB, or the least that makes sense.
-pub(super) fn wanted_mib(args: &EalArgs) -> u64 {
+pub(in crate::host) fn wanted_mib(args: &EalArgs) -> u64 {
     args.memory_mib.unwrap_or(LEAST_MIB)
 }
 
+/// Hugepages are wanted: are there enough?
 pub(super) fn check(host: &Host, args: &EalArgs) -> Result<(), Refusal> {
-    if args.no_huge {
-        // --no-huge implies --legacy-mem, which EAL refuses together with --in-memory.
-        return if args.in_memory {
-            Err(Refusal::Conflict { first: "--no-huge", second: "--in-memory" })
-        } else {
-            Ok(())
-        };
-    }
-    if args.maybe_secondary {
-        return Ok(());
-    }
     let wanted_mib = wanted_mib(args);
     let (reserved_kib, free_kib) = pages(host);
     if reserved_kib == 0 {
         return Err(Refusal::NoHugepages { pages: wanted_mib.max(256).div_ceil(2) });
     }
-    let directory = if args.in_memory { None } else { Some(mount(host, args)?) };
+    let directory = if args.in_memory { None } else { mount(host, args).ok() };
     let free_mib = (free_kib + directory.map_or(0, |directory| left_behind(&directory))) / 1024;
     if free_mib < wanted_mib {
         return Err(Refusal::TooFewHugepages { free_mib, wanted_mib });
     }
     Ok(())
+}
+
+/// What there is, in words.
+pub(super) fn describe(host: &Host, args: &EalArgs) -> String {
+    let (reserved_kib, free_kib) = pages(host);
+    format!("{} of {} MiB free, {} MiB wanted", free_kib / 1024, reserved_kib / 1024, wanted_mib(args))
 }
 
 /// What EAL will give back before it takes pages, KiB: files of programs that have ended, killed or not. Those of
@@ -71,7 +67,7 @@ fn pages(host: &Host) -> (u64, u64) {
 }
 
 /// The directory that EAL makes its files in.
-fn mount(host: &Host, args: &EalArgs) -> Result<PathBuf, Refusal> {
+pub(in crate::host) fn mount(host: &Host, args: &EalArgs) -> Result<PathBuf, Refusal> {
     let mounts = host.read("proc/self/mounts");
     let mut dirs = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);

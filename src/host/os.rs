@@ -1,4 +1,5 @@
 //! The few questions to the operating system that the standard library has no words for.
+#![allow(unsafe_code, reason = "access, fcntl and flock have no safe equivalent in std")]
 
 use std::{ffi::CString, fs::File, os::fd::AsRawFd, os::unix::ffi::OsStrExt, path::Path};
 

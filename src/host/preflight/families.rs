@@ -58,6 +58,7 @@ pub(super) fn drivers_of(vendor: u16, device: u16) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "dpdk")]
     use std::{fs, path::Path};
 
     use super::*;
@@ -84,6 +85,7 @@ mod tests {
     }
 
     /// Every driver that is installed says in its file which devices it takes: none of them is said to be another's.
+    #[cfg(feature = "dpdk")]
     #[test]
     fn no_hint_is_wrong() {
         let name = &crate::eal::Linked::dpdk().plugin_dir;
@@ -109,6 +111,7 @@ mod tests {
     }
 
     /// The `pci_ids` of each `PMD_INFO_STRING` in a plugin: `[[vendor, device, …],…]` in decimal numbers.
+    #[cfg(feature = "dpdk")]
     fn devices_in(plugin: &Path) -> Vec<(u16, u16)> {
         let bytes = fs::read(plugin).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Host, Refusal, devices::link_name, memory};
-use crate::eal::{args::EalArgs, os};
+use crate::host::{args::EalArgs, os};
 
 /// PCI class of a bridge between buses, which never stands in the way of its group.
 const BRIDGE: &str = "0x0604";
@@ -21,7 +21,7 @@ pub(super) fn check(host: &Host, args: &EalArgs, address: &str) -> Result<(), Re
         return Err(Refusal::NoIommu { address: address.into(), state: "bound to vfio-pci".into() });
     };
     // Made by vfio-pci itself where there is no IOMMU: such a group has one device, and nothing is mapped or locked.
-    let without_iommu = host.read(link.join("name")).trim() == "vfio-noiommu";
+    let without_iommu = is_without_iommu(host, address);
     let file = format!("/dev/vfio/{}{group}", if without_iommu { "noiommu-" } else { "" });
     if !without_iommu {
         viable(host, address, &group)?;
@@ -44,6 +44,11 @@ pub(super) fn check(host: &Host, args: &EalArgs, address: &str) -> Result<(), Re
         return Err(Refusal::DeviceHeld { address: address.into(), group, owner });
     }
     if without_iommu { Ok(()) } else { lockable(host, args, address) }
+}
+
+/// True for a device that vfio-pci has without an IOMMU.
+pub(super) fn is_without_iommu(host: &Host, address: &str) -> bool {
+    host.read(host.pci(address).join("iommu_group/name")).trim() == "vfio-noiommu"
 }
 
 /// True where vfio-pci takes devices without an IOMMU.

@@ -1,6 +1,6 @@
 //! The reasons, each one line with its remedy.
 
-use crate::eal::cpus::CpuSet;
+use crate::host::cpus::CpuSet;
 
 /// One reason why EAL cannot start, or finds no port, with these arguments here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,8 +8,7 @@ use crate::eal::cpus::CpuSet;
 pub enum Refusal {
     /// No hugepages of any size are reserved.
     #[error(
-        "no hugepages are reserved: `echo {pages} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages` as root, \
-         or run with --no-huge -m 256"
+        "no hugepages are reserved: `{}` as root, or run with --no-huge -m 256", reserve(*pages)
     )]
     NoHugepages {
         /// How many 2 MiB pages would do.
@@ -27,10 +26,7 @@ pub enum Refusal {
         wanted_mib: u64,
     },
     /// Nowhere to put hugepage files.
-    #[error(
-        "hugetlbfs is not mounted{at}: `mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages` as root, \
-         or run with --in-memory"
-    )]
+    #[error("hugetlbfs is not mounted{at}: `{MOUNT}` as root, or run with --in-memory")]
     NoHugetlbfs {
         /// ` at DIR` when `--huge-dir` names one.
         at: String,
@@ -129,9 +125,7 @@ pub enum Refusal {
         address: String,
     },
     /// `-a` names a device without a driver.
-    #[error(
-        "-a {address}: bound to no driver: `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci"
-    )]
+    #[error("-a {address}: bound to no driver: `{}` gives it to vfio-pci", bind(address))]
     PciUnbound {
         /// Domain:bus:device.function.
         address: String,
@@ -139,7 +133,8 @@ pub enum Refusal {
     /// `-a` names a device that the kernel drives.
     #[error(
         "-a {address}: bound to the kernel driver {driver}{interface}: \
-         `tools/dpdk-devbind-wrapper.sh bind {address}` gives it to vfio-pci"
+         `{}` gives it to vfio-pci",
+        bind(address)
     )]
     PciKernelDriver {
         /// Domain:bus:device.function.
@@ -174,9 +169,7 @@ pub enum Refusal {
         others: String,
     },
     /// No module that maps memory for VFIO.
-    #[error(
-        "-a {address}: VFIO cannot map memory, the module vfio_iommu_type1 is not loaded: `modprobe vfio_iommu_type1`"
-    )]
+    #[error("-a {address}: VFIO cannot map memory, the module vfio_iommu_type1 is not loaded: `{TYPE1}`")]
     NoVfioType1 {
         /// Domain:bus:device.function.
         address: String,
@@ -232,6 +225,56 @@ pub enum Refusal {
         /// What to type.
         fix: String,
     },
+}
+
+const MOUNT: &str = "mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages";
+const TYPE1: &str = "modprobe vfio_iommu_type1";
+
+fn reserve(pages: u64) -> String {
+    format!("echo {pages} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+}
+
+fn bind(address: &str) -> String {
+    format!("tools/dpdk-devbind-wrapper.sh bind {address}")
+}
+
+impl Refusal {
+    /// Which check it fails: its row of the [`catalogue`](crate::host::catalogue).
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::NoHugepages { .. } | Self::TooFewHugepages { .. } => "hugepages",
+            Self::NoHugetlbfs { .. } | Self::HugetlbfsNotWritable { .. } => "hugetlbfs",
+            Self::Conflict { .. } => "options",
+            Self::LcoreSyntax { .. }
+            | Self::CpuOffline { .. }
+            | Self::CpuNotAllowed { .. }
+            | Self::MainLcore { .. } => "lcores",
+            Self::PrefixBusy { .. } => "prefix.busy",
+            Self::NoDriver { .. } | Self::NotLinked { .. } => "pmd",
+            Self::NoPciDevice { .. } => "port.present",
+            Self::PciUnbound { .. } | Self::PciKernelDriver { .. } | Self::Bifurcated { .. } => "port.driver",
+            Self::NoIommu { .. } => "iommu",
+            Self::GroupNotViable { .. } => "iommu.group",
+            Self::NoVfioType1 { .. } | Self::NoVfioFile { .. } | Self::VfioNotPermitted { .. } => "vfio",
+            Self::DeviceHeld { .. } => "port.held",
+            Self::MemoryLock { .. } => "memlock",
+        }
+    }
+
+    /// The shell line that mends it until reboot, where one line does and nothing has to be decided first.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        match self {
+            Self::NoHugepages { pages } => Some(reserve(*pages)),
+            Self::NoHugetlbfs { at } if at.is_empty() => Some(MOUNT.to_owned()),
+            Self::PciUnbound { address } => Some(bind(address)),
+            // One with an interface may be in use: that is for the operator to see.
+            Self::PciKernelDriver { address, interface, .. } if interface.is_empty() => Some(bind(address)),
+            Self::NoVfioType1 { .. } => Some(TYPE1.to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// What EAL starts with all the same.

@@ -2,27 +2,17 @@
 //! PCI card at each kind of driver, each in an IOMMU group of its own.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use super::*;
+use crate::host::made_up::Machine;
 
 mod pci;
 
-struct Machine {
-    dir: tempfile::TempDir,
-    host: Host,
-}
-
 impl Machine {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_owned();
-        let host = Host {
-            plugin_dir: Some("/usr/lib/dpdk/pmds-23.0".into()),
-            linked: Vec::new(),
-            runtime_dir: root.join("run/dpdk"),
-            root,
-        };
-        let machine = Self { dir, host };
+        let mut machine = Self::empty();
+        machine.host.plugin_dir = Some("/usr/lib/dpdk/pmds-23.0".into());
         machine.write("sys/devices/system/cpu/online", "0-3\n");
         machine.write("proc/self/status", "Name:\twirebook\nCpus_allowed:\t7\nCpus_allowed_list:\t0-2\n");
         machine.hugepages(128, 128);
@@ -43,12 +33,6 @@ impl Machine {
         machine.write("dev/vfio/1", "");
         machine.write("sys/module/vfio_iommu_type1/refcnt", "0\n");
         machine
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.dir.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
     }
 
     fn hugepages(&self, reserved: u64, free: u64) {
@@ -82,11 +66,6 @@ impl Machine {
             .unwrap();
     }
 
-    fn remove(&self, path: &str) {
-        let path = self.dir.path().join(path);
-        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
-    }
-
     fn check(&self, line: &str) -> Result<(), Refusal> {
         self.host.check(&EalArgs::parse(&line.split_whitespace().collect::<Vec<_>>()))
     }
@@ -117,6 +96,48 @@ fn what_can_run_is_let_through() {
         }
         assert_eq!(machine.check(line), Ok(()), "{line}");
     }
+}
+
+#[test]
+fn each_look_names_its_checks() {
+    let machine = Machine::new();
+    let looks = |line: &str| {
+        let args = EalArgs::parse(&line.split_whitespace().collect::<Vec<_>>());
+        machine.host.looks(&args)
+    };
+    for line in
+        ["-a 01:00.0", "-a 02:00.0", "-a 04:00.0", "-a 09:00.0", "-l 9", "--huge-dir /x", "--vdev net_x0"]
+    {
+        for look in looks(line) {
+            if let Err(refusal) = &look.outcome {
+                assert!(look.ids.contains(&refusal.id()), "{look:?}");
+            }
+            for id in &look.ids {
+                assert_eq!(crate::host::catalogue::entry(id).id, *id);
+            }
+        }
+    }
+    let of_card = |line: &str| looks(line).pop().unwrap().ids;
+    let all = ["port.present", "iommu", "port.driver", "pmd", "iommu.group", "vfio", "port.held", "memlock"];
+    assert_eq!(of_card("-a 01:00.0"), all);
+    // What is bifurcated needs no VFIO; without an IOMMU nothing can be said of its groups.
+    assert_eq!(of_card("-a 04:00.0"), ["port.present", "port.driver", "pmd"]);
+    machine.write("sys/kernel/iommu_groups/1/name", "vfio-noiommu\n");
+    assert_eq!(of_card("-a 01:00.0"), ["port.present", "port.driver", "pmd", "vfio", "port.held"]);
+    assert_eq!(looks("--no-huge --no-pci").len(), 4);
+}
+
+#[test]
+fn what_one_line_mends_has_that_line() {
+    let machine = Machine::new();
+    let command = |line: &str| machine.check(line).unwrap_err().command();
+    assert_eq!(command("-a 03:00.0").as_deref(), Some("tools/dpdk-devbind-wrapper.sh bind 0000:03:00.0"));
+    assert_eq!(command("-a 02:00.0"), None, "it has an interface");
+    machine.remove("sys/module/vfio_iommu_type1");
+    assert_eq!(command("-a 01:00.0").as_deref(), Some("modprobe vfio_iommu_type1"));
+    machine.hugepages(0, 0);
+    assert!(command("").unwrap().starts_with("echo 128 > /sys/kernel/mm/hugepages/"));
+    assert_eq!(command("-l 9"), None);
 }
 
 #[test]
