@@ -15,6 +15,7 @@
 use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};
 pub use crate::order::{OrderUpdate, TimeInForce};
 
+pub mod features;
 pub mod imbalance;
 
 /// One instrument at one moment: all that a decision and its risk check look at.
