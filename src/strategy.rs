@@ -17,6 +17,7 @@ pub use crate::order::{OrderUpdate, TimeInForce};
 
 pub mod features;
 pub mod imbalance;
+pub mod model;
 
 /// One instrument at one moment: all that a decision and its risk check look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -119,7 +119,7 @@ impl Books {
                 && segment.price() == level.price
                 && (segment.locate(), segment.side()) == owner
                 && (1..=ROOM).contains(&segment.len())
-                && segment.sum() == segment.orders().map(|(_, shares)| u64::from(shares)).sum();
+                && segment.sum() == segment.orders().map(|(_, shares)| u64::from(shares)).sum::<u64>();
             // A ring would never end.
             if !fits || count > level.orders {
                 return fault;

@@ -87,25 +87,23 @@ impl Slow {
         }
     }
 
-    /// Levels of a side, best first.
-    fn levels(&self, bid: bool) -> Vec<(u32, f64)> {
+    /// Levels of a side, best first, at most so many.
+    fn levels(&self, bid: bool, at_most: usize) -> Vec<(u32, f64)> {
         let Some(levels) = self.queues.get(&(Self::LOCATE, bid)) else { return Vec::new() };
-        let mut all: Vec<_> = levels
-            .iter()
-            .map(|(price, queue)| {
-                let shares: u64 = queue.iter().map(|(_, shares)| u64::from(*shares)).sum();
-                (*price, shares.min(CAP) as f64)
-            })
-            .collect();
+        let level = |(price, queue): (&u32, &Vec<(u64, u32)>)| {
+            let shares: u64 = queue.iter().map(|(_, shares)| u64::from(*shares)).sum();
+            (*price, shares.min(CAP) as f64)
+        };
         if bid {
-            all.reverse();
+            levels.iter().rev().take(at_most).map(level).collect()
+        } else {
+            levels.iter().take(at_most).map(level).collect()
         }
-        all
     }
 
     fn touch(&self) -> Touch {
         [true, false].map(|bid| {
-            self.levels(bid).first().map_or((None, 0.0), |(price, shares)| (Some(*price), *shares))
+            self.levels(bid, 1).first().map_or((None, 0.0), |(price, shares)| (Some(*price), *shares))
         })
     }
 
@@ -216,7 +214,7 @@ impl Slow {
 
     /// Every feature by its formula.
     pub(super) fn features(&self) -> Vec<f64> {
-        let (bids, asks) = (self.levels(true), self.levels(false));
+        let (bids, asks) = (self.levels(true, 10), self.levels(false, 10));
         let depth =
             |levels: &[(u32, f64)], k: usize| levels.iter().take(k).map(|(_, shares)| shares).sum::<f64>();
         let balance = |a: f64, b: f64| if a + b == 0.0 { 0.0 } else { (a - b) / (a + b) };

@@ -219,7 +219,7 @@ impl Stream {
         self.time = match self.random.below(2_000) {
             0 => self.time + 20_000_000_000,
             1 => self.time - 1_000,
-            2..80 => self.time + self.random.below(300_000_000),
+            2..400 => self.time + self.random.below(300_000_000),
             _ => self.time + self.random.below(1_000_000),
         };
         let timestamp = if self.random.below(3_000) == 0 { u64::MAX } else { self.time };
