@@ -54,8 +54,8 @@ pub const TRADE_WINDOW: u64 = 16;
 /// Largest move of bid + ask that counts, 1/10,000: larger ones count as so much.
 pub const MOST_MOVE: i64 = 1 << 20;
 
-/// Nothing happens later than this: ns of a day.
-const DAY_NS: u64 = 86_400_000_000_000;
+/// ns of a day: no stamp is that late.
+pub const DAY_NS: u64 = 86_400_000_000_000;
 
 /// One event, as features need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,6 +37,7 @@
 //! no model could learn what it means.
 
 use super::{CHANGE_WINDOWS, FeatureState, TIME_WINDOWS_NS, TRADE_WINDOW};
+use crate::market::Side;
 
 /// Floats of a vector: the features, and zeros up to whole registers.
 pub const WIDTH: usize = 32;
@@ -90,30 +91,41 @@ pub struct FeatureVector(pub [f32; WIDTH]);
 /// Twice the least mean distance of a side's depth from the mid, in 1/10,000: half a cent, twice.
 const LEAST_DISTANCE: i64 = 100;
 
-/// A quotient that is yet to be divided: all of them are at once.
+/// Quotients that are yet to be divided: all of them are at once.
 struct Quotients {
     over: [f32; WIDTH],
+    /// 0 where the quotient is to be 0.
     under: [f32; WIDTH],
 }
 
 impl Quotients {
-    /// `over / under`, and 0 where `under` is.
     #[inline(always)]
-    fn set(&mut self, at: usize, over: f32, under: i64) {
-        self.over[at] = if under == 0 { 0.0 } else { over };
-        self.under[at] = if under == 0 { 1.0 } else { under as f32 };
+    fn set(&mut self, at: usize, over: f32, under: f32) {
+        self.over[at] = over;
+        self.under[at] = under;
     }
 
     /// `(a − b) / (a + b)` of what is not below 0.
     #[inline(always)]
     fn balance(&mut self, at: usize, a: i64, b: i64) {
-        self.set(at, (a - b) as f32, a.wrapping_add(b));
+        self.set(at, (a - b) as f32, (a + b) as f32);
     }
 
     /// Order flow over its mean depth.
     #[inline(always)]
     fn flow(&mut self, at: usize, flow: i64, depth: i64, changes: i64) {
-        self.set(at, flow as f32 * (2 * changes) as f32, depth);
+        self.set(at, flow as f32 * (2 * changes) as f32, depth as f32);
+    }
+
+    /// In whole registers: a loop without branches and calls.
+    #[inline(always)]
+    fn divide(&self) -> FeatureVector {
+        let mut vector = FeatureVector([0.0; WIDTH]);
+        for (at, to) in vector.0.iter_mut().enumerate() {
+            let quotient = self.over[at] / self.under[at];
+            *to = if self.under[at] == 0.0 { 0.0 } else { quotient };
+        }
+        vector
     }
 }
 
@@ -121,11 +133,11 @@ impl FeatureState {
     /// The features as they are after the latest event.
     #[must_use]
     pub fn vector(&self) -> FeatureVector {
-        let mut all = Quotients { over: [0.0; WIDTH], under: [1.0; WIDTH] };
+        let mut all = Quotients { over: [0.0; WIDTH], under: [0.0; WIDTH] };
         let [bid, ask] = [&self.near[0], &self.near[1]];
         let (bids, asks) = (bid.depths(), ask.depths());
-        for (level, (b, a)) in bids.into_iter().zip(asks).enumerate() {
-            all.balance(IMBALANCE + level, b, a);
+        for level in 0..bids.len() {
+            all.balance(IMBALANCE + level, bids[level], asks[level]);
         }
         // 0 where a side is empty, which makes everything 0 that is divided by it.
         let twice_mid = self.mid_now().unwrap_or(0);
@@ -134,26 +146,22 @@ impl FeatureState {
         }
 
         let now = [self.totals.flow, self.totals.depth];
-        for (at, steps) in (FLOW_CHANGES..).zip(CHANGE_WINDOWS) {
-            let ([flow, depth], changes) = self.changes.last(steps, now);
-            all.flow(at, flow, depth, changes);
+        for (at, steps) in CHANGE_WINDOWS.iter().enumerate() {
+            let ([flow, depth], changes) = self.changes.last(*steps, now);
+            all.flow(FLOW_CHANGES + at, flow, depth, changes);
         }
         let ([bought, sold], _) = self.trades.last(TRADE_WINDOW, [self.totals.bought, self.totals.sold]);
         all.balance(TRADES, bought, sold);
-        for (at, (window, length)) in self.time.iter().zip(TIME_WINDOWS_NS).enumerate() {
+        let under_mid = twice_mid as f32;
+        for (at, window) in self.time.iter().enumerate() {
             let within = self.totals.since(window.start());
             all.flow(FLOW_TIME + at, within.flow, within.depth, within.changes);
             all.balance(TRADES_TIME + at, within.bought, within.sold);
             // Of bid + ask, and so is the mid that it is divided by.
-            all.set(VOLATILITY + at, 10_000.0 * (within.variation as f32).sqrt(), twice_mid);
-            all.set(INTENSITY + at, within.events as f32 * 1e9, length.cast_signed());
+            all.set(VOLATILITY + at, 10_000.0 * (within.variation as f32).sqrt(), under_mid);
+            all.set(INTENSITY + at, within.events as f32 * 1e9, TIME_WINDOWS_NS[at] as f32);
         }
-
-        let mut vector = FeatureVector([0.0; WIDTH]);
-        for ((to, over), under) in vector.0.iter_mut().zip(all.over).zip(all.under) {
-            *to = over / under;
-        }
-        vector
+        all.divide()
     }
 
     /// What needs both sides.
@@ -162,24 +170,22 @@ impl FeatureState {
         let [bid, ask] = [&self.near[0], &self.near[1]];
         let [b, .., bid_depth] = bids;
         let [a, .., ask_depth] = asks;
-        let low = bid.best_price(crate::market::Side::Buy).map_or(0, |price| i64::from(price.0));
-        let spread = twice_mid - 2 * low;
-        all.set(0, spread as f32 * 20_000.0, twice_mid);
-        all.set(1, spread as f32, 100);
+        let low = bid.best_price(Side::Buy).map_or(0, |price| i64::from(price.0));
+        let (spread, mid) = ((twice_mid - 2 * low) as f32, twice_mid as f32);
+        all.set(0, spread * 20_000.0, mid);
+        all.set(1, spread, 100.0);
         // (μ − m) = (a − b)/2 × (B − A)/(B + A).
-        all.over[2] = spread as f32 * (b - a) as f32 * 10_000.0;
-        all.under[2] = (b + a) as f32 * twice_mid as f32;
+        all.set(2, spread * (b - a) as f32 * 10_000.0, (b + a) as f32 * mid);
 
         // Twice the sum of the distances from the mid.
         let least = LEAST_DISTANCE;
-        let bid_reach = (twice_mid * bid_depth - 2 * bid.moment()).max(least * bid_depth);
-        let ask_reach = (2 * ask.moment() - twice_mid * ask_depth).max(least * ask_depth);
+        let bid_reach = (twice_mid * bid_depth - 2 * bid.moment()).max(least * bid_depth) as f32;
+        let ask_reach = (2 * ask.moment() - twice_mid * ask_depth).max(least * ask_depth) as f32;
         let (bid_square, ask_square) = (square(bid_depth), square(ask_depth));
         all.set(SLOPES, bid_square, bid_reach);
         all.set(SLOPES + 1, ask_square, ask_reach);
-        let (x, y) = (bid_square * ask_reach as f32, ask_square * bid_reach as f32);
-        all.over[SLOPES + 2] = x - y;
-        all.under[SLOPES + 2] = x + y;
+        let (x, y) = (bid_square * ask_reach, ask_square * bid_reach);
+        all.set(SLOPES + 2, x - y, x + y);
     }
 }
 
