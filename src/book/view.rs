@@ -69,10 +69,11 @@ impl Books {
         Some(self.store.queues.view(level))
     }
 
-    /// The level with `rank` better ones on its side; 0 is the best.
+    /// The level with `rank` better ones on its side; 0 is the best. No search for the best few.
+    #[inline]
     #[must_use]
     pub fn level_at(&self, locate: u16, side: Side, rank: usize) -> Option<Level> {
-        let (_, level) = self.instrument(locate)?.ladder(&self.store.nodes, side).nth(rank)?;
+        let level = self.instrument(locate)?.ranked(&self.store.nodes, side, rank)?;
         Some(self.store.queues.view(level))
     }
 

@@ -194,9 +194,12 @@ impl FeatureState {
             self.read(books, step.locate);
         } else {
             let near = &mut self.near[touched.side as usize];
-            near.update(books, step.locate, touched);
-            if let (Some(joined), true) = (step.joined, step.order_ref != 0) {
-                near.update(books, step.locate, Touched { price: joined.price, ..touched });
+            match step.joined.filter(|_| step.order_ref != 0) {
+                None => near.update(books, step.locate, touched, true),
+                Some(joined) => {
+                    near.update(books, step.locate, touched, false);
+                    near.update(books, step.locate, Touched { price: joined.price, ..touched }, false);
+                }
             }
         }
         let after = [self.near[0].best(), self.near[1].best()];
@@ -290,9 +293,10 @@ impl FeatureState {
         let [bid, ask] = &self.near;
         let (low, high) = (u64::from(bid.best_price(Side::Buy)?.0), u64::from(ask.best_price(Side::Sell)?.0));
         let (bids, asks) = (u64::from(bid.best().shares), u64::from(ask.best().shares));
-        // The shares are below 2^26 and the prices below 2^32: 2^59, and 2^5 fewer than fit.
+        // Shares are below 2^26 and prices below 2^32, so the sum is below 2^59.
         let (whole, total) = (low * asks + high * bids, bids + asks);
-        Some((whole / total) << 16 | ((whole % total) << 16) / total)
+        let fraction = ((whole % total) << 16) / total;
+        Some(((whole / total) << 16) + fraction)
     }
 
     /// Latest exchange time, ns since midnight.

@@ -79,7 +79,15 @@ struct Output<const R: usize> {
 #[derive(Clone, Debug)]
 enum Body {
     Linear(Output<INPUT>),
-    Perceptron { first: Layer<WIDTH, 2>, second: Layer<FIRST, 1>, output: Output<1> },
+    Perceptron(Box<Perceptron>),
+}
+
+/// Three layers, in memory of their own: many times what a linear model takes.
+#[derive(Clone, Debug)]
+struct Perceptron {
+    first: Layer<WIDTH, 2>,
+    second: Layer<FIRST, 1>,
+    output: Output<1>,
 }
 
 /// Which kind a model is.
@@ -139,7 +147,7 @@ impl Model {
     pub const fn kind(&self) -> Kind {
         match self.body {
             Body::Linear(_) => Kind::Linear,
-            Body::Perceptron { .. } => Kind::Perceptron,
+            Body::Perceptron(_) => Kind::Perceptron,
         }
     }
 
@@ -153,14 +161,14 @@ impl Model {
 
     fn of(weights: &Weights) -> Self {
         let body = match weights.layers.as_slice() {
-            [first, second, third] => Body::Perceptron {
+            [first, second, third] => Body::Perceptron(Box::new(Perceptron {
                 first: layer(first),
                 second: layer(second),
                 output: Output {
                     weights: [array(&third.weights)],
                     bias: third.bias.first().copied().unwrap_or(0.0),
                 },
-            },
+            })),
             layers => {
                 let (weights, bias) = layers.first().map_or((&[][..], 0.0), |layer| {
                     (&layer.weights[..], layer.bias.first().copied().unwrap_or(0.0))
@@ -197,7 +205,8 @@ impl Model {
                 let [x, y] = [rows.first(), rows.get(1)].map(|row| row.map_or(L::splat(0.0), L::load));
                 L::load(low).mul_add(x, L::load(high).mul(y)).sum() + output.bias
             }
-            Body::Perceptron { first, second, output } => {
+            Body::Perceptron(layers) => {
+                let Perceptron { first, second, output } = &**layers;
                 let (mut hidden, mut last) = ([0.0; FIRST], [0.0; LANES]);
                 let [low, high] = first.apply::<L>(&input);
                 let (rows, _) = hidden.as_chunks_mut::<LANES>();

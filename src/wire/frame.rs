@@ -347,7 +347,7 @@ mod tests {
         for (i, (reject, (name, count))) in Reject::ALL.iter().zip(counters.rows()).enumerate() {
             assert_eq!((reject.name(), i as u64 + 1), (name, count));
         }
-        assert_eq!(counters.total(), (1..=Reject::ALL.len() as u64).sum());
+        assert_eq!(counters.total(), (1..=Reject::ALL.len() as u64).sum::<u64>());
         assert_eq!(Reject::Fragment.to_string(), "IPv4 fragment");
     }
 

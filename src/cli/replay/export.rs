@@ -26,7 +26,7 @@ use crate::feed::Sink;
 use crate::market::{BookState, Event, EventKind, Symbol, TradingState};
 use crate::pipeline::worker;
 use crate::stats::clock::Clock;
-use crate::strategy::features::{DAY_NS, Features, Step};
+use crate::strategy::features::{DAY_NS, FeatureState, Features, Step};
 use crate::wire::moldudp64::Blocks;
 
 mod labels;
@@ -243,7 +243,7 @@ impl<'a> Exporter<'a> {
         let Some(Some(labels)) = self.labels.get_mut(usize::from(locate)) else { return };
         labels.pass(self.now, &mut self.table);
         let step = Step::of_event(event, change, books);
-        let before = self.features.state(locate).map_or(0, |state| state.changes());
+        let before = self.features.state(locate).map_or(0, FeatureState::changes);
         let Some(state) = self.features.on_step(books, &step) else { return };
         if books.state(locate) != BookState::Live {
             labels.cut(&mut self.table);

@@ -96,21 +96,35 @@ impl Near {
         }
     }
 
-    /// Brings one price up to date with the book. One comparison where it is behind the tenth level.
+    /// Brings one price up to date with the book; `alone` if no other one changed since it last was. One comparison where it is
+    /// behind the tenth level.
     #[inline(always)]
-    pub(super) fn update(&mut self, books: &Books, locate: u16, at: Touched) {
+    pub(super) fn update(&mut self, books: &Books, locate: u16, at: Touched, alone: bool) {
         let key = key(at.side, at.price);
         // Vacant lanes hold the highest key of all.
         if key <= self.keys[LEVELS - 1] {
-            self.update_near(books, locate, at, key);
+            self.update_near(books, locate, (at, key), alone);
         }
     }
 
     #[inline(never)]
-    fn update_near(&mut self, books: &Books, locate: u16, Touched { side, price }: Touched, key: u32) {
-        let lane = self.keys.iter().map(|known| u32::from(*known < key)).sum::<u32>() as usize;
+    fn update_near(
+        &mut self,
+        books: &Books,
+        locate: u16,
+        (Touched { side, price }, key): (Touched, u32),
+        alone: bool,
+    ) {
+        // Most of what happens, happens at the best.
+        let lane = if key <= self.keys[0] { 0 } else { self.better_than(key) };
         let known = lane < self.count as usize && self.keys[lane & (LANES - 1)] == key;
-        match (known, books.level(locate, side, price)) {
+        let now = if alone {
+            // Better levels are the same in the book, so it stands there at the same place, or nowhere.
+            books.level_at(locate, side, lane).filter(|level| level.price == price)
+        } else {
+            books.level(locate, side, price)
+        };
+        match (known, now) {
             (true, Some(level)) => {
                 let shares = counted(level.shares);
                 let more = i64::from(shares) - i64::from(self.shares[lane & (LANES - 1)]);
@@ -134,6 +148,12 @@ impl Near {
             }
             (false, None) => {}
         }
+    }
+
+    /// Levels that are better than one with `key`.
+    #[inline(always)]
+    fn better_than(&self, key: u32) -> usize {
+        self.keys.iter().map(|known| u32::from(*known < key)).sum::<u32>() as usize
     }
 
     fn append(&mut self, side: Side, price: Price, shares: u64) {

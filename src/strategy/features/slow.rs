@@ -16,6 +16,9 @@ struct Order {
 /// Best price and shares there, bids then asks; no shares where a side is empty.
 type Touch = [(Option<u32>, f64); 2];
 
+/// By price, the references and shares of each queue, front first.
+type Levels = BTreeMap<u32, Vec<(u64, u32)>>;
+
 #[derive(Clone, Debug)]
 struct Record {
     time: u64,
@@ -33,8 +36,7 @@ const CAP: u64 = (1 << 26) - 1;
 #[derive(Default)]
 pub(super) struct Slow {
     orders: HashMap<u64, Order>,
-    /// References and shares, front of the queue first.
-    queues: HashMap<(u16, bool), BTreeMap<u32, Vec<(u64, u32)>>>,
+    queues: HashMap<(u16, bool), Levels>,
     history: Vec<Record>,
     now: u64,
     mid: Option<f64>,
