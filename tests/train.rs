@@ -77,7 +77,7 @@ fn what_python_trains_wirebook_loads_and_computes() {
         let run = Command::new(python())
             .arg(script)
             .arg(at("day.parquet"))
-            .args(["--kind", kind, "--epochs", "3", "--label", "move_changes"])
+            .args(["--kind", kind, "--epochs", "3", "--label", "move_ms"])
             .arg("--out")
             .arg(at("model.safetensors"))
             .arg("--predictions")

@@ -5,9 +5,10 @@
     tools/train.py day.parquet --out model.safetensors --kind mlp --label move_ms
 
 Needs numpy and pyarrow, and nothing else. The rows are split by time: the model learns from the first part and is judged on
-the last, and what lies in between, as long as a label reaches, is left out. Judged beside it are two simple predictions: that
-the mid stays where it is, and a straight line through the imbalance at the touch alone. What comes out of it is printed, also
-where the model is not the better one.
+the last, and what lies in between, as long as a label reaches, is left out. Of the first part the last fifth decides how much the
+linear model's weights are held down, and when the perceptron has learnt enough. Judged beside it are two simple predictions:
+that the mid stays where it is, and a straight line through the imbalance at the touch alone. What comes out of it is printed,
+also where the model is not the better one.
 
 What the model computes stands in src/strategy/model.rs, what is in the file in src/strategy/model/file.rs.
 """
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 
 CLIP = 8.0  # as in src/strategy/model.rs
+PENALTIES = [10.0**power for power in range(-4, 5)]
 OTHERS = ("timestamp", "locate", "symbol", "twice_mid", "move_changes", "move_ms")
 
 
@@ -34,19 +36,37 @@ def ridge(inputs, label, penalty):
     return weights, mean - shift @ weights
 
 
-def perceptron(inputs, label, random, epochs, rate=1e-3, batch=256):
-    """Three layers by stochastic gradient descent (Adam). The label is scaled for it, and the last layer scaled back."""
-    scale = label.std() or 1.0
+def linear(inputs, label, past, recent):
+    """The penalty that does best on the recent rows, then everything with it."""
+
+    def error(penalty):
+        weights, bias = ridge(inputs[past], label[past], penalty)
+        return np.mean((inputs[recent] @ weights + bias - label[recent]) ** 2)
+
+    penalty = min(PENALTIES, key=error)
+    every = np.concatenate([past, recent])
+    weights, bias = ridge(inputs[every], label[every], penalty)
+    return [[weights[None, :], np.array([bias])]]
+
+
+def perceptron(inputs, label, past, recent, random, epochs, rate=1e-3, batch=256):
+    """Three layers by stochastic gradient descent (Adam), as they were when they did best on the recent rows. The label is scaled
+    for it, and the last layer scaled back; it begins with a prediction of 0."""
+    scale = label[past].std() or 1.0
     target = label / scale
     sizes = [inputs.shape[1], 32, 16, 1]
     layers = [
         [random.normal(0, np.sqrt(2 / before), (after, before)), np.zeros(after)]
         for before, after in zip(sizes, sizes[1:])
     ]
+    layers[2][0][:] = 0
     moments = [[[np.zeros_like(part) for part in layer] for layer in layers] for _ in range(2)]
-    step = 0
-    for _ in range(epochs):
-        order = random.permutation(len(inputs))
+    best, least, step = None, np.inf, 0
+    for epoch in range(epochs + 1):
+        error = np.mean((predict(layers, inputs[recent]) - target[recent]) ** 2)
+        if error < least:
+            best, least = [[part.copy() for part in layer] for layer in layers], error
+        order = random.permutation(past) if epoch < epochs else []
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
             values = [inputs[rows]]
@@ -66,8 +86,8 @@ def perceptron(inputs, label, random, epochs, rate=1e-3, batch=256):
                     second[part] = 0.999 * second[part] + 0.001 * slope**2
                     mean, square = first[part] / (1 - 0.9**step), second[part] / (1 - 0.999**step)
                     layers[number][part] = layers[number][part] - rate * mean / (np.sqrt(square) + 1e-8)
-    layers[2] = [part * scale for part in layers[2]]
-    return layers
+    best[2] = [part * scale for part in best[2]]
+    return best
 
 
 def predict(layers, inputs):
@@ -112,7 +132,6 @@ def main():
     arguments.add_argument("--kind", choices=("linear", "mlp"), default="linear")
     arguments.add_argument("--label", choices=("move_changes", "move_ms"), default="move_ms")
     arguments.add_argument("--held-out", type=float, default=0.3, help="share of the rows to judge on, the latest (0.3)")
-    arguments.add_argument("--penalty", type=float, default=1e-3, help="of the linear model's weights (0.001)")
     arguments.add_argument("--epochs", type=int, default=10, help="of the perceptron (10)")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--predictions", help="write the model's prediction of every row, as raw 32-bit floats")
@@ -143,11 +162,11 @@ def main():
     inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-12 * (1 + np.abs(mean)))
     inputs = np.clip((features - mean) * inverse, -CLIP, CLIP)
     random = np.random.default_rng(options.seed)
+    past, recent = early[: len(early) * 4 // 5], early[len(early) * 4 // 5 :]
     if options.kind == "linear":
-        weights, bias = ridge(inputs[early], label[early], options.penalty)
-        layers = [[weights[None, :], np.array([bias])]]
+        layers = linear(inputs, label, past, recent)
     else:
-        layers = perceptron(inputs[early], label[early], random, options.epochs)
+        layers = perceptron(inputs, label, past, recent, random, options.epochs)
     one = [names.index("imbalance_1")]
     line, offset = ridge(inputs[early][:, one], label[early], 1e-9)
 
