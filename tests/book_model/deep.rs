@@ -127,6 +127,6 @@ fn seven_million_live_orders_on_thirteen_thousand_instruments() {
         books.apply(&at(locate, EventKind::Delete { order_ref: order_ref(i) }));
     }
     assert_eq!((books.usage().orders, books.usage().levels), (0, 0));
-    assert_eq!(shares, (0..u64::from(ORDERS)).map(|i| 1 + i % 9).sum());
+    assert_eq!(shares, (0..u64::from(ORDERS)).map(|i| 1 + i % 9).sum::<u64>());
     assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
 }

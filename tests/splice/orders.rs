@@ -88,7 +88,7 @@ fn a_gap_takes_back_every_open_order_once_and_lets_none_leave() {
     rig.play(&day, 1, 2_000, 7);
     let (entered, cancelled) = requests(&mut rig);
     assert!(entered.len() > 40, "{}", entered.len());
-    assert_eq!(cancelled, []);
+    assert_eq!(cancelled, [0_u32; 0]);
     rig.play(&day, 2_001, 2_500, 7);
     rig.turns(100);
     // Only what was sent before the gap was known.
@@ -121,7 +121,7 @@ fn a_new_session_over_open_orders_lets_none_leave_until_somebody_has_looked() {
     rig.session(*b"NEXT      ");
     rig.play(&day, 1, 1_000, 7);
     assert_eq!(rig.live().len(), usize::from(SYMBOLS));
-    assert_eq!(requests(&mut rig).0, []);
+    assert_eq!(requests(&mut rig).0, [0_u32; 0]);
     assert!(rig.count("refused_uncertain") > 0);
 }
 

@@ -13,7 +13,7 @@ fn splice(day: &Day, resume: u64, upto: u64, next: u64) -> Rig {
     rig.play(day, resume, upto, 3);
     rig.turns(10);
     assert_eq!(rig.need().oldest, resume, "the wish begins behind the gap");
-    assert_eq!(rig.live(), []);
+    assert_eq!(rig.live(), [0_u16; 0]);
     rig.snapshot(&day.teller(next).snapshot(), next);
     rig
 }
@@ -28,7 +28,7 @@ fn a_snapshot_from_around_the_end_of_the_gap_is_exact_or_refused() {
             let upto = resume + 20;
             let mut rig = splice(&day, resume, upto, next);
             if next < resume {
-                assert_eq!(rig.live(), [], "N = {next}, the feed is whole from {resume}");
+                assert_eq!(rig.live(), [0_u16; 0], "N = {next}, the feed is whole from {resume}");
                 assert_eq!(rig.count("repair_refused_old"), 1);
                 assert_ne!(rig.need().snapshot, 0, "another one is wanted");
                 // The next one is right.
@@ -53,7 +53,7 @@ fn a_snapshot_from_around_the_newest_message_is_exact_when_the_feed_has_come_so_
         for next in upto - 2..=upto + 2 {
             let mut rig = splice(&day, resume, upto, next);
             for at in upto..next {
-                assert_eq!(rig.live(), [], "the feed is at {at}, the snapshot at {next}");
+                assert_eq!(rig.live(), [0_u16; 0], "the feed is at {at}, the snapshot at {next}");
                 assert_eq!(rig.state(1), BookState::Recovering);
                 rig.play(&day, at, at + 1, 1);
             }
