@@ -7,7 +7,6 @@
 //! `cargo test --no-default-features --features export --test train -- --ignored --nocapture`
 
 #![expect(clippy::unwrap_used, reason = "a test: what fails here has failed")]
-#![expect(clippy::print_stdout, reason = "it says what was learnt, or that nothing could be")]
 
 use std::fs::File;
 use std::path::Path;

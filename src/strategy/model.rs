@@ -1,6 +1,6 @@
 //! Models: one number out of a [`FeatureVector`], the move of the mid that is to be expected.
 //!
-//! Two kinds, both of a fixed size, their weights read from a safetensors file ([`file`] says what stands in it):
+//! Two kinds, both of a fixed size, their weights read from a safetensors file ([`mod@file`] says what stands in it):
 //!
 //! | kind | what it computes |
 //! |---|---|

@@ -2,7 +2,7 @@
 //!
 //! The file is replayed as by `wirebook replay`. Each change of an instrument's touch makes a row, while its book is live, it
 //! trades, and its bid is below its ask; a row has the features as the loop would have had them at that event, and what the
-//! mid did afterwards ([`labels`]). The columns stand in [`table`].
+//! mid did afterwards (`export/labels.rs`). The columns stand in `export/table.rs`.
 //!
 //! The exit code is that of a replay: [`Exit::Flagged`] where something was lost. No label reaches across that: what was
 //! pending when a book could no longer be believed has none.
