@@ -175,6 +175,11 @@ def main():
     same = judge("always same", np.zeros(len(late)), label[late])
     imbalance = judge("imbalance only", inputs[late][:, one] @ line + offset, label[late])
     model = judge("model", predict(layers, inputs[late]), label[late])
+    up, down = np.mean(label[late] > 0), np.mean(label[late] < 0)
+    print(f"  of these rows {up:.1%} went up, {down:.1%} down, the others nowhere", end="")
+    if up + down > 0:
+        print(f"; always saying the more frequent direction is right in {max(up, down) / (up + down):.2%}", end="")
+    print()
     beaten = [name for name, error in (("always same", same), ("imbalance only", imbalance)) if model < error]
     print(f"the model beats {' and '.join(beaten)}" if beaten else "the model beats neither")
 
