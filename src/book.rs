@@ -27,7 +27,7 @@
 
 use std::fmt;
 
-use crate::market::{BookState, Event, OrderMessage, Side, Symbol, TradingState};
+use crate::market::{BookState, Event, OrderMessage, Price, Side, Symbol, TradingState};
 
 mod ahead;
 mod apply;
@@ -78,6 +78,15 @@ pub enum Outcome {
     Anomaly(Anomaly),
 }
 
+/// Where an [`Event`] changed its book: see [`Books::touched`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Side of the order that joined, shrank or left.
+    pub side: Side,
+    /// Its limit price; of a replacement, that of the order that left.
+    pub price: Price,
+}
+
 /// How much of the [`Limits`] is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -100,6 +109,8 @@ pub struct Books {
     general: General,
     /// The book of another instrument than the event's own that an anomaly made stale.
     also_spoiled: Option<u16>,
+    /// Where the latest event changed its book.
+    touched: Option<Touched>,
     store: Store,
     path: Path,
     limits: Limits,
@@ -131,6 +142,7 @@ impl Books {
             symbols: touched(limits.locates as usize, None).map_err(memory)?,
             general: General::CLOSED,
             also_spoiled: None,
+            touched: None,
             store: Store::new(&limits).map_err(memory)?,
             path,
             limits,
@@ -159,6 +171,7 @@ impl Books {
         self.symbols.fill(None);
         self.general = General::CLOSED;
         self.also_spoiled = None;
+        self.touched = None;
         self.store.clear();
         self.counters.cleared += 1;
     }
@@ -219,6 +232,14 @@ impl Books {
     /// instruments), once.
     pub const fn take_also_spoiled(&mut self) -> Option<u16> {
         self.also_spoiled.take()
+    }
+
+    /// Where the latest event changed the book of its instrument, whether or not it could be right; `None` if no order joined,
+    /// shrank or left. A replacement changed the price that it names as well, unless it is an anomaly.
+    #[inline]
+    #[must_use]
+    pub const fn touched(&self) -> Option<Touched> {
+        self.touched
     }
 
     /// May the instrument be traded? Halted unless announced, during an operational halt whatever was announced, and

@@ -1,8 +1,8 @@
 //! The command line: what a user types, and what they read when it fails.
 //!
 //! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`, the same behind the word
-//! `exchange` for the other side of the wire, and behind `doctor` to hear what the machine lacks for it. And subcommands that need no EAL, no root and no hugepages: `check-config`,
-//! `replay`, `demo`.
+//! `exchange` for the other side of the wire, and behind `doctor` to hear what the machine lacks for it. And subcommands
+//! that need no EAL, no root and no hugepages: `check-config`, `replay`, `features`, `demo`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -64,6 +64,9 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Build the books from a capture (ITCH BinaryFILE, pcap, pcapng) and print them.
     Replay(replay::ReplayArgs),
+    /// Write the features and labels of a capture to a Parquet file, to train a model on.
+    #[cfg(feature = "export")]
+    Features(replay::export::ExportArgs),
     /// Play against a built-in exchange over virtual DPDK ports: no NIC, no root, no hugepages.
     #[cfg(feature = "dpdk")]
     Demo(demo::DemoArgs),
@@ -196,6 +199,8 @@ fn dispatch(form: Result<Form, String>, args: &[OsString]) -> Exit {
             {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
                 Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
+                #[cfg(feature = "export")]
+                Ok(Cli { command: Command::Features(args) }) => replay::export::main(&args),
                 #[cfg(feature = "dpdk")]
                 Ok(Cli { command: Command::Demo(args) }) => demo::main(&args),
                 Err(refusal) => say(&refusal),

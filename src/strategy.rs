@@ -11,11 +11,15 @@
 //! - The loop takes back open orders of a book that can no longer be believed, and all at its end. Those cancels are not the
 //!   strategy's: neither of the two calls follows, and it hears of the order's end by [`Strategy::on_order`] only.
 //! - Prices are in 1/10,000, quantities are shares.
+//!
+//! A strategy may build on [`features`], kept event by event, and on a [`model`] of them.
 
 use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};
 pub use crate::order::{OrderUpdate, TimeInForce};
 
+pub mod features;
 pub mod imbalance;
+pub mod model;
 
 /// One instrument at one moment: all that a decision and its risk check look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::segment::Segment;
 use super::store::Full;
 use super::tree::key;
 use super::vectors::Vectors;
-use super::{Anomaly, Books, Change, Outcome, instrument_mut};
+use super::{Anomaly, Books, Change, Outcome, Touched, instrument_mut};
 
 /// An order as a message describes it.
 #[derive(Clone, Copy)]
@@ -126,15 +126,14 @@ impl Books {
             }
             EventKind::MarketHalt => {
                 self.general.halt();
+                self.touched = None;
                 Change { locate, top_changed: false, outcome: Outcome::Applied }
             }
             EventKind::OperationalHalt(halted) => {
                 self.note(locate, |instrument| instrument.operational_halt = halted)
             }
             EventKind::Directory { symbol, round_lot } => self.directory(locate, symbol, round_lot),
-            EventKind::System(_) | EventKind::Other => {
-                Change { locate, top_changed: false, outcome: Outcome::Ignored }
-            }
+            EventKind::System(_) | EventKind::Other => self.ignored(locate),
         }
     }
 
@@ -145,7 +144,7 @@ impl Books {
             OrderMessage::ADD => {
                 // One branch that is never taken rather than one for each side, which would be a coin's toss.
                 if (message.side != b'B') & (message.side != b'S') {
-                    return Change { locate, top_changed: false, outcome: Outcome::Ignored };
+                    return self.ignored(locate);
                 }
                 let side = if message.side & 1 == 0 { Side::Buy } else { Side::Sell };
                 self.add::<V>(locate, side, NewOrder { order_ref, shares, price })
@@ -153,7 +152,7 @@ impl Books {
             OrderMessage::REPLACE => {
                 self.replace::<V>(locate, order_ref, NewOrder { order_ref: new_order_ref, shares, price })
             }
-            OrderMessage::NONE | 7.. => Change { locate, top_changed: false, outcome: Outcome::Ignored },
+            OrderMessage::NONE | 7.. => self.ignored(locate),
             kind => {
                 // By a table rather than by branches.
                 const KINDS: [LossKind; 8] = {
@@ -178,6 +177,7 @@ impl Books {
         }
         let found = self.store.find::<V>(order.order_ref);
         if found.is_live() {
+            self.touched = None;
             return self.duplicate(locate, found.segment(), Anomaly::AddDuplicate, false);
         }
         let named = (order.order_ref, found.place);
@@ -185,6 +185,7 @@ impl Books {
             Ok(()) => {
                 // Better levels are not touched: that of the order is the best now, or nothing changed at the top.
                 let top_changed = instrument.is_best(side, key(side, order.price));
+                self.touched = Some(Touched { side, price: order.price });
                 let (listed, crossed) = (instrument.listed, top_changed & instrument.is_crossed());
                 self.counters.added += 1;
                 self.counters.crossed += u64::from(crossed);
@@ -215,6 +216,7 @@ impl Books {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
         let top_changed = instrument.is_best(at.side, key(at.side, at.price));
+        self.touched = Some(Touched { side: at.side, price: at.price });
         let executed = loss.kind == LossKind::Executed;
         self.lost[loss.kind as usize] += 1;
         if executed {
@@ -246,6 +248,7 @@ impl Books {
             return self.refused(locate, Anomaly::LocateOutOfRange);
         };
         let was_best = instrument.is_best(old.side, key(old.side, old.price));
+        self.touched = Some(Touched { side: old.side, price: old.price });
         self.store.leave::<V>(instrument, order_ref, &found);
         let refusal = new.flaw();
         if let Some(flaw) = refusal {
@@ -304,8 +307,15 @@ impl Books {
         }
     }
 
+    /// An event that is none of a book's business.
+    const fn ignored(&mut self, locate: u16) -> Change {
+        self.touched = None;
+        Change { locate, top_changed: false, outcome: Outcome::Ignored }
+    }
+
     /// Writes something down about an instrument that does not touch its orders.
     fn note(&mut self, locate: u16, write: impl FnOnce(&mut Instrument)) -> Change {
+        self.touched = None;
         match instrument_mut(&mut self.instruments, locate) {
             Some(instrument) => {
                 write(instrument);
@@ -357,6 +367,7 @@ impl Books {
     /// An event that changed no order, because it cannot be right.
     #[cold]
     fn refused(&mut self, locate: u16, anomaly: Anomaly) -> Change {
+        self.touched = None;
         self.anomaly(locate, anomaly, false)
     }
 

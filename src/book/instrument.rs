@@ -357,6 +357,15 @@ impl Instrument {
         }
     }
 
+    /// The level with `rank` better ones.
+    #[inline(always)]
+    pub(super) fn ranked(&self, nodes: &Pool<Node>, side: Side, rank: usize) -> Option<Handle<Segment>> {
+        match self.near[side as usize].lasts.get(rank) {
+            Some(last) if rank < self.tops[side as usize].near as usize => Some(Handle::from_raw(*last)),
+            _ => self.ladder(nodes, side).nth(rank).map(|(_, level)| level),
+        }
+    }
+
     /// The levels of a side with their keys, best first.
     pub(super) fn ladder(
         &self,

@@ -61,6 +61,22 @@ impl Books {
             .map(|(_, level)| self.store.queues.view(level))
     }
 
+    /// The level at `price`.
+    #[inline]
+    #[must_use]
+    pub fn level(&self, locate: u16, side: Side, price: Price) -> Option<Level> {
+        let level = self.instrument(locate)?.level(&self.store.nodes, side, key(side, price))?;
+        Some(self.store.queues.view(level))
+    }
+
+    /// The level with `rank` better ones on its side; 0 is the best. No search for the best few.
+    #[inline]
+    #[must_use]
+    pub fn level_at(&self, locate: u16, side: Side, rank: usize) -> Option<Level> {
+        let level = self.instrument(locate)?.ranked(&self.store.nodes, side, rank)?;
+        Some(self.store.queues.view(level))
+    }
+
     /// Number of levels of one side.
     #[must_use]
     pub fn level_count(&self, locate: u16, side: Side) -> u32 {

@@ -28,6 +28,8 @@ use crate::market::Symbol;
 use crate::pipeline::worker;
 use crate::stats::clock::{Clock, ClockError};
 
+#[cfg(feature = "export")]
+pub mod export;
 mod frames;
 mod lines;
 mod player;
@@ -35,7 +37,7 @@ mod report;
 
 use frames::FramePath;
 use lines::Lines;
-use player::Player;
+use player::{Audience, Player};
 
 /// Ticks of the stream's clock in a replay: ns of capture time.
 const NS: u64 = 1_000_000_000;
@@ -249,7 +251,7 @@ pub fn run(args: &ReplayArgs, out: &mut impl Write) -> Result<Summary, ReplayErr
 /// Every record of the file, then the holes that are still open.
 fn play(
     reader: &mut Reader<File>,
-    player: &mut Player,
+    player: &mut impl Audience,
     path: &mut FramePath,
     records: &mut u64,
     bar: &ProgressBar,
@@ -261,7 +263,7 @@ fn play(
                 if *records == 0 {
                     player.begin(record.bytes);
                 }
-                player.message(record.bytes);
+                player.one(record.bytes);
             }
             Some(record) => path.frame(&record, player),
             None => break,
@@ -298,10 +300,15 @@ fn limits_for(file_len: Option<u64>) -> Limits {
     Limits { orders: orders.min(usual.orders), levels: orders.min(usual.levels), ..usual }
 }
 
+/// The two names are of one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    identity(one).is_some() && identity(one) == identity(other)
+}
+
 /// Fails now rather than after an hour of reading, and never on top of the capture.
 fn prepare_dump(dump: &Path, input: &Path) -> Result<(), ReplayError> {
-    let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    if identity(dump).is_some() && identity(dump) == identity(input) {
+    if is_same(dump, input) {
         return Err(ReplayError::DumpIsInput(dump.display().to_string()));
     }
     match File::create(dump) {

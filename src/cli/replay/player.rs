@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::book::{Books, Outcome};
+use crate::book::{Books, Change, Outcome};
 use crate::feed::Sink;
 use crate::feed::itch::{self, Damage};
-use crate::market::{BookState, EventKind, SystemEvent};
+use crate::market::{BookState, Event, EventKind, SystemEvent};
 use crate::wire::moldudp64::Blocks;
 
 /// What happened to the messages.
@@ -30,6 +30,14 @@ impl PlayerCounters {
             ("replay_undecodable_all_stale", self.undecodable_all_stale),
         ]
     }
+}
+
+/// Who a file is played to: as a stream, and message by message where it has no sequences.
+pub(super) trait Audience: Sink {
+    /// What follows is a stream without sequences, and this its first message.
+    fn begin(&mut self, first: &[u8]);
+    /// One message of it.
+    fn one(&mut self, block: &[u8]);
 }
 
 /// Keeps the books of one file.
@@ -58,19 +66,9 @@ impl Player {
         }
     }
 
-    /// What follows is a stream without sequences, and this its first message. Only a stream seen from its start
-    /// makes books that may be believed.
-    pub(super) fn begin(&mut self, first: &[u8]) {
-        let start = EventKind::System(SystemEvent::StartOfMessages);
-        match itch::decode(first) {
-            Ok(event) if event.kind == start => self.books.set_all_states(BookState::Live),
-            _ => self.no_start = true,
-        }
-    }
-
-    /// One message in order.
+    /// One message in order, and what it did; `None` if it cannot be decoded.
     #[inline]
-    pub(super) fn message(&mut self, block: &[u8]) {
+    pub(super) fn message(&mut self, block: &[u8]) -> Option<(Event, Change)> {
         self.counters.messages += 1;
         match itch::decode(block) {
             Ok(event) => {
@@ -79,8 +77,12 @@ impl Player {
                 if let Some(count) = self.activity.get_mut(usize::from(event.locate)) {
                     *count += 1;
                 }
+                Some((event, change))
             }
-            Err(error) => self.undecodable(block, error),
+            Err(error) => {
+                self.undecodable(block, error);
+                None
+            }
         }
     }
 
@@ -149,6 +151,21 @@ impl Player {
 
     fn locates(&self) -> impl Iterator<Item = u16> + use<> {
         1..=u16::try_from(self.activity.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+}
+
+impl Audience for Player {
+    /// Only a stream seen from its start makes books that may be believed.
+    fn begin(&mut self, first: &[u8]) {
+        let start = EventKind::System(SystemEvent::StartOfMessages);
+        match itch::decode(first) {
+            Ok(event) if event.kind == start => self.books.set_all_states(BookState::Live),
+            _ => self.no_start = true,
+        }
+    }
+
+    fn one(&mut self, block: &[u8]) {
+        self.message(block);
     }
 }
 

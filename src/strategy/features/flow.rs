@@ -1,0 +1,164 @@
+//! What flowed since the start, and how much of it within a window.
+//!
+//! Everything that is summed over windows is summed over the whole session, once, in [`Totals`]; a window only remembers
+//! what the totals were where it begins. So an event costs one line of additions, however many windows there are, and what
+//! a window says is exact: a difference of integers, which forgets completely what is older than the window.
+
+/// Sums since the start. They wrap: differences over a window are right as long as those fit, and they do (see the
+/// limits of each).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(super) struct Totals {
+    /// Order flow at the touch, shares; each change of the touch adds less than 2^27.
+    pub(super) flow: i64,
+    /// Shares at both bests after each change of the touch.
+    pub(super) depth: i64,
+    /// Changes of the touch.
+    pub(super) changes: i64,
+    /// Shares that buyers took.
+    pub(super) bought: i64,
+    /// Shares that sellers took.
+    pub(super) sold: i64,
+    /// Events.
+    pub(super) events: i64,
+    /// Squares of the moves of bid + ask; each adds at most 2^40.
+    pub(super) variation: i64,
+}
+
+impl Totals {
+    /// What came to pass since they were `then`.
+    #[inline(always)]
+    pub(super) const fn since(&self, then: &Self) -> Self {
+        Self {
+            flow: self.flow.wrapping_sub(then.flow),
+            depth: self.depth.wrapping_sub(then.depth),
+            changes: self.changes.wrapping_sub(then.changes),
+            bought: self.bought.wrapping_sub(then.bought),
+            sold: self.sold.wrapping_sub(then.sold),
+            events: self.events.wrapping_sub(then.events),
+            variation: self.variation.wrapping_sub(then.variation),
+        }
+    }
+}
+
+/// Buckets of a time window.
+pub(super) const BUCKETS: usize = 16;
+
+/// A window of time: the bucket that the latest event is in, and the fifteen before.
+///
+/// A bucket is `2^shift` ns of the exchange's clock, aligned to it, so a window covers between 15 and 16 buckets: what lies
+/// back by less than 15/16 of its length is always in it, what lies back by more than its length never.
+#[derive(Clone, Debug)]
+pub(super) struct TimeWindow {
+    /// The totals when each bucket began, by its number modulo the ring.
+    starts: [Totals; BUCKETS],
+    /// Number of the latest bucket.
+    latest: u64,
+}
+
+impl TimeWindow {
+    pub(super) fn new() -> Self {
+        Self { starts: [Totals::default(); BUCKETS], latest: 0 }
+    }
+
+    /// Moves on to `bucket`, which is not before the latest, with the totals as they are before the first event in it.
+    /// At most sixteen steps, however long nothing came.
+    #[inline(always)]
+    pub(super) fn roll(&mut self, bucket: u64, totals: &Totals) {
+        if bucket != self.latest {
+            self.roll_on(bucket, totals);
+        }
+    }
+
+    #[inline(never)]
+    fn roll_on(&mut self, bucket: u64, totals: &Totals) {
+        let passed = bucket.saturating_sub(self.latest).min(BUCKETS as u64);
+        for back in 0..passed {
+            self.starts[(bucket - back) as usize % BUCKETS] = *totals;
+        }
+        self.latest = bucket;
+    }
+
+    /// Number of the latest bucket.
+    #[inline(always)]
+    pub(super) const fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The totals when the window began.
+    #[inline(always)]
+    pub(super) const fn start(&self) -> &Totals {
+        &self.starts[(self.latest as usize + 1) % BUCKETS]
+    }
+}
+
+/// What two totals were before each of the last `N` steps: windows of any number of steps up to `N`, a power of two.
+#[derive(Clone, Debug)]
+pub(super) struct StepWindow<const N: usize> {
+    before: [[i64; 2]; N],
+    steps: u64,
+}
+
+impl<const N: usize> StepWindow<N> {
+    const FITS: () = assert!(N.is_power_of_two());
+
+    pub(super) const fn new() -> Self {
+        let () = Self::FITS;
+        Self { before: [[0; 2]; N], steps: 0 }
+    }
+
+    /// Another step; the totals were `before`.
+    #[inline(always)]
+    pub(super) const fn step(&mut self, before: [i64; 2]) {
+        self.before[self.steps as usize % N] = before;
+        self.steps += 1;
+    }
+
+    /// How the totals, which are `now`, changed over the last `steps` steps, or over all where there were fewer; and the
+    /// number of steps.
+    #[inline(always)]
+    pub(super) fn last(&self, steps: u64, now: [i64; 2]) -> ([i64; 2], i64) {
+        debug_assert!(steps >= 1 && steps <= N as u64);
+        if self.steps == 0 {
+            return ([0; 2], 0);
+        }
+        let covered = steps.min(self.steps);
+        let [first, second] = self.before[(self.steps - covered) as usize % N];
+        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], covered as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(events: i64) -> Totals {
+        Totals { events, ..Totals::default() }
+    }
+
+    #[test]
+    fn a_time_window_forgets_after_sixteen_buckets() {
+        let mut window = TimeWindow::new();
+        window.roll(100, &totals(0));
+        // Three events in bucket 100, the next in 115: still in the window; then in 116: no longer.
+        window.roll(115, &totals(3));
+        assert_eq!(totals(4).since(window.start()).events, 4);
+        window.roll(116, &totals(4));
+        assert_eq!(totals(5).since(window.start()).events, 2);
+        window.roll(u64::MAX >> 23, &totals(5));
+        assert_eq!(totals(6).since(window.start()).events, 1);
+    }
+
+    #[test]
+    fn a_step_window_covers_what_there_was() {
+        let mut window = StepWindow::<4>::new();
+        assert_eq!(window.last(4, [9, 9]), ([0, 0], 0));
+        for step in 0..9 {
+            window.step([step, -step]);
+            let now = [step + 1, -step - 1];
+            let covered = (step + 1).min(4);
+            assert_eq!(window.last(4, now), ([covered, -covered], covered));
+            assert_eq!(window.last(1, now), ([1, -1], 1));
+        }
+    }
+}
