@@ -122,7 +122,9 @@ impl Unanswered {
         let id = event.user_ref_num;
         self.orders.remove(id);
         match event.kind {
-            OrderEventKind::Canceled { .. } | OrderEventKind::CancelReject | OrderEventKind::CancelPending => {
+            OrderEventKind::Canceled { .. }
+            | OrderEventKind::CancelReject
+            | OrderEventKind::CancelPending => {
                 self.cancels.remove(id);
             }
             OrderEventKind::Replaced { original, .. } => {
@@ -391,7 +393,9 @@ impl<S: Stream> OuchSession<S> {
         }
         match self.soup.due(self.now) {
             Due::Nothing => {}
-            Due::Heartbeat => self.counters.heartbeats += u64::from(self.say(packet_type::CLIENT_HEARTBEAT, tx)),
+            Due::Heartbeat => {
+                self.counters.heartbeats += u64::from(self.say(packet_type::CLIENT_HEARTBEAT, tx))
+            }
             Due::Silence => self.drop_connection(End::Break, tx, on_event),
         }
     }

@@ -14,8 +14,8 @@
 //!
 //! # What it does beside the stack
 //! - The stack waits a second or more before it sends anything again, and does not probe for a lost last segment. The
-//!   first unacknowledged frame is sent again after four round trips (1 ms at the least), three times at the most without
-//!   progress, each time after twice as long.
+//!   first unacknowledged bytes, a short frame of them, are sent again after four round trips (1 ms at the least), three
+//!   times at the most without progress, each time after twice as long.
 //! - Nagle's algorithm and delayed acknowledgments are off. What arrives is handed on at once, so the window that we
 //!   announce never shrinks.
 //! - It knows no ARP: the stack deals in IPv4 packets, the Ethernet header is ours, with the hardware address that
@@ -49,9 +49,6 @@ use head::Head;
 
 /// Bytes that we announce to have room for. Below 65,536, so that no window of ours is scaled.
 const RECEIVE: usize = 32_768;
-
-/// Bytes that may be written and not acknowledged.
-const SEND: usize = 65_536;
 
 /// How often the stack's timers are looked at, ns.
 const TIMERS_NS: u64 = 1_000_000;
@@ -151,7 +148,7 @@ impl UserTcp {
         });
         let buffer = |len| SocketBuffer::new(vec![0; len]);
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
-        let socket = sockets.add(Socket::new(buffer(RECEIVE), buffer(SEND)));
+        let socket = sockets.add(Socket::new(buffer(RECEIVE), buffer(flight::MOST_UNACKNOWLEDGED)));
         Ok(Self {
             stack,
             sockets,
@@ -179,6 +176,12 @@ impl UserTcp {
         self.port
     }
 
+    /// Sequence number of the first byte of the peer's, once it has answered; for those who look at frames.
+    #[must_use]
+    pub const fn peer_start(&self) -> u32 {
+        self.peer_start
+    }
+
     /// Lets the stack send what it has to.
     fn egress<T: TxQueue>(&mut self, tx: &mut T) {
         let Self { stack, sockets, link, .. } = self;
@@ -195,14 +198,16 @@ impl UserTcp {
     fn settle<T: TxQueue>(&mut self, tx: &mut T) {
         let Self { stack, sockets, socket, link, .. } = self;
         let now = instant(link.now);
-        while let Some(data) = link.flight.unsettled() {
+        while let Some((_, data)) = link.flight.unsettled() {
             // There was room when it left. If the stack does not take it nonetheless, the peer's acknowledgment will be
             // of bytes that the stack does not know, and the connection will not live long: nothing is sent twice.
             let taken = sockets.get_mut::<Socket<'_>>(*socket).send_slice(data);
             link.settling = taken == Ok(data.len());
+            let before = link.counters.settled;
             let mut port = Port { tx, link, received: None };
             let _ = stack.poll_egress(now, &mut port, sockets);
-            link.counters.settled_otherwise += u64::from(std::mem::take(&mut link.settling));
+            link.settling = false;
+            link.counters.settled_otherwise += u64::from(link.counters.settled == before);
             link.flight.settle_one();
         }
     }
@@ -296,7 +301,7 @@ impl UserTcp {
             return Err(SendError::NotOpen);
         }
         self.link.counters.cold += 1;
-        self.link.flight.wrote(bytes.len(), self.link.now);
+        self.link.flight.wrote(bytes, self.link.now);
         self.egress(tx);
         self.refresh();
         Ok(())
@@ -357,7 +362,7 @@ impl Stream for UserTcp {
         slot.get_mut(..frame.len()).ok_or(SendError::BufferTooShort)?.copy_from_slice(frame);
         // A prepared frame has at most `head::FRAME` bytes.
         tx.send(slot, frame.len() as u16).map_err(|_slot| SendError::RingFull)?;
-        flight.commit(bytes.len(), *now);
+        flight.commit(bytes, *now);
         counters.hot += 1;
         Ok(())
     }
@@ -409,9 +414,10 @@ impl Stream for UserTcp {
         self.egress(tx);
         self.refresh();
         let Link { head, flight, counters, reachable, .. } = &mut self.link;
-        if *reachable && let Some(frame) = flight.probe(head, now_ns, counters) {
+        let mut frame = [0; head::FRAME];
+        if *reachable && let Some(len) = flight.probe(head, &mut frame, now_ns, counters) {
             // Where there is no buffer it is as if it was lost.
-            let _ = send(frame, None, tx);
+            let _ = send(frame.get(..len).unwrap_or_default(), None, tx);
         }
     }
 

@@ -71,7 +71,10 @@ fn a_session_is_told_whole_however_its_bytes_are_cut() {
             assert_eq!(said, want, "cut at {first} and {second}");
             assert_eq!(client.resume_point(), (*b"   TODAY01", 4));
             let c = client.counters();
-            assert_eq!((c.logins, c.messages, c.unsequenced, c.heartbeats, c.debug, c.ends), (1, 3, 1, 1, 1, 1));
+            assert_eq!(
+                (c.logins, c.messages, c.unsequenced, c.heartbeats, c.debug, c.ends),
+                (1, 3, 1, 1, 1, 1)
+            );
             cuts += 1;
         }
     }

@@ -11,7 +11,7 @@ pub struct TcpCounters {
     pub cold: u64,
     /// Frames of the stack that had left already, byte for byte: dropped.
     pub settled: u64,
-    /// Frames that the stack made of hot writes otherwise than we had: sent as well.
+    /// Hot writes of which the stack made another frame, sent as well, or none yet.
     pub settled_otherwise: u64,
     /// Frames of the stack that were sent.
     pub frames: u64,

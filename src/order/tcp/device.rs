@@ -67,8 +67,9 @@ impl Link {
         if segment.payload().is_empty() {
             return true;
         }
-        let known = std::mem::take(&mut self.settling) && flight.unsettled_frame() == Some(frame);
-        counters.retransmitted += u64::from(flight.stack_sent(head, sequence, segment.payload()));
+        let left = flight.unsettled().map(|(left, _)| left);
+        let known = std::mem::take(&mut self.settling) && left == Some(frame);
+        counters.retransmitted += u64::from(flight.stack_sent(sequence, segment.payload().len()));
         counters.settled += u64::from(known);
         !known
     }

@@ -1,16 +1,16 @@
-//! What is known of a connection beside the stack: how far it was written, acknowledged and allowed, and the frames that
-//! are under way.
+//! What is known of a connection beside the stack: how far it was written, acknowledged and allowed, the frames that it
+//! has to be told of, and the bytes that may have to be sent again.
 //!
 //! Sequence numbers wrap: they are compared by the sign of their difference (RFC 9293, 3.4).
 
 use super::counters::TcpCounters;
 use super::head::{FRAME, Head, LEAST_DATA, MOST_DATA};
 
-/// Frames that are kept until they are acknowledged, and most that leave before the stack is told of the first.
-const RING: usize = 16;
+/// Most frames that leave before the stack is told of the first; then a write goes the stack's way.
+const RING: usize = 8;
 
-/// Frames that the stack is told of one by one afterwards may wait so long; then a write goes the stack's way.
-const MOST_UNSETTLED: u32 = 8;
+/// Most bytes that may be written and not acknowledged: as many as 16 bits of a sequence number can tell apart.
+pub(super) const MOST_UNACKNOWLEDGED: usize = 1 << 16;
 
 /// Probes without any progress of the peer.
 const MOST_PROBES: u32 = 3;
@@ -33,21 +33,15 @@ struct Sent {
     end: usize,
 }
 
-impl Sent {
-    fn data(&self) -> &[u8] {
-        self.frame.get(self.data_at..self.end).unwrap_or_default()
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Flight {
-    /// The latest frames; counted from 0, in place `number % RING`. Those before `first` are acknowledged.
+    /// The latest frames; counted from 0, in place `number % RING`. The stack knows of those before `settled`.
     ring: Box<[Sent; RING]>,
-    first: u32,
-    /// The stack knows of those before this one.
     settled: u32,
     next: u32,
+    /// What was written and is not acknowledged, each byte in the place that the lower half of its sequence number says.
+    bytes: Box<[u8; MOST_UNACKNOWLEDGED]>,
     /// Data can be written at all.
     pub(super) open: bool,
     /// The sequence after what was written.
@@ -60,6 +54,9 @@ pub(super) struct Flight {
     pub(super) edge: u32,
     /// Bytes that the stack has room for.
     pub(super) room: usize,
+    /// Where in its ring the stack puts the next byte. It begins at the front when the ring is empty, and sends what goes
+    /// round the end as two segments.
+    place: usize,
     /// Bytes that a segment may have.
     pub(super) most: usize,
     /// A written sequence and when that was; its acknowledgment tells the round trip.
@@ -75,15 +72,17 @@ impl Flight {
         let empty = Sent { frame: [0; FRAME], sequence: 0, data_at: 0, end: 0 };
         Self {
             ring: Box::new(std::array::from_fn(|_| empty.clone())),
-            first: 0,
             settled: 0,
             next: 0,
+            // Not zero: such memory would be mapped page by page, at the first orders.
+            bytes: Box::new([0xA5; MOST_UNACKNOWLEDGED]),
             open: false,
             written: 0,
             stack_next: 0,
             acknowledged: 0,
             edge: 0,
             room: 0,
+            place: 0,
             most: 0,
             sample: None,
             round_trip_ns: 0,
@@ -94,7 +93,7 @@ impl Flight {
 
     /// A new connection: nothing of the one before is known any more.
     pub(super) fn reset(&mut self) {
-        (self.first, self.settled) = (self.next, self.next);
+        self.settled = self.next;
         self.open = false;
         (self.room, self.most) = (0, 0);
         self.sample = None;
@@ -120,9 +119,9 @@ impl Flight {
             && len <= MOST_DATA
             && len <= self.most
             && len <= self.room
+            && (self.place + len <= MOST_UNACKNOWLEDGED || self.acknowledged == self.written)
             && !before(self.edge, self.written.wrapping_add(len as u32))
-            && self.next.wrapping_sub(self.first) < RING as u32
-            && self.next.wrapping_sub(self.settled) < MOST_UNSETTLED
+            && self.next.wrapping_sub(self.settled) < RING as u32
     }
 
     /// The stack has sent all that it was given. What it was not told of yet does not count against it.
@@ -146,18 +145,24 @@ impl Flight {
         sent.frame.get(..sent.end).unwrap_or_default()
     }
 
-    /// The prepared frame, with `len` bytes of data, has left, and the stack has to be told.
+    /// The prepared frame around `data` has left, and the stack has to be told.
     #[inline]
-    pub(super) fn commit(&mut self, len: usize, now: u64) {
+    pub(super) fn commit(&mut self, data: &[u8], now: u64) {
         self.next = self.next.wrapping_add(1);
-        self.room -= len.min(self.room);
-        self.wrote(len, now);
+        self.room -= data.len().min(self.room);
+        self.wrote(data, now);
     }
 
-    /// `len` bytes were written, one way or the other.
+    /// `data` was written, one way or the other.
     #[inline]
-    pub(super) const fn wrote(&mut self, len: usize, now: u64) {
-        self.written = self.written.wrapping_add(len as u32);
+    pub(super) fn wrote(&mut self, data: &[u8], now: u64) {
+        let begins = if self.acknowledged == self.written { 0 } else { self.place };
+        self.place = (begins + data.len()) % MOST_UNACKNOWLEDGED;
+        let at = self.written as usize % MOST_UNACKNOWLEDGED;
+        let (front, rest) = data.split_at(data.len().min(MOST_UNACKNOWLEDGED - at));
+        self.bytes[at..at + front.len()].copy_from_slice(front);
+        self.bytes[..rest.len()].copy_from_slice(rest);
+        self.written = self.written.wrapping_add(data.len() as u32);
         if self.sample.is_none() {
             self.sample = Some((self.written, now));
         }
@@ -172,15 +177,11 @@ impl Flight {
         self.settled != self.next
     }
 
-    /// The data of the first frame that the stack does not know of.
-    pub(super) fn unsettled(&self) -> Option<&[u8]> {
-        self.is_unsettled().then(|| self.ring[self.settled as usize % RING].data())
-    }
-
-    /// That frame itself.
-    pub(super) fn unsettled_frame(&self) -> Option<&[u8]> {
+    /// The first frame that the stack does not know of, and its data.
+    pub(super) fn unsettled(&self) -> Option<(&[u8], &[u8])> {
         let sent = &self.ring[self.settled as usize % RING];
-        self.is_unsettled().then(|| sent.frame.get(..sent.end).unwrap_or_default())
+        let frame = sent.frame.get(..sent.end)?;
+        if self.is_unsettled() { Some((frame, frame.get(sent.data_at..)?)) } else { None }
     }
 
     /// The stack knows of it now.
@@ -188,24 +189,13 @@ impl Flight {
         self.settled = self.settled.wrapping_add(1);
     }
 
-    /// The stack sent a segment with `len` bytes of data; true where it had sent some of them before. A short one in
-    /// its place is kept, to be probed with.
-    pub(super) fn stack_sent(&mut self, head: &Head, sequence: u32, data: &[u8]) -> bool {
-        let end = sequence.wrapping_add(data.len() as u32);
+    /// The stack sent a segment with `len` bytes of data; true where it had sent some of them before.
+    pub(super) const fn stack_sent(&mut self, sequence: u32, len: usize) -> bool {
         let again = before(sequence, self.stack_next);
-        self.stack_next = end;
+        self.stack_next = sequence.wrapping_add(len as u32);
         if again {
+            // Whose acknowledgment comes cannot be told.
             self.sample = None;
-        } else if !self.is_unsettled()
-            && self.next.wrapping_sub(self.first) < RING as u32
-            && (1..=MOST_DATA).contains(&data.len())
-        {
-            let sent = &mut self.ring[self.next as usize % RING];
-            sent.sequence = sequence;
-            sent.data_at = head.data_at();
-            sent.end = head.write(&mut sent.frame, sequence, data);
-            self.next = self.next.wrapping_add(1);
-            self.settled = self.next;
         }
         again
     }
@@ -216,13 +206,6 @@ impl Flight {
             return;
         }
         self.acknowledged = acknowledged;
-        while self.first != self.settled {
-            let sent = &self.ring[self.first as usize % RING];
-            if before(acknowledged, sent.sequence.wrapping_add(sent.data().len() as u32)) {
-                break;
-            }
-            self.first = self.first.wrapping_add(1);
-        }
         if let Some((end, at)) = self.sample
             && !before(acknowledged, end)
         {
@@ -238,37 +221,52 @@ impl Flight {
 
     /// Something was answered after so many ns.
     pub(super) const fn on_round_trip(&mut self, ns: u64) {
-        self.round_trip_ns = if self.round_trip_ns == 0 { ns } else { (7 * (self.round_trip_ns / 8)) + ns / 8 };
+        self.round_trip_ns =
+            if self.round_trip_ns == 0 { ns } else { (7 * (self.round_trip_ns / 8)) + ns / 8 };
     }
 
     /// A few round trips; twice as long with each probe.
     const fn patience(&self) -> u64 {
         let (least, most) = PROBE_NS;
         let wait = self.round_trip_ns.saturating_mul(4);
-        let wait = if wait < least { least } else if wait > most { most } else { wait };
+        let wait = if wait < least {
+            least
+        } else if wait > most {
+            most
+        } else {
+            wait
+        };
         wait << self.probes
     }
 
-    /// The first unacknowledged frame, headers as they have to be now, if it is time to send it again. The stack's own
-    /// time-out is a second at the least, too long for an order that was the last.
-    pub(super) fn probe(&mut self, head: &Head, now: u64, counters: &mut TcpCounters) -> Option<&[u8]> {
+    /// A frame with the first unacknowledged bytes, if it is time to send them again. The stack's own time-out is a second
+    /// at the least, too long for an order that was the last.
+    pub(super) fn probe(
+        &mut self,
+        head: &Head,
+        frame: &mut [u8; FRAME],
+        now: u64,
+        counters: &mut TcpCounters,
+    ) -> Option<usize> {
         if now < self.probe_at || !self.open {
             return None;
         }
         self.probe_at = u64::MAX;
-        let sent = &self.ring[self.first as usize % RING];
-        if self.first == self.settled || sent.sequence != self.acknowledged || self.probes == MOST_PROBES {
+        let allowed =
+            self.edge.wrapping_sub(self.acknowledged).min(self.written.wrapping_sub(self.acknowledged));
+        let len = (allowed as usize).min(MOST_DATA).min(self.most);
+        if len == 0 || before(self.edge, self.acknowledged) || self.probes == MOST_PROBES {
             return None;
         }
-        let mut data = [0; MOST_DATA];
-        let len = sent.data().len().min(MOST_DATA);
-        data[..len].copy_from_slice(&sent.data()[..len]);
         self.probes += 1;
         self.probe_at = now.saturating_add(self.patience());
         self.sample = None;
         counters.probes += 1;
-        let sent = &mut self.ring[self.first as usize % RING];
-        sent.end = head.write(&mut sent.frame, sent.sequence, &data[..len]);
-        sent.frame.get(..sent.end)
+        let mut data = [0; MOST_DATA];
+        let at = self.acknowledged as usize % MOST_UNACKNOWLEDGED;
+        for (to, from) in data[..len].iter_mut().zip(self.bytes.iter().cycle().skip(at)) {
+            *to = *from;
+        }
+        Some(head.write(frame, self.acknowledged, &data[..len]))
     }
 }
