@@ -253,3 +253,94 @@ impl Stream for KernelTcp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::nic::NoTx;
+
+    fn until(client: &mut KernelTcp, got: &mut Vec<u8>, so: impl Fn(&KernelTcp, &[u8]) -> bool) {
+        let began = Instant::now();
+        while !so(client, got) {
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", client.counters);
+            client.poll(0, &mut NoTx, &mut |bytes| got.extend_from_slice(bytes));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_the_end_comes_after_the_last() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = KernelTcp::new(listener.local_addr().unwrap());
+        let mut got = Vec::new();
+        for round in 0..3 {
+            got.clear();
+            client.connect(0, &mut NoTx);
+            let (mut server, _) = listener.accept().unwrap();
+            until(&mut client, &mut got, |client, _| client.state() == StreamState::Open);
+            assert!(client.local_addr().is_some());
+            client.write(b"order", &mut NoTx).unwrap();
+            let mut order = [0; 5];
+            server.read_exact(&mut order).unwrap();
+            assert_eq!(&order, b"order");
+            server.write_all(b"reply").unwrap();
+            if round == 2 {
+                client.close(0, &mut NoTx);
+                assert_eq!(server.read(&mut order).unwrap(), 0);
+                assert_eq!(client.write(b"order", &mut NoTx), Err(SendError::NotOpen));
+                drop(server);
+                until(&mut client, &mut got, |client, _| client.state() == StreamState::Closed);
+            } else {
+                drop(server);
+                until(&mut client, &mut got, |client, _| client.state() == StreamState::Ended);
+                assert_eq!(client.write(b"order", &mut NoTx), Err(SendError::NotOpen));
+            }
+            assert_eq!(got, b"reply");
+        }
+        assert_eq!((client.counters.connects, client.counters.failures), (3, 0));
+    }
+
+    #[test]
+    fn nobody_listens() {
+        let gateway = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut client = KernelTcp::new(gateway);
+        for round in 1..=2 {
+            client.connect(0, &mut NoTx);
+            until(&mut client, &mut Vec::new(), |client, _| client.state() == StreamState::Closed);
+            assert_eq!(client.counters.failures, round);
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_take_waits_and_has_a_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = KernelTcp::new(listener.local_addr().unwrap());
+        client.connect(0, &mut NoTx);
+        let (mut server, _) = listener.accept().unwrap();
+        let mut got = Vec::new();
+        until(&mut client, &mut got, |client, _| client.state() == StreamState::Open);
+        let packet: Vec<u8> = (0..1_009_u32).map(|at| (at % 251) as u8).collect();
+        let mut sent = 0;
+        let refused = loop {
+            match client.write(&packet, &mut NoTx) {
+                Ok(()) => sent += packet.len(),
+                Err(why) => break why,
+            }
+        };
+        assert_eq!(refused, SendError::Backlog);
+        assert!(client.counters.waited > 0 && client.len > BACKLOG - packet.len());
+        let reader = std::thread::spawn(move || {
+            let mut all = vec![0; sent];
+            server.read_exact(&mut all).unwrap();
+            all
+        });
+        until(&mut client, &mut got, |client, _| client.sent == client.len);
+        let all = reader.join().unwrap();
+        assert!(all.chunks(packet.len()).all(|chunk| chunk == packet));
+        client.abort(0, &mut NoTx);
+        assert_eq!(client.state(), StreamState::Closed);
+    }
+}

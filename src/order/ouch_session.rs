@@ -394,7 +394,7 @@ impl<S: Stream> OuchSession<S> {
         match self.soup.due(self.now) {
             Due::Nothing => {}
             Due::Heartbeat => {
-                self.counters.heartbeats += u64::from(self.say(packet_type::CLIENT_HEARTBEAT, tx))
+                self.counters.heartbeats += u64::from(self.say(packet_type::CLIENT_HEARTBEAT, tx));
             }
             Due::Silence => self.drop_connection(End::Break, tx, on_event),
         }

@@ -321,6 +321,9 @@ impl Client {
             }
             *held += more.len();
             bytes = rest;
+            if let Err(fault) = packet_len(partial.get(..*held).unwrap_or_default()) {
+                return talk.fail(fault, on);
+            }
             if *held == wanted && wanted > 2 {
                 talk.on_packet(now, partial.get(..*held).unwrap_or_default(), on);
                 *held = 0;

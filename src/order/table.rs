@@ -216,7 +216,7 @@ mod tests {
                 if model.len() > capacity {
                     model.pop_front();
                 }
-                if xorshift(&mut rng) % 4 == 0 {
+                if xorshift(&mut rng).is_multiple_of(4) {
                     let gone = (xorshift(&mut rng) as u32 % 5, xorshift(&mut rng) % 10);
                     let latest = model.iter().rev().find(|(k, _)| *k == gone).and_then(|(_, v)| *v);
                     assert_eq!(table.remove(gone), latest);

@@ -2,7 +2,7 @@
 //!
 //! A TCP stack (the crate smoltcp) makes the connection, takes what arrives, retransmits and keeps the timers. A write
 //! does not wait for it. While nothing but that write would come of it, the frame is made from prepared headers
-//! ([`head`]), goes to the transmit queue, and the stack is told of the same bytes afterwards; what it then emits is
+//! (`head`), goes to the transmit queue, and the stack is told of the same bytes afterwards; what it then emits is
 //! dropped if it is byte for byte what has left, and sent otherwise, which does no harm. So each frame that the stack
 //! believes to have sent was sent, and it alone decides what is sent again. `docs/decisions/order-tcp.md` says why.
 //!

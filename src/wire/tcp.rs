@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((segment.max_segment(), segment.window_scale()), (Some(1_460), Some(7)));
         assert_eq!(segment.payload(), b"");
         for broken in
-            [&[2, 4, 5][..], &[2, 0, 0, 0], &[2, 1, 0, 0], &[3, 9, 1, 1], &[2, 3, 9, 0], &[0, 3, 3, 7]]
+            [&[2, 5, 5, 5][..], &[2, 0, 0, 0], &[2, 1, 0, 0], &[3, 9, 1, 1], &[2, 3, 9, 0], &[0, 3, 3, 7]]
         {
             let mut options = broken.to_vec();
             options.resize(4, 3);
