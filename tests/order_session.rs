@@ -1,7 +1,7 @@
 //! The OUCH session against the exchange of this workspace, over connections that break anywhere: no order is sent twice,
 //! and whenever the session says that it is up, both sides mean the same orders and positions.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "order_support/desk.rs"]
 mod desk;

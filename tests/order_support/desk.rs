@@ -1,5 +1,7 @@
 //! Strategy, risk and session put together as the loop puts them together.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use wirebook::market::Symbol;
 use wirebook::nic::TxQueue;
 use wirebook::order::Session;
@@ -44,14 +46,12 @@ pub(crate) fn wide_limits() -> RiskLimits {
 }
 
 impl Desk {
-    #[allow(dead_code, reason = "shared by several tests, each of which uses a part")]
     pub(crate) fn new(style: Style, max_spread: u32, limits: RiskLimits) -> Self {
         let session = WutfSession::new(&ADDRESSING, &OuchProfile::default()).unwrap();
         Self::with(session, style, max_spread, limits)
     }
 
     /// A reply packet came.
-    #[allow(dead_code, reason = "shared by several tests, each of which uses a part")]
     pub(crate) fn on_reply(&mut self, payload: &[u8]) {
         let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
         self.session.on_datagram(payload, &mut |event| {
@@ -105,7 +105,6 @@ impl<O: Session> Desk<O> {
     }
 
     /// A round of the loop.
-    #[allow(dead_code, reason = "shared by several tests, each of which uses a part")]
     pub(crate) fn poll<T: TxQueue>(
         &mut self,
         now_ns: u64,

@@ -209,6 +209,9 @@ pub(crate) struct Cable {
     pub(crate) late: u64,
 }
 
+/// A frame under way: when it arrives, the how manyth it is, whether it goes to the server.
+type UnderWay = (u64, u64, bool, Vec<u8>);
+
 /// Both hosts and the cable.
 pub(crate) struct World {
     pub(crate) now: u64,
@@ -219,8 +222,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     /// What the client was handed, of the connection that there is.
     pub(crate) got: Vec<u8>,
-    /// Frames under way: when they arrive, the how manyth they are, for the server or not.
-    under_way: BinaryHeap<Reverse<(u64, u64, bool, Vec<u8>)>>,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
     count: u64,
     /// Data segments that the client put on the cable.
     pub(crate) data_segments: u64,
