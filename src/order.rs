@@ -11,16 +11,27 @@
 //! | [`ouch`] | OUCH 5.0 for cleared requests and events |
 //! | [`template`] | whole frames, prepared once and patched per order |
 //! | [`wutf`] | the session over our own UDP test framing |
+//! | [`ouch_session`] | the session of OUCH 5.0 in SoupBinTCP, over any [`stream`] |
+//! | [`soup`] | SoupBinTCP as a client speaks it, without a socket |
+//! | [`packets`] | SoupBinTCP packets of orders, prepared once and patched |
+//! | [`tcp`] | a stream on a port of ours: TCP without the kernel |
+//! | [`kernel`] | a stream over the kernel's TCP |
 
-use crate::nic::TxQueue;
-use crate::risk::Cleared;
+use crate::nic::{Frame, TxQueue};
+use crate::risk::{Cleared, Request};
 use crate::wire::ethernet::Mac;
 
 pub mod blotter;
 pub mod closed;
 pub mod event;
+pub mod kernel;
 pub mod ouch;
+pub mod ouch_session;
+pub mod packets;
+pub mod soup;
+pub mod stream;
 pub(crate) mod table;
+pub mod tcp;
 pub mod template;
 pub mod wutf;
 
@@ -30,10 +41,12 @@ pub use event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce
 ///
 /// # Contract
 /// - Nothing allocates, blocks or panics, whatever the payload.
-/// - [`Session::send`] either hands one whole frame to the queue or changes nothing: after an error the request must be
-///   [released](crate::risk::Risk::release).
+/// - [`Session::send`] either sends one whole request or changes nothing: after an error the request must be
+///   [released](crate::risk::Risk::release). Nothing is ever sent twice by a session; TCP repeats bytes, never orders.
 /// - Each reply becomes an event once, in the venue's order. Replies that are missing become
 ///   [`OrderEventKind::Lost`], and the session is unhealthy from then on.
+/// - A session with a connection says when it is gone ([`OrderEventKind::Disconnected`]) and, once it is back, what became
+///   of everything that was unanswered, before it is healthy again ([`OrderEventKind::Resumed`]).
 pub trait Session {
     /// Sends one cleared request.
     ///
@@ -42,10 +55,22 @@ pub trait Session {
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError>;
 
     /// Reads one datagram of the venue, from its UDP payload.
-    fn on_datagram(&mut self, payload: &[u8], on_event: &mut impl FnMut(OrderEvent));
+    fn on_datagram(&mut self, _payload: &[u8], _on_event: &mut impl FnMut(OrderEvent)) {}
 
-    /// Keeps the connection alive. To be called in housekeeping, several times a second, with local monotonic time.
-    fn on_timer<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T);
+    /// Takes a received frame that is no UDP datagram, if it belongs to the session's connection; false if not.
+    fn on_frame<T: TxQueue>(
+        &mut self,
+        _frame: Frame<'_>,
+        _now_ns: u64,
+        _tx: &mut T,
+        _on_event: &mut impl FnMut(OrderEvent),
+    ) -> bool {
+        false
+    }
+
+    /// Makes, keeps and ends the connection, and does whatever [`Session::send`] left for later. With local monotonic
+    /// time: in each round of the loop where there is TCP, several times a second elsewhere.
+    fn poll<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T, on_event: &mut impl FnMut(OrderEvent));
 
     /// The hardware address that frames go to changed; `None`: it is not known, and nothing leaves until it is.
     fn set_next_hop(&mut self, _mac: Option<Mac>) {}
@@ -79,6 +104,12 @@ pub enum SendError {
     /// The buffers of the transmit queue are shorter than an order frame.
     #[error("a transmit buffer is shorter than an order frame")]
     BufferTooShort,
+    /// The session is not connected, not logged in, or does not know yet what became of earlier orders.
+    #[error("the session is not open")]
+    NotOpen,
+    /// The venue takes no more for now, or too much is unanswered.
+    #[error("the venue takes no more")]
+    Backlog,
 }
 
 /// What a session sent, received and dropped.
@@ -100,7 +131,11 @@ pub struct SessionCounters {
     pub buffer_too_short: u64,
     /// Sends while the hardware address of the next hop was not known.
     pub no_next_hop: u64,
-    /// Reply packets received, whatever became of them.
+    /// Sends while the session was not open.
+    pub not_open: u64,
+    /// Sends that the venue had no room for.
+    pub backlog: u64,
+    /// Reply packets received, whatever became of them; frames and reads where there is TCP.
     pub packets: u64,
     /// Replies handed on as events.
     pub events: u64,
@@ -123,9 +158,30 @@ pub struct SessionCounters {
 }
 
 impl SessionCounters {
+    const fn count(&mut self, error: SendError) {
+        match error {
+            SendError::NoBuffer => self.no_buffer += 1,
+            SendError::RingFull => self.ring_full += 1,
+            SendError::BufferTooShort => self.buffer_too_short += 1,
+            SendError::NoNextHop => self.no_next_hop += 1,
+            SendError::NotOpen => self.not_open += 1,
+            SendError::Backlog => self.backlog += 1,
+            // A session with a venue has no such error.
+            SendError::NoVenue => {}
+        }
+    }
+
+    const fn count_sent(&mut self, request: &Request) {
+        match request {
+            Request::Enter { .. } => self.enters += 1,
+            Request::Replace { .. } => self.replaces += 1,
+            Request::Cancel { .. } => self.cancels += 1,
+        }
+    }
+
     /// Names and values for display.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 18] {
+    pub const fn rows(&self) -> [(&'static str, u64); 20] {
         [
             ("session_enters", self.enters),
             ("session_replaces", self.replaces),
@@ -135,6 +191,8 @@ impl SessionCounters {
             ("session_ring_full", self.ring_full),
             ("session_buffer_too_short", self.buffer_too_short),
             ("session_no_next_hop", self.no_next_hop),
+            ("session_not_open", self.not_open),
+            ("session_backlog", self.backlog),
             ("session_packets", self.packets),
             ("session_events", self.events),
             ("session_bad_packets", self.bad_packets),

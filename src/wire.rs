@@ -14,6 +14,7 @@
 //! | [`ipv4`] | IPv4 header | RFC 791 |
 //! | [`igmp`] | group membership, versions 1 to 3 | RFC 1112, RFC 2236, RFC 3376 |
 //! | [`udp`] | UDP | RFC 768 |
+//! | [`tcp`] | TCP headers | RFC 9293, RFC 7323 |
 //! | [`checksum`] | the Internet checksum, whole and incremental | RFC 1071, RFC 1624 |
 //! | [`frame`] | from frame bytes to a UDP datagram and back, in one call | those above |
 //! | [`moldudp64`] | sequenced messages over UDP | MoldUDP64 1.00 (rev. 2024-08-02) |
@@ -39,6 +40,7 @@ pub mod itch;
 pub mod moldudp64;
 pub mod ouch;
 pub mod soup;
+pub mod tcp;
 pub mod udp;
 pub mod wutf;
 

@@ -68,8 +68,8 @@ fn nothing_is_allocated_between_a_top_and_the_wire() {
             desk.on_reply(&rest[..25]);
             desk.on_reply(rest);
             let housekeeping = now_ns + 2 * round * HEARTBEAT_NS;
-            desk.session.on_timer(housekeeping, &mut tx);
-            desk.session.on_timer(housekeeping + HEARTBEAT_NS, &mut tx);
+            desk.session.poll(housekeeping, &mut tx, &mut |_| {});
+            desk.session.poll(housekeeping + HEARTBEAT_NS, &mut tx, &mut |_| {});
         }
     });
     assert_eq!(calls, 0);

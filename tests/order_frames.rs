@@ -253,7 +253,7 @@ fn nothing_leaves_for_a_next_hop_that_is_not_known() {
     assert!(!session.healthy());
     let cleared = risk.check(BUY, &view(), 0).unwrap();
     assert_eq!(session.send(&cleared, &mut tx), Err(SendError::NoNextHop));
-    session.on_timer(10 * HEARTBEAT_NS, &mut tx);
+    session.poll(10 * HEARTBEAT_NS, &mut tx, &mut |_| {});
     assert_eq!((tx.count, session.counters().no_next_hop), (0, 1));
 
     let mac = [2, 0, 0, 0, 0, 9];
@@ -262,8 +262,8 @@ fn nothing_leaves_for_a_next_hop_that_is_not_known() {
     let there = FrameAddressing { dst_mac: mac, ..ADDRESSING };
     assert_eq!(session.send(&cleared, &mut tx), Ok(()));
     dissect(tx.last(), &there);
-    session.on_timer(10 * HEARTBEAT_NS, &mut tx);
-    session.on_timer(20 * HEARTBEAT_NS, &mut tx);
+    session.poll(10 * HEARTBEAT_NS, &mut tx, &mut |_| {});
+    session.poll(20 * HEARTBEAT_NS, &mut tx, &mut |_| {});
     dissect(tx.last(), &there);
     assert_eq!((tx.count, session.counters().heartbeats), (2, 1));
 
@@ -433,18 +433,18 @@ fn unreadable_replies_leave_the_session_unhealthy() {
 fn a_heartbeat_leaves_after_a_second_of_silence() {
     let (mut risk, mut session, mut tx) = (risk(), session(), FakeTx::new());
     let start = 5 * HEARTBEAT_NS;
-    session.on_timer(start, &mut tx);
+    session.poll(start, &mut tx, &mut |_| {});
     assert_eq!(tx.count, 1);
     assert!(UpstreamPackets::new_checked(dissect(tx.last(), &ADDRESSING)).unwrap().eq([Upstream::Heartbeat]));
-    session.on_timer(start + HEARTBEAT_NS - 1, &mut tx);
+    session.poll(start + HEARTBEAT_NS - 1, &mut tx, &mut |_| {});
     assert_eq!(tx.count, 1);
     // An order speaks for itself.
     session.send(&risk.check(BUY, &view(), 0).unwrap(), &mut tx).unwrap();
-    session.on_timer(start + HEARTBEAT_NS, &mut tx);
+    session.poll(start + HEARTBEAT_NS, &mut tx, &mut |_| {});
     assert_eq!(tx.count, 2);
     tx.ring_full = true;
-    session.on_timer(start + 2 * HEARTBEAT_NS, &mut tx);
+    session.poll(start + 2 * HEARTBEAT_NS, &mut tx, &mut |_| {});
     tx.ring_full = false;
-    session.on_timer(start + 2 * HEARTBEAT_NS + 1, &mut tx);
+    session.poll(start + 2 * HEARTBEAT_NS + 1, &mut tx, &mut |_| {});
     assert_eq!((tx.count, session.counters().heartbeats, session.counters().ring_full), (3, 2, 1));
 }

@@ -15,9 +15,7 @@ impl Session for ClosedSession {
         Err(SendError::NoVenue)
     }
 
-    fn on_datagram(&mut self, _payload: &[u8], _on_event: &mut impl FnMut(OrderEvent)) {}
-
-    fn on_timer<T: TxQueue>(&mut self, _now_ns: u64, _tx: &mut T) {}
+    fn poll<T: TxQueue>(&mut self, _now_ns: u64, _tx: &mut T, _on_event: &mut impl FnMut(OrderEvent)) {}
 
     fn healthy(&self) -> bool {
         false

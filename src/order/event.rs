@@ -114,12 +114,23 @@ pub enum OrderEventKind {
         /// The next `user_ref_num` that the venue will accept.
         next: u32,
     },
+    /// The connection is gone. Whether what is unanswered came there is not known before [`OrderEventKind::Resumed`].
+    Disconnected,
+    /// The venue has said everything again that was not heard. Orders and cancels that it never saw were rejected
+    /// ([`NEVER_ARRIVED`]) before this event.
+    Resumed {
+        /// The next `user_ref_num` that the venue will accept.
+        next: u32,
+    },
     /// Replies were lost or could not be read: positions are uncertain from here on.
     Lost {
         /// How many messages, as far as the sequence numbers tell.
         messages: u64,
     },
 }
+
+/// Reason of an [`OrderEventKind::Rejected`] that the session made: the connection broke before the order came there.
+pub const NEVER_ARRIVED: u16 = u16::MAX;
 
 /// What one [`OrderEvent`] meant for one of our orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,8 @@
 
 use super::event::{OrderEvent, OrderEventKind, TimeInForce};
 use crate::market::{Price, Side};
+use crate::risk::Request;
+use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};
 use crate::wire::ouch::{CancelOrder, EnterOrder, Error, Outbound, ReplaceOrder};
 
 /// What all orders of a session have in common.
@@ -61,8 +63,41 @@ impl OuchProfile {
 /// A cancel of all that is left, likewise.
 pub(super) const CANCEL: CancelOrder = CancelOrder { user_ref_num: 0, quantity: 0 };
 
+/// Writes what varies into a prepared message of the request's type.
+#[inline]
+pub(super) fn patch(message: &mut [u8], request: &Request) {
+    match *request {
+        Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force } => {
+            if let Some(mut patch) = EnterOrderPatch::new_checked(message) {
+                patch
+                    .user_ref_num(user_ref_num)
+                    .side(side_code(side, short))
+                    .quantity(shares)
+                    .symbol(symbol.0)
+                    .price(u64::from(price.0))
+                    .time_in_force(time_in_force_code(time_in_force));
+            }
+        }
+        Request::Replace { original, user_ref_num, total_shares, price, time_in_force } => {
+            if let Some(mut patch) = ReplaceOrderPatch::new_checked(message) {
+                patch
+                    .orig_user_ref_num(original)
+                    .user_ref_num(user_ref_num)
+                    .quantity(total_shares)
+                    .price(u64::from(price.0))
+                    .time_in_force(time_in_force_code(time_in_force));
+            }
+        }
+        Request::Cancel { user_ref_num } => {
+            if let Some(mut patch) = CancelOrderPatch::new_checked(message) {
+                patch.user_ref_num(user_ref_num);
+            }
+        }
+    }
+}
+
 /// The side's code; short sales have their own.
-pub(super) const fn side_code(side: Side, short: bool) -> u8 {
+const fn side_code(side: Side, short: bool) -> u8 {
     match (side, short) {
         (Side::Buy, _) => b'B',
         (Side::Sell, false) => b'S',
@@ -71,7 +106,7 @@ pub(super) const fn side_code(side: Side, short: bool) -> u8 {
 }
 
 /// The code of the time in force.
-pub(super) const fn time_in_force_code(time_in_force: TimeInForce) -> u8 {
+const fn time_in_force_code(time_in_force: TimeInForce) -> u8 {
     match time_in_force {
         TimeInForce::Day => b'0',
         TimeInForce::Ioc => b'3',

@@ -140,6 +140,15 @@ impl<K: Key, V: Copy> RecentTable<K, V> {
         self.table.get_mut(key).map(|(_, value)| value)
     }
 
+    pub(crate) fn remove(&mut self, key: K) -> Option<V> {
+        // Its place in the ring stays, and means nothing any more.
+        self.table.remove(key).map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+        self.table.iter().map(|(key, (_, value))| (key, value))
+    }
+
     /// Adds or overwrites; either way `key` is now the youngest.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let number = self.inserted;
@@ -198,17 +207,30 @@ mod tests {
         let mut rng = 0xBEEF_u64;
         for capacity in [1, 2, 5, 33] {
             let mut table = RecentTable::<(u32, u64), u64>::new(capacity);
-            let mut model: VecDeque<((u32, u64), u64)> = VecDeque::new();
+            let mut model: VecDeque<((u32, u64), Option<u64>)> = VecDeque::new();
             for _ in 0..20_000 {
                 let key = (xorshift(&mut rng) as u32 % 5, xorshift(&mut rng) % 10);
                 let value = xorshift(&mut rng);
                 table.insert(key, value);
-                model.push_back((key, value));
+                model.push_back((key, Some(value)));
                 if model.len() > capacity {
                     model.pop_front();
                 }
+                if xorshift(&mut rng).is_multiple_of(4) {
+                    let gone = (xorshift(&mut rng) as u32 % 5, xorshift(&mut rng) % 10);
+                    let latest = model.iter().rev().find(|(k, _)| *k == gone).and_then(|(_, v)| *v);
+                    assert_eq!(table.remove(gone), latest);
+                    model.iter_mut().filter(|(k, _)| *k == gone).for_each(|(_, v)| *v = None);
+                }
+                let mut all: Vec<_> = table.iter().map(|(k, v)| (k, *v)).collect();
+                let mut want = BTreeMap::new();
+                for (k, v) in &model {
+                    want.insert(*k, *v);
+                }
+                all.sort_unstable();
+                assert_eq!(all, want.iter().filter_map(|(k, v)| Some((*k, (*v)?))).collect::<Vec<_>>());
                 let probe = (xorshift(&mut rng) as u32 % 5, xorshift(&mut rng) % 10);
-                let want = model.iter().rev().find(|(k, _)| *k == probe).map(|(_, v)| *v);
+                let want = model.iter().rev().find(|(k, _)| *k == probe).and_then(|(_, v)| *v);
                 assert_eq!(table.get(probe).copied(), want);
             }
         }

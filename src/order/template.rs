@@ -11,11 +11,10 @@
 use std::net::Ipv4Addr;
 use std::ops::Range;
 
-use super::ouch::{CANCEL, OuchProfile, side_code, time_in_force_code};
+use super::ouch::{self, CANCEL, OuchProfile};
 use crate::risk::Request;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, Mac};
-use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};
 use crate::wire::ouch::{CancelOrder, EnterOrder, ReplaceOrder};
 use crate::wire::{Field, NoRoom, ipv4, udp, wutf};
 
@@ -190,37 +189,13 @@ impl OrderFrames {
     /// The frame of a request, valid until the next call.
     #[inline]
     pub fn patch(&mut self, request: &Request) -> &[u8] {
-        match *request {
-            Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force } => {
-                if let Some(mut patch) = EnterOrderPatch::new_checked(self.enter.message()) {
-                    patch
-                        .user_ref_num(user_ref_num)
-                        .side(side_code(side, short))
-                        .quantity(shares)
-                        .symbol(symbol.0)
-                        .price(u64::from(price.0))
-                        .time_in_force(time_in_force_code(time_in_force));
-                }
-                self.enter.seal()
-            }
-            Request::Replace { original, user_ref_num, total_shares, price, time_in_force } => {
-                if let Some(mut patch) = ReplaceOrderPatch::new_checked(self.replace.message()) {
-                    patch
-                        .orig_user_ref_num(original)
-                        .user_ref_num(user_ref_num)
-                        .quantity(total_shares)
-                        .price(u64::from(price.0))
-                        .time_in_force(time_in_force_code(time_in_force));
-                }
-                self.replace.seal()
-            }
-            Request::Cancel { user_ref_num } => {
-                if let Some(mut patch) = CancelOrderPatch::new_checked(self.cancel.message()) {
-                    patch.user_ref_num(user_ref_num);
-                }
-                self.cancel.seal()
-            }
-        }
+        let template = match request {
+            Request::Enter { .. } => &mut self.enter,
+            Request::Replace { .. } => &mut self.replace,
+            Request::Cancel { .. } => &mut self.cancel,
+        };
+        ouch::patch(template.message(), request);
+        template.seal()
     }
 
     /// From now on all frames go to this hardware address. No checksum covers it.

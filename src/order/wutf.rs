@@ -11,7 +11,7 @@ use super::ouch::{self, OuchProfile};
 use super::template::{FrameAddressing, OrderFrames, TemplateError};
 use super::{SendError, Session, SessionCounters};
 use crate::nic::TxQueue;
-use crate::risk::{Cleared, Request};
+use crate::risk::Cleared;
 use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::{Kind, Packet};
 
@@ -29,7 +29,7 @@ pub struct WutfSession {
     healthy: bool,
     /// The frames say where they go.
     reachable: bool,
-    /// Something left since the last timer call.
+    /// Something left since the last poll.
     sent: bool,
     last_sent_ns: u64,
     counters: SessionCounters,
@@ -97,19 +97,6 @@ fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T) -> Result<(), SendError> {
     tx.send(slot, frame.len() as u16).map_err(|_slot| SendError::RingFull)
 }
 
-impl SessionCounters {
-    const fn count(&mut self, error: SendError) {
-        match error {
-            SendError::NoBuffer => self.no_buffer += 1,
-            SendError::RingFull => self.ring_full += 1,
-            SendError::BufferTooShort => self.buffer_too_short += 1,
-            SendError::NoNextHop => self.no_next_hop += 1,
-            // A session with a venue has no such error.
-            SendError::NoVenue => {}
-        }
-    }
-}
-
 impl Session for WutfSession {
     #[inline]
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError> {
@@ -119,11 +106,9 @@ impl Session for WutfSession {
         }
         let request = cleared.request();
         let result = transmit(self.frames.patch(request), tx);
-        match (&result, request) {
-            (Err(error), _) => self.counters.count(*error),
-            (Ok(()), Request::Enter { .. }) => self.counters.enters += 1,
-            (Ok(()), Request::Replace { .. }) => self.counters.replaces += 1,
-            (Ok(()), Request::Cancel { .. }) => self.counters.cancels += 1,
+        match &result {
+            Err(error) => self.counters.count(*error),
+            Ok(()) => self.counters.count_sent(request),
         }
         self.sent |= result.is_ok();
         result
@@ -160,7 +145,7 @@ impl Session for WutfSession {
         }
     }
 
-    fn on_timer<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T) {
+    fn poll<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T, _on_event: &mut impl FnMut(OrderEvent)) {
         if std::mem::take(&mut self.sent) {
             self.last_sent_ns = now_ns;
         }

@@ -20,7 +20,7 @@ use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
 use crate::nic::tsc::{TimeSource, Tsc};
-use crate::order::{OrderEvent, Session};
+use crate::order::{OrderEvent, OrderEventKind, Session};
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
 use crate::strategy::{Intent, Intents, MarketView, Strategy};
@@ -138,6 +138,24 @@ pub struct DeskParts<S, O> {
     pub stamps: Stamps,
 }
 
+/// One event of the session: to risk, and on to the strategy where it concerns an order of ours.
+fn hear<S: Strategy>(
+    event: &OrderEvent,
+    risk: &mut Risk,
+    strategy: &mut S,
+    intents: &mut Intents,
+    counters: &mut DeskCounters,
+) {
+    counters.replies += 1;
+    // The session has asked for this number.
+    if let OrderEventKind::Resumed { next } = event.kind {
+        risk.raise_next_ref(next);
+    }
+    if let Some(update) = risk.on_event(event) {
+        strategy.on_order(&update, intents);
+    }
+}
+
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Puts the parts together for the instruments of `share`; orders leave by `tx`, `time` is what everything here goes
     /// by. Messages of books that wait for a snapshot have `log_bytes`; 0: there is none to wait for.
@@ -174,12 +192,12 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Reads one datagram of the order gateway.
     pub fn on_reply(&mut self, payload: &[u8]) {
         let Self { session, risk, strategy, intents, counters, .. } = self;
-        session.on_datagram(payload, &mut |event: OrderEvent| {
-            counters.replies += 1;
-            if let Some(update) = risk.on_event(&event) {
-                strategy.on_order(&update, intents);
-            }
-        });
+        session.on_datagram(payload, &mut |event| hear(&event, risk, strategy, intents, counters));
+        self.after_replies();
+    }
+
+    /// What the session heard has been taken up: is it healthy, and does the strategy want something now?
+    fn after_replies(&mut self) {
         self.risk.set_session_healthy(self.session.healthy());
         if !self.intents.is_empty() {
             self.place_all(None);
@@ -203,8 +221,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Timers of the order session (heartbeats and the like) and of repairs; orders that must go.
     pub fn on_timer(&mut self, now: u64) {
         let now_ns = self.clock.ns(now);
-        self.session.on_timer(now_ns, &mut self.tx);
-        self.risk.set_session_healthy(self.session.healthy());
+        let Self { session, risk, strategy, intents, counters, tx, .. } = self;
+        session.poll(now_ns, tx, &mut |event| hear(&event, risk, strategy, intents, counters));
+        self.after_replies();
         self.repair_timer(now_ns);
         self.withdraw(now_ns);
         self.tx.reclaim();

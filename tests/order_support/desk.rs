@@ -1,5 +1,7 @@
 //! Strategy, risk and session put together as the loop puts them together.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use wirebook::market::Symbol;
 use wirebook::nic::TxQueue;
 use wirebook::order::Session;
@@ -13,10 +15,10 @@ use super::support::ADDRESSING;
 
 pub(crate) const LOCATES: u16 = 8;
 
-pub(crate) struct Desk {
+pub(crate) struct Desk<O = WutfSession> {
     pub(crate) strategy: Imbalance,
     pub(crate) risk: Risk,
-    pub(crate) session: WutfSession,
+    pub(crate) session: O,
     intents: Intents,
 }
 
@@ -45,6 +47,24 @@ pub(crate) fn wide_limits() -> RiskLimits {
 
 impl Desk {
     pub(crate) fn new(style: Style, max_spread: u32, limits: RiskLimits) -> Self {
+        let session = WutfSession::new(&ADDRESSING, &OuchProfile::default()).unwrap();
+        Self::with(session, style, max_spread, limits)
+    }
+
+    /// A reply packet came.
+    pub(crate) fn on_reply(&mut self, payload: &[u8]) {
+        let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
+        self.session.on_datagram(payload, &mut |event| {
+            if let Some(update) = risk.on_event(&event) {
+                strategy.on_order(&update, intents);
+            }
+        });
+        assert!(self.intents.is_empty());
+    }
+}
+
+impl<O: Session> Desk<O> {
+    pub(crate) fn with(session: O, style: Style, max_spread: u32, limits: RiskLimits) -> Self {
         let params = ImbalanceParams {
             entry: 5_000,
             exit: 1_000,
@@ -62,7 +82,6 @@ impl Desk {
         }
         risk.arm();
         risk.set_session_healthy(true);
-        let session = WutfSession::new(&ADDRESSING, &OuchProfile::default()).unwrap();
         Self { strategy, risk, session, intents: Intents::new() }
     }
 
@@ -85,10 +104,16 @@ impl Desk {
         self.intents.clear();
     }
 
-    /// A reply packet came.
-    pub(crate) fn on_reply(&mut self, payload: &[u8]) {
+    /// A round of the loop.
+    pub(crate) fn poll<T: TxQueue>(
+        &mut self,
+        now_ns: u64,
+        tx: &mut T,
+        heard: &mut impl FnMut(&wirebook::order::OrderEvent),
+    ) {
         let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
-        self.session.on_datagram(payload, &mut |event| {
+        self.session.poll(now_ns, tx, &mut |event| {
+            heard(&event);
             if let Some(update) = risk.on_event(&event) {
                 strategy.on_order(&update, intents);
             }

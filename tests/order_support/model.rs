@@ -227,7 +227,12 @@ impl Model {
                     chain.total = chain.executed + u128::from(shares);
                 }
             }
-            Kind::CancelPending | Kind::Restated { .. } | Kind::System { .. } | Kind::NextUserRef { .. } => {}
+            Kind::CancelPending
+            | Kind::Restated { .. }
+            | Kind::System { .. }
+            | Kind::NextUserRef { .. }
+            | Kind::Disconnected
+            | Kind::Resumed { .. } => {}
         }
         self.chains.retain(|chain| chain.open() > 0);
     }

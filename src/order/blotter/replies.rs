@@ -13,7 +13,10 @@ impl Blotter {
                 self.uncertain = true;
                 return None;
             }
-            OrderEventKind::System { .. } | OrderEventKind::NextUserRef { .. } => return None,
+            OrderEventKind::System { .. }
+            | OrderEventKind::NextUserRef { .. }
+            | OrderEventKind::Disconnected
+            | OrderEventKind::Resumed { .. } => return None,
             OrderEventKind::Broken { match_number, .. } => return self.on_broken(event, match_number),
             OrderEventKind::Executed { match_number, .. }
                 if self.fills.get((event.user_ref_num, match_number)).is_some() =>
