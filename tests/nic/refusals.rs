@@ -14,6 +14,11 @@ link_wait_ms = 0
 [feed.line.a]
 group = "239.1.1.1"
 port = 26400
+# The guest has less memory than the books of a whole market take.
+[book]
+max_locates = 100
+max_orders = 100000
+max_levels = 50000
 "#;
 
 /// wirebook as a user launches it, with these EAL arguments.
