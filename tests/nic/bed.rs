@@ -92,6 +92,14 @@ pub(crate) struct Handler {
     name: String,
 }
 
+impl Handler {
+    /// How often its log has any of `texts`.
+    pub(crate) fn said(&self, texts: &[&str]) -> usize {
+        let log = self.process.stderr();
+        texts.iter().map(|text| log.matches(text).count()).sum()
+    }
+}
+
 /// What a run left.
 pub(crate) struct Left {
     pub(crate) ended: Ended,
@@ -245,13 +253,14 @@ impl Bed {
 
     /// Waits until the handler's log has `text`.
     pub(crate) fn said(&mut self, handler: &Handler, text: &str) {
-        self.said_times(handler, text, 1);
+        self.said_times(handler, &[text], 1);
     }
 
-    /// Waits until the handler's log has `text` so many times.
-    pub(crate) fn said_times(&mut self, handler: &Handler, text: &str, times: usize) {
+    /// Waits until the handler's log has any of `texts` so many times.
+    pub(crate) fn said_times(&mut self, handler: &Handler, texts: &[&str], times: usize) {
         let Self { guest, cable, market, .. } = self;
-        let said = || handler.process.stderr().matches(text).count() >= times;
+        let text = texts.join("' or '");
+        let said = || handler.said(texts) >= times;
         guest.wait_until(&format!("'{text}'"), crate::guest::LONG, || {
             match market {
                 Some(market) => market.pump(),

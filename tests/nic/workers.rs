@@ -19,7 +19,7 @@ fn two_workers_share_a_nic() {
     bed.guest.must(&format!("dpdk-devbind-wrapper.sh bind {address}"));
     bed.open(1);
     let handler = bed.start("--arm");
-    bed.said_times(&handler, "polling", 2);
+    bed.said_times(&handler, &["polling"], 2);
     let log = handler.process.stderr();
     let steering = log.lines().find(|line| line.contains("steering=")).unwrap_or_else(|| panic!("{log}"));
     assert!(steering.contains("queues=2"), "{steering}");
