@@ -20,14 +20,16 @@ use crate::feed::{self, Sink};
 use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
 use crate::nic::tsc::{TimeSource, Tsc};
-use crate::order::{OrderEvent, OrderEventKind, Session};
+use crate::order::Session;
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
-use crate::strategy::{Intent, Intents, MarketView, Strategy};
+use crate::strategy::{Intents, Strategy};
 use crate::wire::moldudp64::Blocks;
 
+mod place;
 mod withdraw;
 
+use place::hear;
 use withdraw::Watch;
 
 /// What happened to messages and orders at the desk.
@@ -138,24 +140,6 @@ pub struct DeskParts<S, O> {
     pub stamps: Stamps,
 }
 
-/// One event of the session: to risk, and on to the strategy where it concerns an order of ours.
-fn hear<S: Strategy>(
-    event: &OrderEvent,
-    risk: &mut Risk,
-    strategy: &mut S,
-    intents: &mut Intents,
-    counters: &mut DeskCounters,
-) {
-    counters.replies += 1;
-    // The session has asked for this number.
-    if let OrderEventKind::Resumed { next } = event.kind {
-        risk.raise_next_ref(next);
-    }
-    if let Some(update) = risk.on_event(event) {
-        strategy.on_order(&update, intents);
-    }
-}
-
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Puts the parts together for the instruments of `share`; orders leave by `tx`, `time` is what everything here goes
     /// by. Messages of books that wait for a snapshot have `log_bytes`; 0: there is none to wait for.
@@ -186,21 +170,6 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             watch: Watch::default(),
             #[cfg(test)]
             journal: Vec::new(),
-        }
-    }
-
-    /// Reads one datagram of the order gateway.
-    pub fn on_reply(&mut self, payload: &[u8]) {
-        let Self { session, risk, strategy, intents, counters, .. } = self;
-        session.on_datagram(payload, &mut |event| hear(&event, risk, strategy, intents, counters));
-        self.after_replies();
-    }
-
-    /// What the session heard has been taken up: is it healthy, and does the strategy want something now?
-    fn after_replies(&mut self) {
-        self.risk.set_session_healthy(self.session.healthy());
-        if !self.intents.is_empty() {
-            self.place_all(None);
         }
     }
 
@@ -359,60 +328,6 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             *slot = acts;
             if acts {
                 self.strategy.on_instrument(locate, symbol);
-            }
-        }
-    }
-
-    fn view(&self, locate: u16, timestamp: u64, now: u64) -> MarketView {
-        MarketView {
-            locate,
-            timestamp,
-            now_ns: self.clock.ns(now),
-            top: self.books.top(locate),
-            book: self.book_state(locate),
-            trading: self.books.trading_state(locate),
-        }
-    }
-
-    #[inline]
-    fn decide(&mut self, locate: u16, timestamp: u64) {
-        let view = self.view(locate, timestamp, self.time.now());
-        self.strategy.on_top(&view, &mut self.intents);
-        self.stamps.decided(&self.time);
-        self.place_all(Some(&view));
-    }
-
-    /// Places what the strategy wants, on the view that it decided on; where it decided on a reply, each intent is
-    /// checked on the book of its own instrument.
-    fn place_all(&mut self, decided_on: Option<&MarketView>) {
-        for at in 0..self.intents.len() {
-            if let Some(intent) = self.intents.get(at) {
-                let view =
-                    decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, self.time.now()));
-                self.place(&intent, &view);
-            }
-        }
-        self.counters.intents_dropped = self.intents.overflowed();
-        self.intents.clear();
-    }
-
-    /// Risk, then the wire. Whatever does not leave is taken back and told to the strategy.
-    fn place(&mut self, intent: &Intent, view: &MarketView) {
-        self.counters.intents += 1;
-        let cleared = self.risk.check(*intent, view, view.now_ns);
-        self.stamps.checked(&self.time);
-        match cleared {
-            Err(_counted_by_risk) => self.strategy.on_unsent(intent),
-            Ok(order) => {
-                if self.session.send(&order, &mut self.tx).is_ok() {
-                    self.stamps.sent(&self.time);
-                    self.counters.orders_sent += 1;
-                    self.strategy.on_sent(intent, order.user_ref_num());
-                } else {
-                    self.counters.orders_unsent += 1;
-                    self.risk.release(&order);
-                    self.strategy.on_unsent(intent);
-                }
             }
         }
     }

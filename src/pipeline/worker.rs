@@ -32,8 +32,8 @@ use crate::order::wutf::WutfSession;
 use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
 use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
-use crate::strategy::Observer;
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
+use crate::strategy::{Observer, Strategy};
 use crate::wire::ethernet::Mac;
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
@@ -277,6 +277,7 @@ fn worker(
     hot: Hot,
 ) -> Result<Worker, AssembleError> {
     let Hot { board, recorder, recovery } = hot;
+    let switches = Arc::clone(switches);
     let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
     let books = books(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
@@ -298,40 +299,52 @@ fn worker(
         }
         None => routes,
     };
-    let switches = Arc::clone(switches);
-    let worker = match (config.strategy.kind, &config.gateway) {
+    let common = Common { books, risk, stream, routes, clock, stamps, switches, board, recovery, share };
+    Ok(match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
-            let session = match gateway.framing {
-                Framing::WutfUdp => {
-                    WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?
-                }
-            };
-            let universe = match &config.instruments {
-                Instruments::All => Universe::All,
-                Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
-            };
-            let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
-            let frames = None;
-            Worker::Imbalance(Box::new(Parts {
-                desk,
-                stream,
-                routes,
-                switches,
-                board,
-                recovery,
-                frames,
-                share,
-            }))
+            Worker::Imbalance(common.with(strategy, venue(gateway, port_mac)?, universe(&config.instruments)))
         }
         (StrategyKind::None, _) | (_, None) => {
-            let (strategy, session, universe) = (Observer, ClosedSession::default(), Universe::None);
-            let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
-            let frames = None;
-            Worker::Books(Box::new(Parts { desk, stream, routes, switches, board, recovery, frames, share }))
+            Worker::Books(common.with(Observer, ClosedSession::default(), Universe::None))
         }
-    };
-    Ok(worker)
+    })
+}
+
+/// What a worker is made of, whatever its strategy and session.
+struct Common {
+    books: Books,
+    risk: Risk,
+    stream: Stream,
+    routes: Routes,
+    clock: Clock,
+    stamps: Stamps,
+    switches: Arc<Switches>,
+    board: Board,
+    recovery: Option<RecoveryParts>,
+    share: Share,
+}
+
+impl Common {
+    fn with<S, O>(self, strategy: S, session: O, universe: Universe) -> Box<Parts<S, O>> {
+        let Self { books, risk, stream, routes, clock, stamps, switches, board, recovery, share } = self;
+        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+        Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None, share })
+    }
+}
+
+/// The session with the venue that `gateway` names.
+fn venue(gateway: &Gateway, port_mac: [u8; 6]) -> Result<WutfSession, AssembleError> {
+    match gateway.framing {
+        Framing::WutfUdp => Ok(WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?),
+    }
+}
+
+fn universe(instruments: &Instruments) -> Universe {
+    match instruments {
+        Instruments::All => Universe::All,
+        Instruments::Listed(symbols) => Universe::Symbols(symbols.clone()),
+    }
 }
 
 impl Worker {
@@ -355,17 +368,23 @@ impl Worker {
         tap: Option<Tap>,
     ) -> Finished {
         match self {
-            Self::Books(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_side_tx(side_tx).with_tap(tap);
-                pipeline.run();
-                pipeline.finish()
-            }
-            Self::Imbalance(parts) => {
-                let mut pipeline = Pipeline::new(*parts, rx, tx).with_side_tx(side_tx).with_tap(tap);
-                pipeline.run();
-                pipeline.finish()
-            }
+            Self::Books(parts) => parts.run(rx, tx, side_tx, tap),
+            Self::Imbalance(parts) => parts.run(rx, tx, side_tx, tap),
         }
+    }
+}
+
+impl<S: Strategy, O: Session> Parts<S, O> {
+    fn run<R: RxQueue, T: TxQueue>(
+        self,
+        rx: Vec<R>,
+        tx: T,
+        side_tx: Vec<Option<T>>,
+        tap: Option<Tap>,
+    ) -> Finished {
+        let mut pipeline = Pipeline::new(self, rx, tx).with_side_tx(side_tx).with_tap(tap);
+        pipeline.run();
+        pipeline.finish()
     }
 }
 
