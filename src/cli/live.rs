@@ -276,10 +276,9 @@ fn conclude(
         text.push_str(&format!("\n{}\n{}", book.symbol, tables::depth(book)));
     }
     text.push_str(&format!("\nlatency, ns, on {}\n", machine::describe()));
-    text.push_str(
-        "  from the return of the poll that brought the frame, without the NIC and its ring; a TSC read in each stage\n",
-    );
-    text.push_str(&tables::latency(&last.stages));
+    text.push_str("  from the beginning of the poll that brought the frame, without the NIC and its ring");
+    text.push_str(&format!("; TSC reads, {} ns each, are in no figure\n", last.read_cost));
+    text.push_str(&tables::time(last));
     text.push_str("\norders\n");
     text.push_str(&tables::orders(last));
     text.push_str("\nlines\n");

@@ -139,8 +139,8 @@ impl Screen {
         println!("\nfeed");
         print!("{}", feed(&moment, legacy));
         println!(
-            "  latency is from the return of the poll that brought the frame to the return of tx_burst, a TSC read in\n  \
-             each stage, on {}",
+            "  latency is from the beginning of the poll that brought the frame to the return of tx_burst; TSC reads are not\n  \
+             counted, on {}",
             machine::describe()
         );
         println!("\nverdict");
