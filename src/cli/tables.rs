@@ -11,7 +11,7 @@ use crate::pipeline::worker::Finished;
 mod latency;
 mod losses;
 
-pub(super) use latency::{latency, time};
+pub(super) use latency::time;
 pub(super) use losses::losses;
 
 /// Rows of cells, the first of each left-aligned, the others right-aligned, each column as wide as its widest cell.
