@@ -98,8 +98,8 @@ impl Blotter {
         match event.kind {
             OrderEventKind::Replaced { original, shares, price, live, .. } => {
                 let replaced = self.adopt_replacement(event.user_ref_num, original, shares, price, live);
-                // Something is open that is not in the table.
-                self.uncertain |= !replaced;
+                // Something is open that is not in the table. (Where nothing is repeated, it is only a stray reply.)
+                self.uncertain |= !replaced && self.counters.adopted > 0;
                 replaced
             }
             // It left nothing behind.

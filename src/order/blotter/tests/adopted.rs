@@ -149,7 +149,9 @@ fn what_cannot_be_adopted_leaves_positions_uncertain() {
 
     // A replacement of what is not known.
     let mut b = blotter();
-    quietly(&mut b, 2, replaced(1, 5, 2));
+    b.name(LOCATE, ABC);
+    quietly(&mut b, 2, adopted(ABC, Side::Buy, 1, 1));
+    quietly(&mut b, 3, replaced(1, 5, 2));
     assert!(b.uncertain() && b.counters().unknown_replies == 1);
 }
 
