@@ -8,6 +8,7 @@
 mod cable;
 #[path = "../order_support/desk.rs"]
 mod desk;
+mod soak;
 #[path = "../order_support/support.rs"]
 mod support;
 mod table;

@@ -1,6 +1,6 @@
 //! The venue's host: the exchange's gateway behind a second TCP stack that takes several connections at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use exchange::gateway::Gateway;
 use exchange::market::Market;
@@ -30,6 +30,8 @@ pub(crate) struct Venue {
     listening: SocketHandle,
     connected: SocketSet<'static>,
     conns: Vec<Conn>,
+    /// By port of the client: next number of ours, next expected.
+    latest: BTreeMap<u16, (u32, u32)>,
     ids: u64,
     pub(crate) gateway: Gateway,
     pub(crate) market: Market,
@@ -66,6 +68,7 @@ impl Venue {
             listening,
             connected,
             conns: Vec::new(),
+            latest: BTreeMap::new(),
             ids: 0,
             gateway,
             market,
@@ -76,8 +79,12 @@ impl Venue {
     /// An IPv4 packet came.
     pub(crate) fn receive(&mut self, now: u64, packet: &[u8]) {
         let port = u16::from_be_bytes([packet[20], packet[21]]);
+        let known = self.conns.iter().any(|conn| conn.port == port);
+        if known && packet[33] & 0x12 == 2 && self.challenge(port) {
+            return;
+        }
         self.device.received.push_back(packet.to_vec());
-        if self.conns.iter().any(|conn| conn.port == port) {
+        if known {
             self.stack.poll(instant(now), &mut self.device, &mut self.connected);
             return;
         }
@@ -89,6 +96,26 @@ impl Venue {
             self.conns.push(Conn { socket: socket_of, port, id, out, closing });
             self.listening = self.listener.add(socket(WINDOW));
         }
+    }
+
+    /// A SYN on a connection that there is: its sender started anew, or is an impostor, and is asked which (RFC 5961). The
+    /// stack would be silent, which kernels are not.
+    fn challenge(&mut self, port: u16) -> bool {
+        let Some((sequence, expected)) = self.latest.get(&port) else { return false };
+        let header = etherparse::PacketBuilder::ipv4(SERVER.octets(), [10, 0, 0, 2], 64);
+        let mut packet = Vec::new();
+        header.tcp(PORT, port, *sequence, 600).ack(*expected).write(&mut packet, &[]).unwrap();
+        self.device.sent.push(packet);
+        true
+    }
+
+    /// A packet leaves: where its connection stands after it.
+    pub(crate) fn note(&mut self, packet: &[u8]) {
+        let word = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
+        let port = u16::from_be_bytes([packet[22], packet[23]]);
+        let payload = packet.len() - 20 - usize::from(packet[32] >> 4) * 4;
+        let flags = u32::from(packet[33] & 1) + u32::from(packet[33] >> 1 & 1);
+        self.latest.insert(port, (word(24).wrapping_add(payload as u32 + flags), word(28)));
     }
 
     /// Gateway and stack do what they have to.

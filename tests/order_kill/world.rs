@@ -80,7 +80,10 @@ impl World {
             market.step(&mut |_| {});
         }
         let users = vec![Credentials { username: LOGIN.username, password: LOGIN.password }];
-        let gateway = Gateway::new(gateway::Config { cancel_on_disconnect, users, ..Default::default() });
+        let mut config = gateway::Config { cancel_on_disconnect, users, ..Default::default() };
+        // So that the repetition of a day takes some milliseconds.
+        config.soup.bytes_per_s = 200_000;
+        let gateway = Gateway::new(config);
         let ours = process(&market, seed);
         Self {
             now: SECOND,
@@ -96,6 +99,12 @@ impl World {
             next: 0,
             starts: seed,
         }
+    }
+
+    /// Numbers of open orders that nothing is unanswered of.
+    pub(crate) fn resting(&self) -> Vec<(u32, u16)> {
+        let orders = self.ours.risk.blotter().orders().filter(|(_, order)| !order.pending());
+        orders.map(|(id, order)| (id, order.locate)).collect()
     }
 
     /// Our process is gone, with everything that it knew, and another one begins. What stood in the transmit queue has left
@@ -130,6 +139,7 @@ impl World {
             self.carry(true, &frame);
         }
         for packet in std::mem::take(&mut self.venue.device.sent) {
+            self.venue.note(&packet);
             let header = 20 + usize::from(packet[32] >> 4) * 4;
             let (syn, fin) = (packet[33] & 2 != 0, packet[33] & 1 != 0);
             self.answers += u64::from(packet.len() > header || syn || fin);
@@ -252,7 +262,7 @@ impl World {
         if ours != theirs {
             return Err(format!("open {ours:?}, the venue's {theirs:?}"));
         }
-        let strange = blotter.counters().replies_that_do_not_fit() + blotter.counters().late_replies;
+        let strange = blotter.counters().replies_that_do_not_fit();
         let counters = self.venue.gateway.counters();
         if blotter.uncertain() || strange > 0 || counters.repeated > 0 || counters.malformed > 0 {
             return Err(format!("{:?} {counters:?}", blotter.counters()));
