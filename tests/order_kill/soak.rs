@@ -1,7 +1,6 @@
 //! Trading for a while, over a cable that loses frames, through ends of every kind at any moment.
 
 use wirebook::market::Price;
-use wirebook::order::Session;
 use wirebook::order::ouch_session::Phase;
 use wirebook::order::stream::Stream;
 use wirebook::order::tcp::{TcpAddressing, UserTcp};
