@@ -13,7 +13,7 @@ use wirebook::feed::{Stream, StreamConfig};
 use wirebook::market::{BookState, TradingState};
 use wirebook::nic::TxQueue;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::boards::Boards;
 use wirebook::pipeline::desk::DeskParts;
 use wirebook::pipeline::share::Share;
@@ -50,7 +50,7 @@ impl Default for Options {
 
 pub(crate) struct Rig<S: Strategy = Observer> {
     pub(crate) time: Rc<Cell<u64>>,
-    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, WutfSession, Rc<Cell<u64>>>,
+    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, Session, Rc<Cell<u64>>>,
     pub(crate) client: ClientEnd,
     board: Boards,
     pub(crate) switches: Arc<Switches>,
