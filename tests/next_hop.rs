@@ -62,7 +62,7 @@ impl Switch {
             .replace("mac = \"02:00:00:00:00:01\"\n", "")
             .replace("cooldown_us = 20000", "cooldown_us = 200");
         let config = Config::parse(&text, "ours").unwrap();
-        let gateway = config.gateway.unwrap();
+        let gateway = config.gateway.clone().unwrap();
         assert_eq!(gateway.mac, None);
         let exchange = exchange_config(200_000, 40, 1, 0);
         let venue = Venue::new(&Setup::new(&venue_config, exchange, StopFlag::new())).unwrap();

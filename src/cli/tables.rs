@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use crate::control::Moment;
 use crate::market::{BookState, Level, TradingState};
+use crate::order::venue::phase_words;
 use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
-use crate::order::venue::phase_words;
 use crate::pipeline::worker::Finished;
 
 mod latency;
 mod losses;
 
-pub(super) use latency::{latency, time};
+pub(super) use latency::time;
 pub(super) use losses::losses;
 
 /// Rows of cells, the first of each left-aligned, the others right-aligned, each column as wide as its widest cell.
@@ -245,7 +245,8 @@ pub(super) fn orders(moment: &Moment) -> String {
         grouped(
             moment.rows.iter().filter(|(name, _)| name.starts_with("refused_")).map(|(_, value)| value).sum()
         ),
-        phase_words(moment.count("session_phase")).map_or_else(String::new, |words| format!("  session {words}")),
+        phase_words(moment.count("session_phase"))
+            .map_or_else(String::new, |words| format!("  session {words}")),
     )
 }
 

@@ -232,7 +232,8 @@ fn gateway(config: &Config, document: &mut Document<'_>) {
     if gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Kernel && gateway.local_port != 0 {
         document.contradiction(
             &["gateway.local_port", "gateway.stack"],
-            "gateway.local_port is given, and gateway.stack = \"kernel\" leaves the port to the kernel".to_owned(),
+            "gateway.local_port is given, and gateway.stack = \"kernel\" leaves the port to the kernel"
+                .to_owned(),
             "remove gateway.local_port",
         );
     }

@@ -7,15 +7,26 @@ use crate::pipeline::board::Row;
 const TOLD: [(&str, Told); 9] = [
     ("session_ups", Told::Well("order session up: logged in, and the state of every order is known")),
     ("session_breaks", Told::Badly("order session lost: the connection broke, and is being made again")),
-    ("session_timeouts", Told::Badly("the order gateway did not answer in time: does it listen, is the way there open?")),
+    (
+        "session_timeouts",
+        Told::Badly("the order gateway did not answer in time: does it listen, is the way there open?"),
+    ),
     (
         "soup_client_rejected",
-        Told::Over("the order gateway rejected the login, and no other is tried: check gateway.username, its password, \
-                    gateway.session"),
+        Told::Over(
+            "the order gateway rejected the login, and no other is tried: check gateway.username, its password, \
+                    gateway.session",
+        ),
     ),
-    ("soup_client_other_session", Told::Over("the order gateway serves another session than before: no order leaves")),
+    (
+        "soup_client_other_session",
+        Told::Over("the order gateway serves another session than before: no order leaves"),
+    ),
     ("session_ends", Told::Over("the order gateway ended its session: no order leaves any more")),
-    ("session_never_arrived", Told::Badly("orders never came to the venue: the connection broke before; not sent again")),
+    (
+        "session_never_arrived",
+        Told::Badly("orders never came to the venue: the connection broke before; not sent again"),
+    ),
     (
         "session_contradictions",
         Told::Over("the venue counts orders that it never answered: positions are uncertain, compare them"),

@@ -324,12 +324,27 @@ fn worker(
         None => routes,
     };
     let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
-    let common =
-        Common { books, risk, stream, routes, clock, stamps, switches, board, recovery, share, cancels_left_over };
+    let common = Common {
+        books,
+        risk,
+        stream,
+        routes,
+        clock,
+        stamps,
+        switches,
+        board,
+        recovery,
+        share,
+        cancels_left_over,
+    };
     Ok(match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
-            Worker::Imbalance(common.with(strategy, venue(config, gateway, port_mac)?, universe(&config.instruments)))
+            Worker::Imbalance(common.with(
+                strategy,
+                venue(config, gateway, port_mac)?,
+                universe(&config.instruments),
+            ))
         }
         (StrategyKind::None, _) | (_, None) => {
             Worker::Books(common.with(Observer, ClosedSession::default(), Universe::None))

@@ -240,7 +240,8 @@ impl Peers {
                         counters.gone += 1;
                         events.push(Event::Gone(conn));
                     }
-                    *place = Place { handle: place.handle, conn: None, unsent: VecDeque::new(), closing: false };
+                    *place =
+                        Place { handle: place.handle, conn: None, unsent: VecDeque::new(), closing: false };
                     let _ = socket.listen(address.port());
                 }
                 _ => {}
@@ -331,7 +332,10 @@ mod tests {
         let mut frame = vec![0; 60];
         frame[6..14].copy_from_slice(&[2, 0, 0, 0, 0, 2, 8, 0]);
         frame[14..34].copy_from_slice(&[0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1]);
-        assert_eq!(segment(&frame, None, ip).map(|(mac, packet)| (mac, packet.len())), Some(([2, 0, 0, 0, 0, 2], 40)));
+        assert_eq!(
+            segment(&frame, None, ip).map(|(mac, packet)| (mac, packet.len())),
+            Some(([2, 0, 0, 0, 0, 2], 40))
+        );
         assert_eq!(segment(&frame, Some(7), ip), None);
         assert_eq!(segment(&frame, None, Ipv4Addr::new(10, 0, 0, 3)), None);
         let mut tagged = frame[..12].to_vec();

@@ -111,7 +111,7 @@ impl Screen {
         text.push_str("\norders\n");
         text.push_str(&tables::orders(moment));
         text.push_str("\nlatency, ns\n");
-        text.push_str(&tables::latency(&moment.stages));
+        text.push_str(&tables::time(moment));
         text.push_str("\nlost or refused\n");
         text.push_str(&tables::losses(&moment.rows));
         text

@@ -111,9 +111,10 @@ fn check(config: &Config) -> Result<(), String> {
         ));
     }
     if config.strategy.kind != StrategyKind::None
-        && config.gateway.as_ref().is_some_and(|gateway| {
-            gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own
-        })
+        && config
+            .gateway
+            .as_ref()
+            .is_some_and(|gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own)
     {
         return Err("gateway.stack = \"own\" needs the interface's TCP segments, which the kernel answers to on one that it \
                     keeps\n  set gateway.stack = \"kernel\", or use DPDK"

@@ -15,8 +15,7 @@ use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
 
 pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exit {
-    let own_tcp =
-        |gateway: &Gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own;
+    let own_tcp = |gateway: &Gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own;
     if config.strategy.kind != StrategyKind::None && config.gateway.as_ref().is_some_and(own_tcp) {
         return complain(
             Exit::Usage,

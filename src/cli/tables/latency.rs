@@ -6,7 +6,7 @@ use crate::stats::stages::{COLD_AFTER, StageRow};
 
 /// Latencies by stage, in ns, and each stage's share of the time that messages took.
 #[must_use]
-pub(in crate::cli) fn latency(stages: &[StageRow]) -> String {
+fn latency(stages: &[StageRow]) -> String {
     let whole: u64 = stages.iter().filter(|row| !is_way(row) && !is_wait(row)).map(|row| row.total).sum();
     let mut table = vec![StageRow::HEADS.iter().chain(&["share"]).map(|head| (*head).to_owned()).collect()];
     for row in stages {

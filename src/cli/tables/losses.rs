@@ -66,7 +66,10 @@ const LOSSES: &[(&str, &str)] = &[
         "check gateway.username, its password and gateway.session; no other login was tried",
     ),
     ("soup_client_missing", "the venue did not repeat all replies: positions are uncertain"),
-    ("soup_client_silent", "the gateway said nothing for 15 s, and sends heartbeats: the way there is broken"),
+    (
+        "soup_client_silent",
+        "the gateway said nothing for 15 s, and sends heartbeats: the way there is broken",
+    ),
     ("tcp_frames_lost", "TCP found the transmit ring full, and repeats itself: raise port.tx_descriptors"),
     ("tcp_probes", "acknowledgments were late: something was lost on the way, or the gateway is slow"),
     ("tcp_retransmitted", "the same, and later still"),

@@ -53,9 +53,8 @@ pub(super) fn password(document: &mut Document<'_>, keys: &Keys) -> Secret {
     let &Keys { section, in_file, by_name, variable } = keys;
     let read = |text: &str| is_credential(text, PASSWORD).then(|| Secret::new(text.to_owned()));
     let stated = document.secret(in_file, PASSWORD_WANTED, read);
-    let name = document.optional_text(by_name, VARIABLE_WANTED, variable, |name| {
-        is_variable(name).then(|| name.to_owned())
-    });
+    let name = document
+        .optional_text(by_name, VARIABLE_WANTED, variable, |name| is_variable(name).then(|| name.to_owned()));
     let Some(name) = name else { return stated.unwrap_or_default() };
     if document.says(in_file) {
         document.contradiction(

@@ -7,7 +7,8 @@ use crate::config::{Config, PortRef};
 pub(super) fn vlans(config: &Config, document: &mut Document<'_>) {
     let port = &config.port;
     let line_b = config.feed.line_b.map(|line| (&port.line_b, "feed.line.b", "feed.line.b.vlan", line.vlan));
-    let gateway = config.gateway.as_ref().map(|gateway| (&port.orders, "gateway", "gateway.vlan", gateway.vlan));
+    let gateway =
+        config.gateway.as_ref().map(|gateway| (&port.orders, "gateway", "gateway.vlan", gateway.vlan));
     let mut streams = vec![(&port.feed, "feed.line.a", "feed.line.a.vlan", config.feed.line_a.vlan)];
     streams.extend(line_b);
     streams.extend(gateway);

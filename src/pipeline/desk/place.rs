@@ -3,8 +3,8 @@
 //! Whatever asks for an order comes through [`Desk::place`], and whatever the venue says through [`hear`].
 
 use super::{Desk, DeskCounters};
-use crate::nic::{Frame, TxQueue};
 use crate::nic::tsc::TimeSource;
+use crate::nic::{Frame, TxQueue};
 use crate::order::{OrderEvent, OrderEventKind, Session};
 use crate::risk::Risk;
 use crate::strategy::{Intent, Intents, MarketView, Strategy};
@@ -26,6 +26,8 @@ pub(super) fn hear<S: Strategy>(
     }
     if let Some(update) = risk.on_event(event) {
         strategy.on_order(&update, intents);
+    } else if let Some((locate, position)) = risk.take_moved() {
+        strategy.on_position(locate, position);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Takes back open orders that should not be there any more: those of books that cannot be believed, those from before the
-//! session came up where that is wished, and, at the end, all.
+//! Takes back open orders that should not be there any more: those of books that cannot be believed, those of a process
+//! before this one, those from before a connection broke where that is wished, and, at the end, all.
 //!
 //! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
@@ -9,6 +9,7 @@ use crate::market::BookState;
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
 use crate::order::Session;
+use crate::order::blotter::OpenOrder;
 use crate::strategy::{Intent, MarketView, Strategy};
 
 /// Cancels of one round.
@@ -56,16 +57,19 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Withdraws open orders of books that are not live, a few at a time.
+    /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
         let Watch { in_doubt, looked, pause, .. } = self.watch;
-        if !in_doubt || now_ns.saturating_sub(looked) < pause {
+        // Before the venue has told of all of them there is no session to cancel them in.
+        let left_behind = self.risk.blotter().adopted_orders() > 0 && !self.risk.blotter().adopting();
+        if !(in_doubt || left_behind) || now_ns.saturating_sub(looked) < pause {
             return;
         }
         let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            (found, sent) =
-                self.cancel_some(now_ns, |desk, _, locate| desk.book_state(locate) != BookState::Live);
+            (found, sent) = self.cancel_some(now_ns, |desk, _, order| {
+                order.adopted || desk.book_state(order.locate) != BookState::Live
+            });
         }
         let pause = match found {
             _ if sent < found => SOON,
@@ -75,8 +79,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         };
         // Where nothing mends books they stay in doubt, and the watch goes on.
         let well = self.repair.is_mending() && !self.repair.is_busy() && !self.overdue;
-        self.watch =
-            Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause, ..self.watch };
+        self.watch = Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause, ..self.watch };
     }
 
     /// The session has come up, and the state of every order is known.
@@ -118,13 +121,16 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Cancels the orders that are `concerned` (number, locate), but none for which a cancel is under way. Returns how many
-    /// were found (at most [`AT_ONCE`]) and how many cancels left.
-    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, u32, u16) -> bool) -> (usize, usize) {
+    /// Cancels orders that are `concerned` (by number and state), but no order for which a cancel is under way. Returns how
+    /// many were found (at most [`AT_ONCE`]) and how many cancels left.
+    fn cancel_some(
+        &mut self,
+        now_ns: u64,
+        concerned: impl Fn(&Self, u32, &OpenOrder) -> bool,
+    ) -> (usize, usize) {
         let mut chosen = [None; AT_ONCE];
         let orders = self.risk.blotter().orders();
-        let to_cancel =
-            orders.filter(|(id, order)| !order.cancel_sent && concerned(self, *id, order.locate));
+        let to_cancel = orders.filter(|(id, order)| !order.cancel_sent && concerned(self, *id, order));
         let intents = to_cancel.map(|(order, open)| Intent::Cancel { locate: open.locate, order });
         let found = chosen.iter_mut().zip(intents).map(|(slot, intent)| *slot = Some(intent)).count();
         let mut sent = 0;
