@@ -198,7 +198,7 @@ impl World {
             self.exchange();
             while self.pipeline.poll() {}
         }
-        assert_eq!(self.phase(), "stopped");
+        assert_eq!(self.phase(), "closed");
         assert_eq!(self.pipeline.blotter().open_orders(), 0, "what is open is withdrawn before the end");
         let now = self.now();
         self.venue.close(&mut self.venue_tx, now);

@@ -37,6 +37,12 @@ impl ConnectionCounters {
             .chain(self.tcp.rows())
             .chain(self.kernel.rows())
     }
+
+    /// The names alone.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::default().rows().map(|(name, _)| name).collect()
+    }
 }
 
 const fn phase_number(phase: Phase) -> u64 {
@@ -63,7 +69,7 @@ pub const fn phase_words(number: u64) -> Option<&'static str> {
         5 => "asking for its account",
         6 => "up",
         7 => "logging out",
-        8 => "stopped",
+        8 => "closed",
         _ => return None,
     })
 }
