@@ -286,10 +286,39 @@ pub struct Risk {
 pub enum Framing {
     /// Our own UDP test framing: for tests and demos, not an exchange's.
     WutfUdp,
+    /// OUCH 5.0 in SoupBinTCP over TCP.
+    OuchTcp,
+}
+
+/// Ports of ours that connections of [`Framing::OuchTcp`] take in turn.
+pub const OUCH_PORTS: u16 = 8;
+
+/// Whose TCP carries the orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// Our own, on the port that the orders leave by.
+    Own,
+    /// The kernel's.
+    Kernel,
+}
+
+/// What `[gateway]` says for [`Framing::OuchTcp`] only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ouch {
+    /// Whose TCP it is.
+    pub stack: Stack,
+    /// At most 6 characters; empty: none is given.
+    pub username: String,
+    /// At most 10 characters.
+    pub password: Secret,
+    /// The venue's session to log into, at most 10 characters; empty: whichever is current.
+    pub session: String,
+    /// After a connection that broke, orders that are open still are cancelled once it is back.
+    pub cancel_on_disconnect: bool,
 }
 
 /// `[gateway]`: where orders go and where they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// Framing of the orders.
     pub framing: Framing,
@@ -297,11 +326,11 @@ pub struct Gateway {
     pub local_ip: Ipv4Addr,
     /// Our hardware address; `None`: the port's own.
     pub local_mac: Option<[u8; 6]>,
-    /// Our UDP port.
+    /// Our port; with [`Framing::OuchTcp`] the first of some, or 0: any.
     pub local_port: u16,
     /// The gateway's address.
     pub ip: Ipv4Addr,
-    /// The gateway's UDP port.
+    /// The gateway's port.
     pub port: u16,
     /// Hardware address of the next hop; `None`: resolved by ARP.
     pub mac: Option<[u8; 6]>,
@@ -309,6 +338,8 @@ pub struct Gateway {
     pub next_hop: Option<Ipv4Addr>,
     /// 802.1Q VLAN of its frames, `1 ..= 4094`; `None`: untagged.
     pub vlan: Option<u16>,
+    /// For OUCH over TCP.
+    pub ouch: Ouch,
 }
 
 /// `[determinism]`

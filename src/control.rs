@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod membership;
 pub mod neighbour;
+pub mod orders;
 pub mod port;
 mod random;
 
@@ -103,6 +104,7 @@ pub fn accompany(
     let mut shown = began;
     let mut packets = 0;
     let mut heard = None;
+    let mut orders = orders::SessionWatch::default();
     let ending = loop {
         thread::sleep(ROUND);
         handles.stages.drain();
@@ -120,6 +122,7 @@ pub fn accompany(
             break Ending::TimeUp;
         }
         let rows = handles.board.rows();
+        orders.see(&rows);
         let lines = rows.iter().filter(|(name, _)| ["line_a_packets", "line_b_packets"].contains(name));
         let seen = lines.map(|(_, value)| value).sum();
         if !rows.is_empty() && seen != packets {

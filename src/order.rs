@@ -16,6 +16,7 @@
 //! | [`packets`] | SoupBinTCP packets of orders, prepared once and patched |
 //! | [`tcp`] | a stream on a port of ours: TCP without the kernel |
 //! | [`kernel`] | a stream over the kernel's TCP |
+//! | [`venue`] | whichever of these sessions the configuration names |
 
 use crate::nic::{Frame, TxQueue};
 use crate::risk::{Cleared, Request};
@@ -33,7 +34,10 @@ pub mod stream;
 pub(crate) mod table;
 pub mod tcp;
 pub mod template;
+pub mod venue;
 pub mod wutf;
+
+use venue::ConnectionCounters;
 
 pub use event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce};
 
@@ -72,6 +76,20 @@ pub trait Session {
     /// time: in each round of the loop where there is TCP, several times a second elsewhere.
     fn poll<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T, on_event: &mut impl FnMut(OrderEvent));
 
+    /// True where there is a connection, which [`Session::poll`] is to look after in each round of the loop.
+    #[inline]
+    fn has_connection(&self) -> bool {
+        false
+    }
+
+    /// Says good-bye where there is a connection, and makes no further attempt. Orders stay as the venue has them.
+    fn log_out<T: TxQueue>(&mut self, _now_ns: u64, _tx: &mut T) {}
+
+    /// True where no connection is left to be ended.
+    fn has_left(&self) -> bool {
+        true
+    }
+
     /// The hardware address that frames go to changed; `None`: it is not known, and nothing leaves until it is.
     fn set_next_hop(&mut self, _mac: Option<Mac>) {}
 
@@ -84,6 +102,11 @@ pub trait Session {
 
     /// What was sent, received and dropped.
     fn counters(&self) -> &SessionCounters;
+
+    /// What its connection did, where it has one.
+    fn connection(&self) -> ConnectionCounters {
+        ConnectionCounters::default()
+    }
 }
 
 /// Why a request did not leave.

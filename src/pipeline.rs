@@ -25,7 +25,7 @@ use crate::order::Session;
 use crate::order::blotter::Blotter;
 use crate::prefetch;
 use crate::strategy::Strategy;
-use crate::wire::frame::{RejectCounters, parse_udp};
+use crate::wire::frame::{Reject, RejectCounters, parse_tcp, parse_udp};
 
 pub mod board;
 pub mod boards;
@@ -62,6 +62,9 @@ const ITEMS: u32 = 64;
 
 /// What a packet counts against [`ITEMS`].
 const PACKET: u32 = 8;
+
+/// How long the end waits for the answers to cancels, and then for the connection to end, ns.
+pub const PARTING: (u64, u64) = (500_000_000, 2_500_000_000);
 
 /// What the control thread may tell a running loop.
 #[derive(Debug, Default)]
@@ -184,6 +187,16 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     next_tick: u64,
     next_publish: u64,
     feed_clock: FeedClock,
+    leaving: Option<Leaving>,
+}
+
+/// How far the end of an order session is, and until when (ticks) it may take.
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    /// Cancels may be unanswered.
+    Answers(u64),
+    /// The session is logging out.
+    Goodbye(u64),
 }
 
 /// The stream's time: the loop's, less what it was away beyond [`TimeSource::LONGEST_ROUND`].
@@ -237,6 +250,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             next_tick: now,
             next_publish: now,
             feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
+            leaving: None,
         }
     }
 
@@ -275,7 +289,9 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 }
             }
         }
-        self.desk.withdraw_all();
+        while !self.leave(self.desk.time.now()) {
+            self.poll();
+        }
         self.publish();
     }
 
@@ -307,6 +323,14 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 self.counters.bytes += frame.bytes.len() as u64;
                 self.desk.stamps.frame(&self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
+                    Err(Reject::Tcp) if self.routes.takes_segments() => {
+                        let route = parse_tcp(frame.bytes).map(|ends| self.routes.route_segment(&ends));
+                        match route {
+                            Some(Route::Reply) if self.desk.on_segment(frame) => {}
+                            Some(Route::Unwanted(why)) => self.unwanted.count(why),
+                            _ => self.rejects.count(Reject::Tcp),
+                        }
+                    }
                     Err(reject) => {
                         self.rejects.count(reject);
                         if let Some(frames) = &mut self.frames {
@@ -331,10 +355,44 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             drop(burst);
             rx.refill();
         }
+        // After the frames: what an order left to be done does not make the next one wait.
+        if self.desk.session.has_connection() {
+            let now = self.desk.time.now();
+            self.desk.poll_session(self.desk.clock.ns(now));
+        }
         if self.desk.is_recovering() {
             self.recover();
         }
         busy
+    }
+
+    /// Ends the order session: withdraws what is open, waits for the answers, logs out. To be called with the time, as
+    /// often as [`Pipeline::poll`], until it is true; that takes no longer than the two of [`PARTING`].
+    pub fn leave(&mut self, now: u64) -> bool {
+        let clock = self.desk.clock;
+        let ends = |wait| now.saturating_add(clock.ticks(wait));
+        let leaving = *self.leaving.get_or_insert(Leaving::Answers(ends(PARTING.0)));
+        // No new order leaves from here on.
+        self.desk.risk.disarm();
+        let now_ns = clock.ns(now);
+        match leaving {
+            Leaving::Answers(until) => {
+                self.desk.withdraw_all();
+                let waits = self.desk.session.has_connection()
+                    && self.desk.session.healthy()
+                    && self.desk.risk.blotter().open_orders() > 0;
+                if !waits || now >= until {
+                    let Desk { session, tx, .. } = &mut self.desk;
+                    session.log_out(now_ns, tx);
+                    self.leaving = Some(Leaving::Goodbye(ends(PARTING.1)));
+                }
+                false
+            }
+            Leaving::Goodbye(until) => {
+                self.desk.poll_session(now_ns);
+                self.desk.session.has_left() || now >= until
+            }
+        }
     }
 
     /// One portion of the work on what was lost: takes what the client got back, and brings books up to date.

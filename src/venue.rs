@@ -1,17 +1,20 @@
 //! The other side of the wire: the exchange of the workspace's `exchange` crate, on a port of the seam.
 //!
-//! It publishes a simulated market on lines A and B, does to them what it is told, takes orders and answers them. Its
+//! It publishes a simulated market on lines A and B, does to them what it is told, takes orders (OUCH over TCP, and the UDP
+//! test framing, both to the gateway's address) and answers them. Its
 //! request servers and its snapshots stand on kernel sockets beside the port, where a [`Setup`] names them. The demo and
 //! `wirebook exchange` run it on an lcore of its own ([`Venue::run`]); tests drive it step by step under a clock of
 //! theirs ([`Venue::pump`]). All the encoding, matching and breaking is the `exchange` crate's, which shares no code
 //! with this one.
+
+mod peers;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use exchange::frames::{self, Addressing, Framer};
-use exchange::host::{self, Exchange, Fault, Output};
+use exchange::host::{self, Exchange, Fault, Output, Service};
 use exchange::lines::{self, Line, LineConfig};
 use exchange::sockets::{self, Services};
 use exchange::{market, publisher};
@@ -21,12 +24,16 @@ use crate::market::Symbol;
 use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
 use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
+use peers::{Event, Peers};
 
 /// How far line B is behind line A, ns.
 const SKEW: u64 = 20_000;
 
 /// Time between two looks at the sockets of the services, ns: a system call costs more than a message.
 const SERVICES: u64 = 200_000;
+
+/// How long the word that order sessions are over may take to arrive, ns.
+const GOODBYE: u64 = 100_000_000;
 
 /// The longest sleep where nothing is due; frames that come meanwhile wait in the port's ring.
 const NAP: Duration = Duration::from_micros(100);
@@ -106,6 +113,8 @@ pub struct Venue {
     /// The time of the last pump, and when the day was closed, ns.
     now: u64,
     closed: Option<u64>,
+    /// When order sessions were ended, ns.
+    ended: Option<u64>,
     messages: u64,
     linger: u64,
     closing: StopFlag,
@@ -119,6 +128,8 @@ struct Wire {
     reply: Addressing,
     /// The station that each client speaks from, to which its replies go.
     stations: BTreeMap<SocketAddrV4, [u8; 6]>,
+    /// Clients by TCP.
+    peers: Peers,
     stop: StopFlag,
 }
 
@@ -152,6 +163,7 @@ impl Venue {
             services_due: 0,
             now: 0,
             closed: None,
+            ended: None,
             messages: setup.messages.unwrap_or(u64::MAX),
             linger: u64::try_from(setup.linger.as_nanos()).unwrap_or(u64::MAX),
             closing: StopFlag::new(),
@@ -184,7 +196,11 @@ impl Venue {
         loop {
             let now = clock.ns(tsc::now() - began);
             let over = self.closed.is_some_and(|at| now.saturating_sub(at) > self.linger);
-            if self.stop.is_set() || over {
+            if over && self.ended.is_none() {
+                self.ended = Some(now);
+                self.end_orders(tx, now);
+            }
+            if self.stop.is_set() || self.ended.is_some_and(|at| now.saturating_sub(at) > GOODBYE) {
                 return self.leave();
             }
             let said = self.exchange.market().counters().messages;
@@ -211,7 +227,9 @@ impl Venue {
             *services_due = now + SERVICES;
             services.pump(exchange, now, &mut |output| wire.send(tx, &output));
         }
-        exchange.tick(now, &mut |output| deliver(services, wire, tx, now, output))
+        let more = exchange.tick(now, &mut |output| deliver(services, wire, tx, now, output));
+        wire.flush(tx, now);
+        more
     }
 
     /// Makes a fault happen now.
@@ -223,11 +241,12 @@ impl Venue {
     fn take_orders(&mut self, rx: &mut impl RxQueue, tx: &mut impl TxQueue, now: u64) {
         let Self { exchange, wire, services, .. } = self;
         let burst = rx.poll();
-        if burst.is_empty() {
-            return;
-        }
         for at in 0..burst.len() {
-            let Ok(datagram) = frames::parse(burst.frame(at).bytes) else { continue };
+            let frame = burst.frame(at).bytes;
+            let Ok(datagram) = frames::parse(frame) else {
+                wire.peers.on_frame(frame);
+                continue;
+            };
             if SocketAddrV4::new(datagram.to.dst, datagram.to.dst_port) != wire.gateway {
                 continue;
             }
@@ -238,6 +257,22 @@ impl Venue {
         }
         drop(burst);
         rx.refill();
+        for event in wire.peers.events(now) {
+            let mut out = |output: Output<'_>| deliver(services, wire, tx, now, output);
+            match event {
+                Event::Connected(conn) => exchange.on_connect(now, Service::Orders, conn),
+                Event::Bytes(conn, bytes) => exchange.on_bytes(now, conn, &bytes, &mut out),
+                Event::Gone(conn) => exchange.on_disconnect(now, conn),
+            }
+        }
+        wire.flush(tx, now);
+    }
+
+    /// Tells every client that no more is answered.
+    fn end_orders(&mut self, tx: &mut impl TxQueue, now: u64) {
+        let Self { exchange, wire, services, .. } = self;
+        exchange.end_orders(now, &mut |output| deliver(services, wire, tx, now, output));
+        wire.flush(tx, now);
     }
 
     /// Ends the day: the close of the market, the end of the session. Clients are answered still.
@@ -264,6 +299,8 @@ impl Venue {
             let sockets = services.counters().rows();
             rows.extend(sockets.iter().map(|(name, value)| (format!("sockets_{name}"), *value)));
         }
+        let peers = self.wire.peers.counters().rows();
+        rows.extend(peers.iter().map(|(name, value)| (format!("peers_{name}"), *value)));
         let messages = self.exchange.market().counters().messages;
         let played = Duration::from_nanos(self.closed.unwrap_or(self.now));
         Legacy { books, positions, rows, messages, played }
@@ -301,6 +338,7 @@ impl Wire {
                 ttl: 64,
             },
             stations: BTreeMap::new(),
+            peers: Peers::new(SocketAddrV4::new(ip, port), mac, gateway.and_then(|gateway| gateway.vlan)),
             stop: setup.stop.clone(),
         })
     }
@@ -329,8 +367,16 @@ impl Wire {
                     transmit(tx, &self.stop, frame);
                 }
             }
-            Output::Answer { .. } | Output::Tcp { .. } | Output::Close { .. } => {}
+            Output::Tcp { conn, bytes } => self.peers.send(*conn, bytes),
+            Output::Close { conn } => self.peers.close(*conn),
+            Output::Answer { .. } => {}
         }
+    }
+
+    /// Sends what is due on the connections.
+    fn flush(&mut self, tx: &mut impl TxQueue, now: u64) {
+        let Self { peers, stop, .. } = self;
+        peers.flush(now, |frame| transmit(tx, stop, frame));
     }
 }
 
@@ -342,9 +388,10 @@ fn deliver(
     now: u64,
     output: Output<'_>,
 ) {
+    let by_port = matches!(&output, Output::Tcp { conn, .. } | Output::Close { conn } if Peers::has(*conn));
     let rest = match services {
-        Some(services) => services.deliver(now, output),
-        None => Some(output),
+        Some(services) if !by_port => services.deliver(now, output),
+        _ => Some(output),
     };
     if let Some(rest) = rest {
         wire.send(tx, &rest);

@@ -18,7 +18,7 @@ use wirebook::market::BookState;
 use wirebook::nic::replay::ReplayTx;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, Rounds, pair};
 use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME};
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::Clock;
@@ -86,7 +86,7 @@ fn damage(frame: &[u8], rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-type Loop = Pipeline<ReplayRx, ReplayTx, Imbalance, WutfSession, Rc<Cell<u64>>>;
+type Loop = Pipeline<ReplayRx, ReplayTx, Imbalance, Session, Rc<Cell<u64>>>;
 
 /// ns from one poll to the next: a hole is given up after some polls.
 const STEP: u64 = 10_000;

@@ -11,7 +11,7 @@ use wirebook::config::{Config, Gateway};
 use wirebook::control::port::{self, PortControl};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::nic::{RxBurst, RxQueue, TxQueue};
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::Clock;
@@ -37,7 +37,7 @@ struct Switch {
     to_venue: End,
     to_us: End,
     time: Rc<Cell<u64>>,
-    pipeline: Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession, Rc<Cell<u64>>>,
+    pipeline: Pipeline<LinkRx, ReplayTx, Imbalance, Session, Rc<Cell<u64>>>,
     control: PortControl,
     gateway: Gateway,
     /// Who answers for the gateway's address.
@@ -62,7 +62,7 @@ impl Switch {
             .replace("mac = \"02:00:00:00:00:01\"\n", "")
             .replace("cooldown_us = 20000", "cooldown_us = 200");
         let config = Config::parse(&text, "ours").unwrap();
-        let gateway = config.gateway.unwrap();
+        let gateway = config.gateway.clone().unwrap();
         assert_eq!(gateway.mac, None);
         let exchange = exchange_config(200_000, 40, 1, 0);
         let venue = Venue::new(&Setup::new(&venue_config, exchange, StopFlag::new())).unwrap();

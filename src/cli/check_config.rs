@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::complain;
 use super::exit::Exit;
-use crate::config::{Config, Instruments, Recovery, StrategyKind};
+use crate::config::{Config, Framing, Instruments, Recovery, Stack, StrategyKind};
 use crate::pipeline::worker::book_limits;
 
 /// `check-config`
@@ -87,12 +87,22 @@ pub(super) fn describe(config: &Config) -> String {
         match &config.gateway {
             None => "none: there is no [gateway]".to_owned(),
             Some(g) => format!(
-                "from {}:{}{} to {}:{}, {}",
+                "from {}{} to {}:{}, {}, {}",
                 g.local_ip,
-                g.local_port,
-                if workers == 1 { String::new() } else { format!("-{}", g.local_port + workers - 1) },
+                match (g.local_port, workers) {
+                    (0, _) => String::new(),
+                    (port, 1) => format!(":{port}"),
+                    (port, _) => format!(":{port}-{}", port + workers - 1),
+                },
                 g.ip,
                 g.port,
+                match (g.framing, g.ouch.stack) {
+                    (Framing::WutfUdp, _) => "test framing over UDP".to_owned(),
+                    (Framing::OuchTcp, Stack::Own) => format!("OUCH over our own TCP as {}", g.ouch.username),
+                    (Framing::OuchTcp, Stack::Kernel) => {
+                        format!("OUCH over the kernel's TCP as {}", g.ouch.username)
+                    }
+                },
                 if config.risk.armed { "ARMED" } else { "disarmed: none leaves until it is armed" }
             ),
         },

@@ -11,12 +11,12 @@ use std::net::Ipv4Addr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::exchange::FaultPlan;
 use super::exit::Exit;
 use super::{complain, dump};
-use crate::config::Config;
+use crate::config::{Config, Framing};
 use crate::control::{self, Ending, Plan};
 use crate::eal::{Eal, Lcore};
 use crate::host::cpus::CpuSet;
@@ -38,6 +38,9 @@ const LINK: Duration = Duration::from_secs(5);
 
 /// How long the last messages and replies may take before the handler is stopped.
 const DRAIN: Duration = Duration::from_millis(700);
+
+/// How long the exchange answers at the most after it has closed its day.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// `demo`
 #[derive(Args, Clone, Debug)]
@@ -61,6 +64,16 @@ pub(super) struct DemoArgs {
     /// second while the request servers are silent]
     #[arg(long, value_name = "PLAN")]
     plan: Option<FaultPlan>,
+    /// What orders go over: OUCH in SoupBinTCP over TCP of our own, or the test framing over UDP.
+    #[arg(long, value_enum, default_value_t = Orders::Tcp)]
+    orders: Orders,
+}
+
+/// What carries the orders of a demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Orders {
+    Tcp,
+    Udp,
 }
 
 pub(super) fn main(args: &DemoArgs) -> Exit {
@@ -98,6 +111,13 @@ fn eal_args(directory: &std::path::Path) -> Vec<String> {
 fn run(args: &DemoArgs) -> Result<Exit, String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
     let mut config = Config::parse(CONFIG, "config/demo.toml").map_err(|why| text(&why))?;
+    if args.orders == Orders::Tcp
+        && let Some(gateway) = &mut config.gateway
+    {
+        gateway.framing = Framing::OuchTcp;
+        gateway.local_port = 0;
+        gateway.ouch.username = "DEMO".to_owned();
+    }
     let directory = Scratch::new()?;
     let eal = Eal::init(&eal_args(directory.path())).map_err(|why| text(&why))?;
     eal.stop_flag().set_on_signals().map_err(|why| text(&why))?;
@@ -115,7 +135,8 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
     }
 
     let clock = Clock::calibrate(CALIBRATION).map_err(|why| text(&why))?;
-    let venue = venue(args, &config, eal.stop_flag().clone())?;
+    let venue_stop = StopFlag::new();
+    let venue = venue(args, &config, venue_stop.clone())?;
     reach(&mut config, &venue)?;
     let (worker, mut handles) = assemble(&config, port.mac(), clock).map_err(|why| text(&why))?;
 
@@ -171,6 +192,11 @@ fn run(args: &DemoArgs) -> Result<Exit, String> {
         &mut |moment| screen.show(moment),
     );
     closing.set();
+    // The exchange answers until the handler has said good-bye.
+    while eal.is_running(handler_lcore) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    venue_stop.set();
     eal.wait().map_err(|why| text(&why))?;
     let last = control::moment(&mut handles, began.elapsed());
     drop(recovery);
@@ -197,7 +223,7 @@ fn venue(args: &DemoArgs, config: &Config, stop: StopFlag) -> Result<Venue, Stri
     };
     Venue::new(&venue::Setup {
         services: Some(services),
-        linger: DRAIN,
+        linger: LINGER,
         ..venue::Setup::new(config, exchange, stop)
     })
 }

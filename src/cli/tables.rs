@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::control::Moment;
 use crate::market::{BookState, Level, TradingState};
+use crate::order::venue::phase_words;
 use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Finished;
@@ -236,7 +237,7 @@ const APPLIED: [&str; 5] = ["book_added", "book_executed", "book_cancelled", "bo
 pub(super) fn orders(moment: &Moment) -> String {
     let of = |name| grouped(moment.count(name));
     format!(
-        "  entered {}  replaced {}  cancelled {}  replies {}  refused by risk {}\n",
+        "  entered {}  replaced {}  cancelled {}  replies {}  refused by risk {}{}\n",
         of("session_enters"),
         of("session_replaces"),
         of("session_cancels"),
@@ -244,6 +245,8 @@ pub(super) fn orders(moment: &Moment) -> String {
         grouped(
             moment.rows.iter().filter(|(name, _)| name.starts_with("refused_")).map(|(_, value)| value).sum()
         ),
+        phase_words(moment.count("session_phase"))
+            .map_or_else(String::new, |words| format!("  session {words}")),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/latency`, `/wirebook/recovery`, `/wirebook/books`,
+//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/session`, `/wirebook/latency`, `/wirebook/recovery`, `/wirebook/books`,
 //! `/wirebook/book,SYMBOL`, `/wirebook/arm` and `/wirebook/disarm`.
 //!
 //! They run on the EAL's telemetry thread and read only what the loop publishes.
@@ -12,6 +12,7 @@ use crate::control::Moment;
 use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
 use crate::market::{Level, Symbol};
+use crate::order::venue::{ConnectionCounters, phase_words};
 use crate::pipeline::board::{BoardReader, BookView};
 use crate::pipeline::boards::Boards;
 use crate::pipeline::health::HealthView;
@@ -58,7 +59,9 @@ pub(super) fn register(
             };
             match rows {
                 Some(rows) => {
-                    for (name, value) in rows {
+                    // An answer has room for so many: those of the connection have a command of their own.
+                    let apart = ConnectionCounters::names();
+                    for (name, value) in rows.into_iter().filter(|(name, _)| !apart.contains(name)) {
                         dict.number(name, value);
                     }
                 }
@@ -66,6 +69,20 @@ pub(super) fn register(
                     let workers = counters.each().len();
                     dict.text("error", &format!("there are {workers} workers, from 0"));
                 }
+            }
+        },
+    )?;
+    let session = Arc::clone(board);
+    eal.register_command(
+        "/wirebook/session",
+        "The connection of the order session: where it stands, and all its counters. No parameter.",
+        move |_, dict| {
+            let names = ConnectionCounters::names();
+            for (name, value) in session.rows().into_iter().filter(|(name, _)| names.contains(name)) {
+                if name == "session_phase" {
+                    dict.text("phase", phase_words(value).unwrap_or("there is no connection"));
+                }
+                dict.number(name, value);
             }
         },
     )?;

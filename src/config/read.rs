@@ -10,11 +10,12 @@ use super::suggest::nearest;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
     Book, Config, Determinism, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level,
-    Line, Log, MAX_WORKERS, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Line, Log, MAX_WORKERS, Ouch, Port, PortRef, Risk, Stack, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
 
+mod login;
 mod recovery;
 
 /// Largest order in shares that OUCH 5.0 takes.
@@ -218,22 +219,41 @@ fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
         ] {
             document.optional_text(path, "", "", |_| None::<()>);
         }
+        ouch(document);
         for path in ["gateway.local_port", "gateway.port", "gateway.vlan"] {
             document.optional_int::<u16>(path, 0..=65_535, 0);
         }
         return None;
     }
+    let framings = [("wutf-udp", Framing::WutfUdp), ("ouch-tcp", Framing::OuchTcp)];
+    let framing = document.choice("gateway.framing", &framings, Framing::WutfUdp);
     Some(Gateway {
-        framing: document.choice("gateway.framing", &[("wutf-udp", Framing::WutfUdp)], Framing::WutfUdp),
+        framing,
         local_ip: required_host(document, "gateway.local_ip", "10.0.0.2"),
         local_mac: document.optional_text("gateway.local_mac", MAC_WANTED, "02:00:00:00:00:02", read_mac),
-        local_port: document.required_int("gateway.local_port", 1..=65_535, 31_000),
+        local_port: match framing {
+            Framing::WutfUdp => document.required_int("gateway.local_port", 1..=65_535, 31_000),
+            Framing::OuchTcp => document.int("gateway.local_port", 0..=65_535, 0),
+        },
         ip: required_host(document, "gateway.ip", "10.0.0.1"),
         port: document.required_int("gateway.port", 1..=65_535, 31_001),
         mac: document.optional_text("gateway.mac", MAC_WANTED, "02:00:00:00:00:01", read_mac),
         next_hop: host(document, "gateway.next_hop"),
         vlan: vlan(document, "gateway.vlan"),
+        ouch: ouch(document),
     })
+}
+
+/// What only OUCH over TCP looks at.
+fn ouch(document: &mut Document<'_>) -> Ouch {
+    let stacks = [("own", Stack::Own), ("kernel", Stack::Kernel)];
+    Ouch {
+        stack: document.choice("gateway.stack", &stacks, Stack::Own),
+        username: login::username(document, "gateway.username").unwrap_or_default(),
+        password: login::password(document, &login::GATEWAY),
+        session: login::session(document, "gateway.session").unwrap_or_default(),
+        cancel_on_disconnect: document.flag("gateway.cancel_on_disconnect", true),
+    }
 }
 
 /// Findings that are wished to be as they are. What stops the start cannot be wished away.

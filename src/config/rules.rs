@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::document::Document;
 use super::value::dollars;
-use super::{Config, Instruments, Line, StrategyKind};
+use super::{Config, Framing, Instruments, Line, OUCH_PORTS, Stack, StrategyKind};
 
 mod ports;
 mod workers;
@@ -207,6 +207,34 @@ fn gateway(config: &Config, document: &mut Document<'_>) {
             &["gateway.ip", "gateway.local_ip"],
             format!("gateway.ip and gateway.local_ip are both {}", gateway.ip),
             "give this port an address of its own",
+        );
+    }
+    if gateway.framing == Framing::OuchTcp && gateway.ouch.username.is_empty() {
+        document.contradiction(
+            &["gateway.framing"],
+            "gateway.framing = \"ouch-tcp\" logs in, and there is no gateway.username".to_owned(),
+            "add gateway.username, and gateway.password_env or gateway.password where the venue gave one",
+        );
+    }
+    if gateway.framing == Framing::OuchTcp
+        && gateway.ouch.stack == Stack::Own
+        && gateway.local_port > u16::MAX - (OUCH_PORTS - 1)
+    {
+        document.contradiction(
+            &["gateway.local_port"],
+            format!(
+                "gateway.local_port {} leaves no room for the {OUCH_PORTS} ports that connections take in turn",
+                gateway.local_port
+            ),
+            &format!("lower it to {} or less, or remove it", u16::MAX - (OUCH_PORTS - 1)),
+        );
+    }
+    if gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Kernel && gateway.local_port != 0 {
+        document.contradiction(
+            &["gateway.local_port", "gateway.stack"],
+            "gateway.local_port is given, and gateway.stack = \"kernel\" leaves the port to the kernel"
+                .to_owned(),
+            "remove gateway.local_port",
         );
     }
     if gateway.mac.is_some() && gateway.next_hop.is_some() {

@@ -75,7 +75,7 @@ mod tests {
             assert!(shares.iter().map(|s| of(s).outstanding).sum::<u16>() <= of(&whole).outstanding);
             for (index, share) in shares.iter().enumerate() {
                 assert_eq!(share.risk.max_position_shares, risk.max_position_shares);
-                assert_eq!(share.gateway.unwrap().local_port, 31_000 + index as u16);
+                assert_eq!(share.gateway.as_ref().unwrap().local_port, 31_000 + index as u16);
                 assert!(share.book.max_orders <= whole.book.max_orders);
                 assert!(share.book.max_orders * u32::from(count) >= whole.book.max_orders);
             }

@@ -515,6 +515,18 @@ impl<S: Stream> Session for OuchSession<S> {
         self.advance(&heard, tx, on_event);
     }
 
+    fn has_connection(&self) -> bool {
+        true
+    }
+
+    fn log_out<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T) {
+        Self::log_out(self, now_ns, tx);
+    }
+
+    fn has_left(&self) -> bool {
+        self.phase == Phase::Stopped
+    }
+
     fn set_next_hop(&mut self, mac: Option<Mac>) {
         self.stream.set_next_hop(mac);
     }

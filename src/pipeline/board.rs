@@ -20,6 +20,7 @@ use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
 use crate::order::blotter::BlotterCounters;
+use crate::order::venue::ConnectionCounters;
 use crate::order::{Session, SessionCounters};
 use crate::risk::RiskCounters;
 use crate::stats::clock::Clock;
@@ -108,6 +109,8 @@ pub struct Tally {
     pub blotter: BlotterCounters,
     /// The order session.
     pub session: SessionCounters,
+    /// Its connection.
+    pub connection: ConnectionCounters,
     /// Repairs of books.
     pub repair: RepairCounters,
 }
@@ -132,6 +135,7 @@ impl Tally {
             .chain(self.risk.rows())
             .chain(self.blotter.rows())
             .chain(self.session.rows())
+            .chain(self.connection.rows())
     }
 }
 

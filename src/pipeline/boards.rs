@@ -101,6 +101,9 @@ mod tests {
         for start in HEARD {
             assert!(names.iter().any(|name| name.starts_with(start)), "{start} begins no name");
         }
+        // What a telemetry answer holds.
+        let apart = crate::order::venue::ConnectionCounters::names().len();
+        assert!(names.len() + 3 - apart <= 256, "{} counters", names.len() - apart);
         for end in MEASURES {
             assert!(names.iter().any(|name| name.ends_with(end)), "{end} ends no name");
         }

@@ -29,7 +29,6 @@ use crate::wire::moldudp64::Blocks;
 mod place;
 mod withdraw;
 
-use place::hear;
 use withdraw::Watch;
 
 /// What happened to messages and orders at the desk.
@@ -53,7 +52,8 @@ pub struct DeskCounters {
     pub orders_sent: u64,
     /// Orders that passed risk and found no room in the transmit queue: taken back, not retried.
     pub orders_unsent: u64,
-    /// Open orders taken back because their book could not be believed, or because the loop ended.
+    /// Open orders taken back because their book could not be believed, because the session had been away, or because the
+    /// loop ended.
     pub withdrawn: u64,
     /// Order replies read.
     pub replies: u64,
@@ -119,6 +119,8 @@ pub struct Desk<T, S, O, C = Tsc> {
     /// The sequence after the message in hand.
     pub(super) next: u64,
     watch: Watch,
+    /// The session has come up, and this is the number of its next order; 0: it has not, or that was taken up.
+    resumed: u32,
     /// Everything that was decoded, by sequence: what a replay must come to, too.
     #[cfg(test)]
     pub(crate) journal: Vec<(u64, Event)>,
@@ -141,6 +143,8 @@ pub struct DeskParts<S, O> {
     pub clock: Clock,
     /// Where stage stamps go.
     pub stamps: Stamps,
+    /// Once the session is up, cancel what is open from before.
+    pub cancels_left_over: bool,
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
@@ -170,7 +174,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             epoch: 0,
             feed_session: [0; 10],
             next: 0,
-            watch: Watch::default(),
+            watch: Watch::new(parts.cancels_left_over),
+            resumed: 0,
             #[cfg(test)]
             journal: Vec::new(),
         }
@@ -185,6 +190,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             risk: *self.risk.counters(),
             blotter: *self.risk.blotter().counters(),
             session: *self.session.counters(),
+            connection: self.session.connection(),
             repair: self.repair.counters,
             ..Tally::default()
         }
@@ -193,11 +199,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Timers of the order session (heartbeats and the like) and of repairs; orders that must go.
     pub fn on_timer(&mut self, now: u64) {
         let now_ns = self.clock.ns(now);
-        let Self { session, risk, strategy, intents, counters, tx, .. } = self;
-        session.poll(now_ns, tx, &mut |event| hear(&event, risk, strategy, intents, counters));
-        self.after_replies();
+        self.poll_session(now_ns);
         self.repair_timer(now_ns);
         self.withdraw(now_ns);
+        self.withdraw_left_over(now_ns);
         self.tx.reclaim();
     }
 

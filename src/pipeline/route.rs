@@ -1,4 +1,4 @@
-//! Where a datagram belongs: line A, line B, the order gateway's replies, or nowhere.
+//! Where a datagram or segment belongs: line A, line B, the order gateway's replies, or nowhere.
 //!
 //! A NIC filter may pass more than what was asked for (all-multicast, promiscuous, a switch that floods), so every
 //! datagram is matched here against the configured addresses before anything believes it.
@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::feed::Line;
 use crate::wire::ethernet::{self, Mac};
-use crate::wire::frame::UdpDatagram;
+use crate::wire::frame::{Ends, UdpDatagram};
 
 /// The address of one feed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,19 @@ pub struct OrderAddress {
     pub gateway: SocketAddrV4,
     /// 802.1Q VLAN of its frames; `None` = untagged.
     pub vlan: Option<u16>,
+    /// What carries it.
+    pub over: Transport,
+}
+
+/// What carries the order connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// TCP of our own, from so many ports of ours that begin with that of [`OrderAddress::local`].
+    Tcp(u16),
+    /// Something that the port does not see: TCP of the kernel.
+    Elsewhere,
 }
 
 /// Where a datagram belongs.
@@ -61,7 +74,7 @@ pub enum Unwanted {
     Address,
     /// To our address, and to a port that nobody listens on.
     Port,
-    /// To our order port, and not from the gateway.
+    /// To our order port, and not from the gateway's.
     Sender,
 }
 
@@ -178,6 +191,7 @@ impl Routes {
         match &self.orders {
             Some(orders)
                 if to == orders.local
+                    && orders.over == Transport::Udp
                     && datagram.vlan == orders.vlan
                     && datagram.src == *orders.gateway.ip()
                     && datagram.src_port == orders.gateway.port()
@@ -185,16 +199,44 @@ impl Routes {
             {
                 Route::Reply
             }
-            _ => self.not_ours(datagram),
+            _ => self.not_ours(&datagram.ends()),
+        }
+    }
+
+    /// True where orders go over TCP of our own.
+    #[inline]
+    #[must_use]
+    pub const fn takes_segments(&self) -> bool {
+        matches!(self.orders, Some(OrderAddress { over: Transport::Tcp(_), .. }))
+    }
+
+    /// Where a TCP segment between `ends` belongs: it is a [`Route::Reply`], or unwanted.
+    #[inline]
+    #[must_use]
+    pub fn route_segment(&self, ends: &Ends) -> Route {
+        match &self.orders {
+            Some(orders @ OrderAddress { over: Transport::Tcp(ports), .. })
+                if ends.dst == *orders.local.ip()
+                    && ends.dst_port.wrapping_sub(orders.local.port()) < *ports
+                    && ends.vlan == orders.vlan
+                    && ends.src == *orders.gateway.ip()
+                    && ends.src_port == orders.gateway.port()
+                    && self.is_ours(ends.dst_mac) =>
+            {
+                Route::Reply
+            }
+            _ if ends.dst.is_multicast() => Route::Unwanted(Unwanted::Group),
+            _ => Route::Unwanted(self.why_not(ends, true)),
         }
     }
 
     /// A reply to another worker, or why a datagram to no group is not a reply.
     #[cold]
-    fn not_ours(&self, datagram: &UdpDatagram<'_>) -> Route {
+    fn not_ours(&self, datagram: &Ends) -> Route {
         let (first, count) = self.sessions;
-        match self.why_not(datagram) {
-            Unwanted::Port if datagram.dst_port.wrapping_sub(first) < count => Route::Sibling,
+        let by_datagrams = matches!(self.orders, Some(OrderAddress { over: Transport::Udp, .. }));
+        match self.why_not(datagram, false) {
+            Unwanted::Port if by_datagrams && datagram.dst_port.wrapping_sub(first) < count => Route::Sibling,
             why => Route::Unwanted(why),
         }
     }
@@ -204,8 +246,8 @@ impl Routes {
         self.stations.is_none_or(|stations| stations.contains(&mac))
     }
 
-    /// Why a datagram to no group is not a reply.
-    fn why_not(&self, datagram: &UdpDatagram<'_>) -> Unwanted {
+    /// Why a datagram or a segment to no group is not a reply.
+    fn why_not(&self, datagram: &Ends, is_segment: bool) -> Unwanted {
         if datagram.dst.is_broadcast() || datagram.dst_mac == ethernet::BROADCAST {
             return Unwanted::Broadcast;
         }
@@ -214,9 +256,14 @@ impl Routes {
         }
         match &self.orders {
             Some(orders) if datagram.dst == *orders.local.ip() => {
+                let ports = match orders.over {
+                    Transport::Udp if !is_segment => 1,
+                    Transport::Tcp(ports) if is_segment => ports,
+                    _ => 0,
+                };
                 if datagram.vlan != orders.vlan {
                     Unwanted::Vlan
-                } else if datagram.dst_port != orders.local.port() {
+                } else if datagram.dst_port.wrapping_sub(orders.local.port()) >= ports {
                     Unwanted::Port
                 } else {
                     Unwanted::Sender
@@ -250,7 +297,7 @@ mod tests {
 
     fn routes() -> Routes {
         let line = LineAddress { group: GROUP, vlan: Some(101), source: Some(*GATEWAY.ip()) };
-        let orders = OrderAddress { local: LOCAL, gateway: GATEWAY, vlan: None };
+        let orders = OrderAddress { local: LOCAL, gateway: GATEWAY, vlan: None, over: Transport::Udp };
         Routes::new(line, None, Some(orders)).with_stations([FEED, OURS, OURS])
     }
 
@@ -321,6 +368,39 @@ mod tests {
         // To another station it is no worker's.
         let stray = UdpDatagram { dst_port: LOCAL.port() + 1, dst_mac: [9; 6], ..REPLY };
         assert_eq!(routes.route(&stray), Route::Unwanted(Unwanted::Station));
+    }
+
+    #[test]
+    fn segments_are_for_tcp_of_our_own_and_datagrams_are_not() {
+        let of = |over| {
+            let orders = OrderAddress { local: LOCAL, gateway: GATEWAY, vlan: None, over };
+            let line = LineAddress { group: GROUP, vlan: None, source: None };
+            Routes::new(line, None, Some(orders)).with_stations([FEED, OURS, OURS])
+        };
+        let (own, ends) = (of(Transport::Tcp(4)), REPLY.ends());
+        for port in 0..4 {
+            assert_eq!(own.route_segment(&Ends { dst_port: LOCAL.port() + port, ..ends }), Route::Reply);
+        }
+        assert_eq!(own.route(&REPLY), Route::Unwanted(Unwanted::Port));
+        let elsewhere = Ipv4Addr::new(10, 0, 0, 9);
+        for (strange, why) in [
+            (Ends { dst_port: LOCAL.port() + 4, ..ends }, Unwanted::Port),
+            (Ends { dst_port: LOCAL.port() - 1, ..ends }, Unwanted::Port),
+            (Ends { vlan: Some(7), ..ends }, Unwanted::Vlan),
+            (Ends { src: elsewhere, ..ends }, Unwanted::Sender),
+            (Ends { src_port: 1, ..ends }, Unwanted::Sender),
+            (Ends { dst: elsewhere, ..ends }, Unwanted::Address),
+            (Ends { dst: *GROUP.ip(), ..ends }, Unwanted::Group),
+            (Ends { dst: Ipv4Addr::BROADCAST, ..ends }, Unwanted::Broadcast),
+            (Ends { dst_mac: [2, 0, 0, 0, 0, 9], ..ends }, Unwanted::Station),
+        ] {
+            assert_eq!(own.route_segment(&strange), Route::Unwanted(why), "{strange:?}");
+        }
+        for other in [Transport::Udp, Transport::Elsewhere] {
+            assert_eq!(of(other).route_segment(&ends), Route::Unwanted(Unwanted::Port));
+        }
+        assert_eq!(of(Transport::Udp).route(&REPLY), Route::Reply);
+        assert_eq!(of(Transport::Elsewhere).route(&REPLY), Route::Unwanted(Unwanted::Port));
     }
 
     #[test]

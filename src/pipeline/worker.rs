@@ -3,6 +3,7 @@
 //! [`assemble`] makes all parts on the calling thread (that is where memory is reserved and mistakes are reported);
 //! [`Worker::run`] puts them together with the queues on the lcore that polls.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -11,13 +12,13 @@ use super::boards::{Boards, together};
 use super::desk::{DeskParts, Universe};
 use super::frames::Carrier;
 use super::health::Healths;
-use super::route::{LineAddress, OrderAddress, Routes, Stations};
+use super::route::{LineAddress, OrderAddress, Routes, Stations, Transport};
 use super::share::Share;
 use super::stamp::Stamps;
 use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
-use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
+use crate::config::{Config, Framing, Gateway, Instruments, Line, OUCH_PORTS, Stack, StrategyKind, Style};
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
@@ -26,14 +27,20 @@ use crate::memory;
 use crate::nic::{RxQueue, TxQueue, cpu};
 use crate::order::Session;
 use crate::order::closed::ClosedSession;
+use crate::order::kernel::KernelTcp;
 use crate::order::ouch::OuchProfile;
+use crate::order::ouch_session::OuchSession;
+use crate::order::soup::Login;
+use crate::order::tcp::{TcpAddressing, TcpError, UserTcp};
 use crate::order::template::{FrameAddressing, TemplateError};
+use crate::order::venue::Venue;
 use crate::order::wutf::WutfSession;
 use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
 use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
 use crate::strategy::{Observer, Strategy};
+use crate::wire::NoRoom;
 use crate::wire::ethernet::Mac;
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
@@ -54,6 +61,12 @@ pub enum AssembleError {
     /// The order frames.
     #[error("gateway: {0}")]
     Template(#[from] TemplateError),
+    /// The order packets.
+    #[error("gateway: {0}")]
+    Packets(#[from] NoRoom),
+    /// The order connection.
+    #[error("gateway: {0}")]
+    Tcp(#[from] TcpError),
     /// The clock.
     #[error("clock: {0}")]
     Clock(#[from] ClockError),
@@ -63,8 +76,8 @@ pub enum AssembleError {
 pub enum Worker {
     /// Keeps books and never acts.
     Books(Box<Parts<Observer, ClosedSession>>),
-    /// Trades on imbalance over the UDP test framing.
-    Imbalance(Box<Parts<Imbalance, WutfSession>>),
+    /// Trades on imbalance.
+    Imbalance(Box<Parts<Imbalance, Venue>>),
 }
 
 /// What the control thread holds of the workers.
@@ -146,6 +159,11 @@ pub fn routes(config: &Config) -> Routes {
         local: SocketAddrV4::new(gateway.local_ip, gateway.local_port),
         gateway: SocketAddrV4::new(gateway.ip, gateway.port),
         vlan: gateway.vlan,
+        over: match (gateway.framing, gateway.ouch.stack) {
+            (Framing::WutfUdp, _) => Transport::Udp,
+            (Framing::OuchTcp, Stack::Own) => Transport::Tcp(OUCH_PORTS),
+            (Framing::OuchTcp, Stack::Kernel) => Transport::Elsewhere,
+        },
     });
     Routes::new(line(&config.feed.line_a), config.feed.line_b.as_ref().map(line), orders)
 }
@@ -280,6 +298,11 @@ fn worker(
     let switches = Arc::clone(switches);
     let stamps =
         Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 }, &clock);
+    let mut config = config.clone();
+    if let Some(gateway) = &mut config.gateway {
+        choose_ports(gateway);
+    }
+    let config = &config;
     let books = books(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
     let stream = Stream::new(StreamConfig {
@@ -301,6 +324,7 @@ fn worker(
         None => routes,
     };
     let fifo_priority = config.determinism.fifo_priority;
+    let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
     let common = Common {
         fifo_priority,
         books,
@@ -313,11 +337,16 @@ fn worker(
         board,
         recovery,
         share,
+        cancels_left_over,
     };
     Ok(match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
-            Worker::Imbalance(common.with(strategy, venue(gateway, port_mac)?, universe(&config.instruments)))
+            Worker::Imbalance(common.with(
+                strategy,
+                venue(config, gateway, port_mac)?,
+                universe(&config.instruments),
+            ))
         }
         (StrategyKind::None, _) | (_, None) => {
             Worker::Books(common.with(Observer, ClosedSession::default(), Universe::None))
@@ -338,6 +367,7 @@ struct Common {
     recovery: Option<RecoveryParts>,
     share: Share,
     fifo_priority: Option<u8>,
+    cancels_left_over: bool,
 }
 
 impl Common {
@@ -354,8 +384,9 @@ impl Common {
             recovery,
             share,
             fifo_priority,
+            cancels_left_over,
         } = self;
-        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, cancels_left_over };
         Box::new(Parts {
             desk,
             stream,
@@ -370,10 +401,55 @@ impl Common {
     }
 }
 
+/// Where the configuration leaves the ports of our own TCP to us: some of those that are for that (RFC 6335), others
+/// with each start, so that a gateway that still remembers the last one does not mind.
+fn choose_ports(gateway: &mut Gateway) {
+    const FIRST: u16 = 49_152;
+    if gateway.framing == Framing::OuchTcp && gateway.local_port == 0 {
+        let rows = u64::from((u16::MAX - FIRST) / OUCH_PORTS);
+        // Below 2^16.
+        gateway.local_port = FIRST + (random() % rows) as u16 * OUCH_PORTS;
+    }
+}
+
+/// Another number with each call, unknown to others: what the standard library keys its maps with.
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
 /// The session with the venue that `gateway` names.
-fn venue(gateway: &Gateway, port_mac: [u8; 6]) -> Result<WutfSession, AssembleError> {
-    match gateway.framing {
-        Framing::WutfUdp => Ok(WutfSession::new(&addressing(gateway, port_mac), &OuchProfile::default())?),
+fn venue(config: &Config, gateway: &Gateway, port_mac: [u8; 6]) -> Result<Venue, AssembleError> {
+    let profile = OuchProfile::default();
+    let frame = addressing(gateway, port_mac);
+    let unanswered = config.risk.max_open_orders as usize;
+    Ok(match (gateway.framing, gateway.ouch.stack) {
+        (Framing::WutfUdp, _) => Venue::Wutf(WutfSession::new(&frame, &profile)?),
+        (Framing::OuchTcp, Stack::Own) => {
+            let stream = UserTcp::new(TcpAddressing { frame, ports: OUCH_PORTS, seed: random() })?;
+            Venue::Tcp(Box::new(OuchSession::new(stream, login(gateway), &profile, unanswered)?))
+        }
+        (Framing::OuchTcp, Stack::Kernel) => {
+            let stream = KernelTcp::new(SocketAddrV4::new(gateway.ip, gateway.port).into());
+            Venue::Kernel(Box::new(OuchSession::new(stream, login(gateway), &profile, unanswered)?))
+        }
+    })
+}
+
+/// A process that knows nothing of the day hears it from the start.
+fn login(gateway: &Gateway) -> Login {
+    fn padded<const N: usize>(text: &str) -> [u8; N] {
+        let mut field = [b' '; N];
+        for (place, byte) in field.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        field
+    }
+    let ouch = &gateway.ouch;
+    Login {
+        username: padded(&ouch.username),
+        password: padded(ouch.password.expose()),
+        session: padded(&ouch.session),
+        next: 1,
     }
 }
 

@@ -42,6 +42,8 @@ kinds! {
         Igmp as ip_igmp = "IGMP packet",
         /// ICMP: not answered, whatever it asks.
         Icmp as ip_icmp = "ICMP packet",
+        /// TCP: a feed sends none; where orders go over TCP of our own, the loop looks at it with [`parse_tcp`].
+        Tcp as ip_tcp = "TCP segment",
         /// Any other IP protocol.
         OtherProtocol as ip_other_protocol = "packet of another IP protocol",
         /// Ends inside the UDP header, or a UDP length that does not fit header and packet.
@@ -103,6 +105,54 @@ pub struct UdpDatagram<'a> {
     pub payload: &'a [u8],
 }
 
+/// From where to where something goes: what decides whether it is for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// VLAN, as in [`UdpDatagram::vlan`].
+    pub vlan: Option<u16>,
+    /// Receiver's hardware address, or the group's.
+    pub dst_mac: Mac,
+    /// Sender.
+    pub src: Ipv4Addr,
+    /// Receiver or group.
+    pub dst: Ipv4Addr,
+    /// Sender's port.
+    pub src_port: u16,
+    /// Receiver's port.
+    pub dst_port: u16,
+}
+
+impl UdpDatagram<'_> {
+    /// From where to where it goes.
+    #[inline]
+    #[must_use]
+    pub const fn ends(&self) -> Ends {
+        let Self { vlan, dst_mac, src, dst, src_port, dst_port, .. } = *self;
+        Ends { vlan, dst_mac, src, dst, src_port, dst_port }
+    }
+}
+
+/// From where to where a TCP segment goes, in a frame that [`parse_udp`] rejected as [`Reject::Tcp`] and whose IPv4 header
+/// is good for that reason; `None` for every other one, and for a segment without ports. Nothing of TCP itself is verified.
+#[inline]
+#[must_use]
+pub fn parse_tcp(bytes: &[u8]) -> Option<Ends> {
+    let frame = ethernet::Frame::new_checked(bytes).ok()?;
+    if frame.ether_type() != ethernet::IPV4 {
+        return None;
+    }
+    let packet = ipv4::Packet::new_checked(frame.payload()).ok()?;
+    let &[s0, s1, d0, d1] = packet.payload().first_chunk().filter(|_| packet.protocol() == ipv4::TCP)?;
+    Some(Ends {
+        vlan: frame.vlan(),
+        dst_mac: frame.dst(),
+        src: packet.src(),
+        dst: packet.dst(),
+        src_port: u16::from_be_bytes([s0, s1]),
+        dst_port: u16::from_be_bytes([d0, d1]),
+    })
+}
+
 /// Reads a frame. `flags` are those of [`nic::Frame::flags`]: which checksums the NIC verified, and how.
 ///
 /// # Errors
@@ -127,6 +177,7 @@ pub fn parse_udp(bytes: &[u8], flags: u32) -> Result<UdpDatagram<'_>, Reject> {
         ipv4::UDP => {}
         ipv4::IGMP => return Err(Reject::Igmp),
         ipv4::ICMP => return Err(Reject::Icmp),
+        ipv4::TCP => return Err(Reject::Tcp),
         _ => return Err(Reject::OtherProtocol),
     }
     let datagram = udp::Datagram::new_checked(packet.payload())?;
@@ -310,7 +361,8 @@ mod tests {
             (with(20, 0x20), Reject::Fragment),
             (with(23, 2), Reject::Igmp),
             (with(23, 1), Reject::Icmp),
-            (with(23, 6), Reject::OtherProtocol),
+            (with(23, 6), Reject::Tcp),
+            (with(23, 132), Reject::OtherProtocol),
         ];
         for (bytes, reject) in cases {
             assert_eq!(parse_udp(&bytes, nic::IP_CSUM_GOOD), Err(reject));

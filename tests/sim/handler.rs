@@ -13,7 +13,7 @@ use wirebook::market::{BookState, Symbol};
 use wirebook::nic::replay::{LinkConfig, LinkRx, ReplayTx, link};
 use wirebook::nic::tsc::TimeSource;
 use wirebook::nic::{RxQueue, TxQueue};
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::desk::DeskParts;
 use wirebook::pipeline::share::Share;
 use wirebook::pipeline::worker::{Worker, assemble};
@@ -86,7 +86,7 @@ impl<S: Strategy> Strategy for Witness<S> {
 /// The handler and our ends of its wires.
 pub(crate) struct Handler {
     time: Rc<Cell<u64>>,
-    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, Witness<Imbalance>, WutfSession, Time>,
+    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, Witness<Imbalance>, Session, Time>,
     pub(crate) client: Recovery,
     pub(crate) end: ClientEnd,
     feed: ReplayTx,
@@ -124,7 +124,16 @@ impl Handler {
         let strategy = Witness { inner: strategy, view: None, seen: Rc::clone(&decisions) };
         let (loop_end, end) = handover(0);
         let parts = Parts {
-            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps },
+            desk: DeskParts {
+                books,
+                strategy,
+                risk,
+                session,
+                universe,
+                clock,
+                stamps,
+                cancels_left_over: false,
+            },
             stream: Stream::new(draw.stream),
             routes,
             switches,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use wirebook::market::{Price, Side, Symbol};
 use wirebook::nic::TxQueue;
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue;
 use wirebook::order::{
     OrderEvent, OrderEventKind, OrderUpdate, SendError, Session, SessionCounters, TimeInForce,
 };
@@ -18,7 +18,7 @@ use crate::orders::requests;
 use crate::rig::{Options, Rig};
 
 /// A session that says what it is given to say, and sends as the UDP test framing does.
-struct Repeats(WutfSession, Rc<RefCell<Vec<OrderEvent>>>);
+struct Repeats(Venue, Rc<RefCell<Vec<OrderEvent>>>);
 
 impl Session for Repeats {
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError> {

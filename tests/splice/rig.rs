@@ -14,7 +14,7 @@ use wirebook::market::{BookState, TradingState};
 use wirebook::nic::TxQueue;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::order::Session;
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue;
 use wirebook::pipeline::boards::Boards;
 use wirebook::pipeline::desk::DeskParts;
 use wirebook::pipeline::share::Share;
@@ -49,7 +49,7 @@ impl Default for Options {
     }
 }
 
-pub(crate) struct Rig<S: Strategy = Observer, O: Session = WutfSession> {
+pub(crate) struct Rig<S: Strategy = Observer, O: Session = Venue> {
     pub(crate) time: Rc<Cell<u64>>,
     pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, O, Rc<Cell<u64>>>,
     pub(crate) client: ClientEnd,
@@ -74,11 +74,7 @@ impl<S: Strategy> Rig<S> {
 }
 
 impl<S: Strategy, O: Session> Rig<S, O> {
-    pub(crate) fn with_session(
-        options: &Options,
-        strategy: S,
-        session_of: impl FnOnce(WutfSession) -> O,
-    ) -> Self {
+    pub(crate) fn with_session(options: &Options, strategy: S, session_of: impl FnOnce(Venue) -> O) -> Self {
         let text = include_str!("../../config/demo.toml")
             .replace("max_locates = 10001", "max_locates = 64")
             .replace("max_orders = 1000000", &format!("max_orders = {}", options.max_orders))
@@ -102,7 +98,16 @@ impl<S: Strategy, O: Session> Rig<S, O> {
             ..StreamConfig::usual(HZ)
         });
         let parts = Parts {
-            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps },
+            desk: DeskParts {
+                books,
+                strategy,
+                risk,
+                session,
+                universe,
+                clock,
+                stamps,
+                cancels_left_over: false,
+            },
             stream,
             routes,
             switches,

@@ -11,7 +11,7 @@ use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::nic::tsc::{TimeSource, Tsc};
 use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::order::closed::ClosedSession;
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::board::Tally;
 use wirebook::pipeline::share::Share;
@@ -53,7 +53,7 @@ impl TimeSource for Time {
 /// One worker that runs.
 pub(crate) enum Running {
     Books(Box<Pipeline<LinkRx, ReplayTx, Observer, ClosedSession, Time>>),
-    Trades(Box<Pipeline<LinkRx, ReplayTx, Imbalance, WutfSession, Time>>),
+    Trades(Box<Pipeline<LinkRx, ReplayTx, Imbalance, Session, Time>>),
 }
 
 /// Does the same with either kind.

@@ -13,7 +13,7 @@ use super::link::{Links, Look, Shown};
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
-use crate::config::{Config, Igmp, StrategyKind};
+use crate::config::{Config, Framing, Igmp, Stack, StrategyKind};
 use crate::control::{self, Ending};
 use crate::nic::cpu;
 use crate::nic::efvi::EfviCounters;
@@ -110,6 +110,16 @@ fn check(config: &Config) -> Result<(), String> {
              look at taskset and cgroups"
         ));
     }
+    if config.strategy.kind != StrategyKind::None
+        && config
+            .gateway
+            .as_ref()
+            .is_some_and(|gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own)
+    {
+        return Err("gateway.stack = \"own\" needs the interface's TCP segments, which the kernel answers to on one that it \
+                    keeps\n  set gateway.stack = \"kernel\", or use DPDK"
+            .to_owned());
+    }
     if config.port.promiscuous {
         tracing::warn!("port.promiscuous is not looked at: ef_vi is given what its filters name");
     }
@@ -176,7 +186,8 @@ fn wait_for_link(interface: &str, patience: Duration) {
 /// What is taken from the kernel.
 fn filters(config: &Config) -> Vec<Filter> {
     let lines = std::iter::once(&config.feed.line_a).chain(config.feed.line_b.as_ref());
-    let replies = config.gateway.as_ref().map(|gateway| {
+    let replies = config.gateway.as_ref().filter(|gateway| gateway.framing == Framing::WutfUdp);
+    let replies = replies.map(|gateway| {
         let local = SocketAddrV4::new(gateway.local_ip, gateway.local_port);
         Filter::Between(local, SocketAddrV4::new(gateway.ip, gateway.port))
     });
@@ -195,6 +206,7 @@ fn keep(interface: &str, config: &mut Config) -> Result<Kept, Failure> {
     }
     let local: Vec<_> = (0..config.lcores.count())
         .filter_map(|index| config.share(index).gateway)
+        .filter(|gateway| gateway.framing == Framing::WutfUdp)
         .map(|gateway| SocketAddrV4::new(gateway.local_ip, gateway.local_port))
         .collect();
     if config.strategy.kind == StrategyKind::None {

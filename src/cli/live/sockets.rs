@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Progress, captured, conclude, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
-use crate::config::Config;
+use crate::config::{Config, Framing, Gateway, Stack, StrategyKind};
 use crate::control::{self, Ending};
 use crate::nic::udp::{Listen, UdpConfig, UdpPort};
 use crate::pipeline::worker::assemble_all;
@@ -15,6 +15,14 @@ use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
 
 pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exit {
+    let own_tcp = |gateway: &Gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own;
+    if config.strategy.kind != StrategyKind::None && config.gateway.as_ref().is_some_and(own_tcp) {
+        return complain(
+            Exit::Usage,
+            "gateway.stack = \"own\" needs a port of its own, and --nic udp has the kernel's sockets\n  \
+             set gateway.stack = \"kernel\", or use another --nic",
+        );
+    }
     let clock = match Clock::calibrate(crate::stats::clock::CALIBRATION) {
         Ok(clock) => clock,
         Err(why) => return complain(Exit::Environment, &why.to_string()),
@@ -90,7 +98,7 @@ fn sockets(interface: Ipv4Addr, config: &Config) -> UdpConfig {
     let mut listen: Vec<Listen> = lines
         .map(|line| Listen { address: SocketAddrV4::new(line.group, line.port), source: line.source })
         .collect();
-    if let Some(gateway) = &config.gateway {
+    if let Some(gateway) = config.gateway.as_ref().filter(|gateway| gateway.framing == Framing::WutfUdp) {
         listen.push(Listen {
             address: SocketAddrV4::new(gateway.local_ip, gateway.local_port),
             source: Some(gateway.ip),

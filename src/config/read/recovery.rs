@@ -4,16 +4,10 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use super::super::document::Document;
-use super::super::recovery::{Recovery, Requests, Secret, Snapshot, Stated};
+use super::super::recovery::{Recovery, Requests, Snapshot, Stated};
+use super::login::{self, USERNAME_WANTED, read_username};
 
 const SERVER_WANTED: &str = "an IPv4 address of one host and a port";
-const USERNAME_WANTED: &str = "a name of 1 to 6 printable ASCII characters without spaces";
-const PASSWORD_WANTED: &str = "a password of at most 10 printable ASCII characters without spaces";
-const VARIABLE_WANTED: &str = "the name of an environment variable";
-
-/// Lengths of the fields of a SoupBinTCP login.
-const USERNAME: usize = 6;
-const PASSWORD: usize = 10;
 
 /// `None` where the file has no `[recovery]`. All keys are asked for all the same, so that they are known; what is
 /// missing then is no problem.
@@ -66,7 +60,7 @@ fn snapshot(document: &mut Document<'_>) -> Option<Snapshot> {
     let snapshot = Snapshot {
         server: server.unwrap_or_else(|| SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0)),
         username: username.unwrap_or_default(),
-        password: password(document),
+        password: login::password(document, &login::SNAPSHOT),
         check_session: document.flag("recovery.snapshot.check_session", true),
         stated: document.choice(
             "recovery.snapshot.stated",
@@ -83,41 +77,6 @@ fn snapshot(document: &mut Document<'_>) -> Option<Snapshot> {
     wanted.then_some(snapshot)
 }
 
-/// From the file itself or from the environment variable that it names. No problem that is noted shows it.
-fn password(document: &mut Document<'_>) -> Secret {
-    const IN_FILE: &str = "recovery.snapshot.password";
-    const BY_NAME: &str = "recovery.snapshot.password_env";
-    let read = |text: &str| is_credential(text, PASSWORD).then(|| Secret::new(text.to_owned()));
-    let stated = document.secret(IN_FILE, PASSWORD_WANTED, read);
-    let name = document.optional_text(BY_NAME, VARIABLE_WANTED, "GLIMPSE_PASSWORD", |name| {
-        is_variable(name).then(|| name.to_owned())
-    });
-    let Some(name) = name else { return stated.unwrap_or_default() };
-    if document.says(IN_FILE) {
-        document.contradiction(
-            &[BY_NAME, IN_FILE],
-            "recovery.snapshot has both password and password_env".to_owned(),
-            "remove one of the two",
-        );
-        return Secret::default();
-    }
-    let (what, remedy) = match std::env::var(&name) {
-        Ok(text) => match read(&text) {
-            Some(secret) => return secret,
-            None => (
-                format!("the environment variable {name} does not hold {PASSWORD_WANTED}"),
-                format!("correct {name}"),
-            ),
-        },
-        Err(_) => (
-            format!("{BY_NAME} names {name}, which is not set, or not to text"),
-            format!("set {name} before the start"),
-        ),
-    };
-    document.contradiction(&[BY_NAME], what, &remedy);
-    Secret::default()
-}
-
 fn ms(document: &mut Document<'_>, path: &'static str, least: u64, most: u64, default: u64) -> Duration {
     Duration::from_millis(document.int(path, least..=most, default))
 }
@@ -127,18 +86,4 @@ fn read_server(text: &str) -> Option<SocketAddrV4> {
     let server: SocketAddrV4 = text.parse().ok()?;
     let first = server.ip().octets()[0];
     (first != 0 && first < 224 && server.port() != 0).then_some(server)
-}
-
-fn read_username(text: &str) -> Option<String> {
-    (!text.is_empty() && is_credential(text, USERNAME)).then(|| text.to_owned())
-}
-
-/// Fields are padded with spaces, so none may stand inside.
-fn is_credential(text: &str, most: usize) -> bool {
-    text.len() <= most && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn is_variable(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }

@@ -7,7 +7,8 @@ use crate::config::{Config, PortRef};
 pub(super) fn vlans(config: &Config, document: &mut Document<'_>) {
     let port = &config.port;
     let line_b = config.feed.line_b.map(|line| (&port.line_b, "feed.line.b", "feed.line.b.vlan", line.vlan));
-    let gateway = config.gateway.map(|gateway| (&port.orders, "gateway", "gateway.vlan", gateway.vlan));
+    let gateway =
+        config.gateway.as_ref().map(|gateway| (&port.orders, "gateway", "gateway.vlan", gateway.vlan));
     let mut streams = vec![(&port.feed, "feed.line.a", "feed.line.a.vlan", config.feed.line_a.vlan)];
     streams.extend(line_b);
     streams.extend(gateway);
@@ -47,7 +48,7 @@ pub(super) fn port(config: &Config, document: &mut Document<'_>) {
     let mut own: Vec<(&'static str, &PortRef, _)> = Vec::new();
     own.extend(port.ip.map(|ip| ("port.ip", &port.feed, ip)));
     own.extend(port.line_b_ip.map(|ip| ("port.line_b_ip", &port.line_b, ip)));
-    own.extend(config.gateway.map(|gateway| ("gateway.local_ip", &port.orders, gateway.local_ip)));
+    own.extend(config.gateway.as_ref().map(|gateway| ("gateway.local_ip", &port.orders, gateway.local_ip)));
     for (at, (path, on, ip)) in own.iter().enumerate() {
         for (other, port, address) in own.iter().skip(at + 1) {
             if ip == address && on != port {

@@ -3,7 +3,7 @@
 
 use crate::config::document::Document;
 use crate::config::value::dollars;
-use crate::config::{Config, StrategyKind};
+use crate::config::{Config, Framing, StrategyKind};
 
 /// Limits too small to be divided.
 pub(super) fn workers(config: &Config, document: &mut Document<'_>) {
@@ -54,6 +54,16 @@ pub(super) fn workers(config: &Config, document: &mut Document<'_>) {
             ),
             "lower max_order_value, raise max_gross_value, or name fewer lcores.workers",
         );
+    }
+    if gateway.framing == Framing::OuchTcp {
+        document.contradiction(
+            &["gateway.framing", "lcores.workers"],
+            format!(
+                "gateway.framing = \"ouch-tcp\" logs in as one user, and {count} workers would log each other out"
+            ),
+            "name one lcores.worker; a user for each worker means a process for each",
+        );
+        return;
     }
     if gateway.local_port > u16::MAX - (count - 1) {
         document.contradiction(

@@ -3,8 +3,8 @@
 //! Whatever asks for an order comes through [`Desk::place`], and whatever the venue says through [`hear`].
 
 use super::{Desk, DeskCounters};
-use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
+use crate::nic::{Frame, TxQueue};
 use crate::order::{OrderEvent, OrderEventKind, Session};
 use crate::risk::Risk;
 use crate::strategy::{Intent, Intents, MarketView, Strategy};
@@ -16,11 +16,13 @@ pub(super) fn hear<S: Strategy>(
     strategy: &mut S,
     intents: &mut Intents,
     counters: &mut DeskCounters,
+    resumed: &mut u32,
 ) {
     counters.replies += 1;
     // The session has asked for this number.
     if let OrderEventKind::Resumed { next } = event.kind {
         risk.raise_next_ref(next);
+        *resumed = next;
     }
     if let Some(update) = risk.on_event(event) {
         strategy.on_order(&update, intents);
@@ -32,14 +34,37 @@ pub(super) fn hear<S: Strategy>(
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Reads one datagram of the order gateway.
     pub fn on_reply(&mut self, payload: &[u8]) {
-        let Self { session, risk, strategy, intents, counters, .. } = self;
-        session.on_datagram(payload, &mut |event| hear(&event, risk, strategy, intents, counters));
+        let Self { session, risk, strategy, intents, counters, resumed, .. } = self;
+        session.on_datagram(payload, &mut |event| hear(&event, risk, strategy, intents, counters, resumed));
+        self.after_replies();
+    }
+
+    /// Reads one frame of the order gateway; false where the session does not know what it is.
+    pub fn on_segment(&mut self, frame: Frame<'_>) -> bool {
+        let now_ns = self.clock.ns(self.time.now());
+        let Self { session, risk, strategy, intents, counters, tx, resumed, .. } = self;
+        let ours = session.on_frame(frame, now_ns, tx, &mut |event| {
+            hear(&event, risk, strategy, intents, counters, resumed);
+        });
+        self.after_replies();
+        ours
+    }
+
+    /// Looks after the session and its connection.
+    pub(in crate::pipeline) fn poll_session(&mut self, now_ns: u64) {
+        let Self { session, risk, strategy, intents, counters, tx, resumed, .. } = self;
+        session.poll(now_ns, tx, &mut |event| {
+            hear(&event, risk, strategy, intents, counters, resumed);
+        });
         self.after_replies();
     }
 
     /// What the session heard has been taken up: is it healthy, and does the strategy want something now?
     pub(super) fn after_replies(&mut self) {
         self.risk.set_session_healthy(self.session.healthy());
+        if self.resumed != 0 {
+            self.note_resumed();
+        }
         if !self.intents.is_empty() {
             self.place_all(None);
         }

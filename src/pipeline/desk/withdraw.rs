@@ -1,5 +1,5 @@
 //! Takes back open orders that should not be there any more: those of books that cannot be believed, those of a process
-//! before this one, and, at the end, all.
+//! before this one, those from before a connection broke where that is wished, and, at the end, all.
 //!
 //! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
@@ -33,6 +33,18 @@ pub(super) struct Watch {
     looked: u64,
     /// How long not to look again, ns.
     pause: u64,
+    /// Orders from before the session came up have to go, each time.
+    cancels_left_over: bool,
+    /// Open orders with a number below this have to go.
+    left_below: u32,
+    /// When to look for them again, ns.
+    left_at: u64,
+}
+
+impl Watch {
+    pub(super) fn new(cancels_left_over: bool) -> Self {
+        Self { cancels_left_over, ..Self::default() }
+    }
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
@@ -47,7 +59,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
 
     /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
-        let Watch { in_doubt, looked, pause } = self.watch;
+        let Watch { in_doubt, looked, pause, .. } = self.watch;
         // Before the venue has told of all of them there is no session to cancel them in.
         let left_behind = self.risk.blotter().adopted_orders() > 0 && !self.risk.blotter().adopting();
         if !(in_doubt || left_behind) || now_ns.saturating_sub(looked) < pause {
@@ -55,7 +67,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
         let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            (found, sent) = self.cancel_some(now_ns, |desk, order| {
+            (found, sent) = self.cancel_some(now_ns, |desk, _, order| {
                 order.adopted || desk.book_state(order.locate) != BookState::Live
             });
         }
@@ -67,7 +79,32 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         };
         // Where nothing mends books they stay in doubt, and the watch goes on.
         let well = self.repair.is_mending() && !self.repair.is_busy() && !self.overdue;
-        self.watch = Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause };
+        self.watch = Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause, ..self.watch };
+    }
+
+    /// The session has come up, and the state of every order is known.
+    #[cold]
+    pub(super) fn note_resumed(&mut self) {
+        let next = std::mem::take(&mut self.resumed);
+        if self.watch.cancels_left_over {
+            self.watch.left_below = next;
+            self.watch.left_at = 0;
+        }
+    }
+
+    /// Cancels what is open from before the session came up, a few orders at a time.
+    pub(super) fn withdraw_left_over(&mut self, now_ns: u64) {
+        let Watch { left_below, left_at, .. } = self.watch;
+        if left_below == 0 || now_ns < left_at || !self.session.healthy() {
+            return;
+        }
+        let (found, sent) = self.cancel_some(now_ns, |_, order, _| order < left_below);
+        if found == 0 && !self.risk.blotter().orders().any(|(order, _)| order < left_below) {
+            self.watch.left_below = 0;
+        } else if sent < AT_ONCE {
+            // Those that are left are being cancelled, or found no room.
+            self.watch.left_at = now_ns.saturating_add(SOON);
+        }
     }
 
     /// Withdraws every open order, as far as the transmit queue takes it. For the end of the loop.
@@ -75,7 +112,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         let mut idle = 0;
         while idle < PATIENCE && self.risk.blotter().open_orders() > 0 {
             let now_ns = self.clock.ns(self.time.now());
-            let (found, sent) = self.cancel_some(now_ns, |_, _| true);
+            let (found, sent) = self.cancel_some(now_ns, |_, _, _| true);
             if found == 0 {
                 break;
             }
@@ -84,12 +121,16 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Cancels orders that are `concerned`, but no order for which a cancel is under way. Returns how many
-    /// were found (at most [`AT_ONCE`]) and how many cancels left.
-    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, &OpenOrder) -> bool) -> (usize, usize) {
+    /// Cancels orders that are `concerned` (by number and state), but no order for which a cancel is under way. Returns how
+    /// many were found (at most [`AT_ONCE`]) and how many cancels left.
+    fn cancel_some(
+        &mut self,
+        now_ns: u64,
+        concerned: impl Fn(&Self, u32, &OpenOrder) -> bool,
+    ) -> (usize, usize) {
         let mut chosen = [None; AT_ONCE];
         let orders = self.risk.blotter().orders();
-        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order));
+        let to_cancel = orders.filter(|(id, order)| !order.cancel_sent && concerned(self, *id, order));
         let intents = to_cancel.map(|(order, open)| Intent::Cancel { locate: open.locate, order });
         let found = chosen.iter_mut().zip(intents).map(|(slot, intent)| *slot = Some(intent)).count();
         let mut sent = 0;

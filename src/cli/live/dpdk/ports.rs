@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use super::Failure;
 use crate::cli::exit::Exit;
-use crate::config::{Config, Igmp, PortRef, StrategyKind};
+use crate::config::{Config, Framing, Igmp, PortRef, StrategyKind};
 use crate::eal::Eal;
 use crate::nic::dpdk::{FanHandle, RxHandle, TxHandle};
 use crate::nic::{NoTx, RxQueue};
@@ -150,7 +150,9 @@ fn flows(port: &Port, wanted: &PortRef, config: &Config) -> Vec<Flow> {
         tagged: line.vlan.is_some(),
         queue: queue % queues,
     });
-    let gateway = config.gateway.as_ref().filter(|_| *wanted == config.port.orders);
+    // Over TCP there is one worker, to which everything comes.
+    let gateway = (config.gateway.as_ref())
+        .filter(|gateway| *wanted == config.port.orders && gateway.framing == Framing::WutfUdp);
     let replies = (0..config.lcores.count()).filter_map(|worker| {
         let gateway = gateway?;
         Some(Flow {
