@@ -24,7 +24,7 @@ use crate::order::{Session, SessionCounters};
 use crate::risk::RiskCounters;
 use crate::stats::clock::Clock;
 use crate::stats::publish::{self, Publisher, Reader};
-use crate::strategy::Strategy;
+use crate::strategy::{Strategy, StrategyCounters};
 use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.
@@ -110,6 +110,8 @@ pub struct Tally {
     pub session: SessionCounters,
     /// Repairs of books.
     pub repair: RepairCounters,
+    /// The strategy.
+    pub strategy: StrategyCounters,
 }
 
 impl Tally {
@@ -132,6 +134,7 @@ impl Tally {
             .chain(self.risk.rows())
             .chain(self.blotter.rows())
             .chain(self.session.rows())
+            .chain(self.strategy.rows())
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use wirebook::book::Books;
 use wirebook::config::{Config, Style};
 use wirebook::feed::Stream;
 use wirebook::feed::handover::{ClientEnd, link as handover};
@@ -19,8 +20,9 @@ use wirebook::pipeline::share::Share;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, RecoveryParts};
 use wirebook::stats::clock::Clock;
+use wirebook::strategy::features::{FeatureState, FeatureVector, Features, Step};
 use wirebook::strategy::imbalance::Imbalance;
-use wirebook::strategy::{Intent, Intents, MarketView, OrderUpdate, Strategy};
+use wirebook::strategy::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters};
 
 use crate::draw::{Draw, MS, S};
 
@@ -45,16 +47,76 @@ pub(crate) struct Decision {
     pub(crate) view: Option<MarketView>,
 }
 
-/// Watches what a strategy decides, and on what.
+/// What is seen of a strategy.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Orders that left.
+    pub(crate) decisions: Vec<Decision>,
+    /// Times that features were compared with those of the book as it stands.
+    pub(crate) compared: u64,
+    /// The first time that they were others.
+    pub(crate) astray: Option<String>,
+}
+
+/// Watches what a strategy decides, and on what; and whether what it is shown keeps features right.
 pub(crate) struct Witness<S> {
     inner: S,
     view: Option<MarketView>,
-    seen: Rc<RefCell<Vec<Decision>>>,
+    features: Features,
+    seen: Rc<RefCell<Seen>>,
+}
+
+impl<S: Strategy> Witness<S> {
+    /// What the features say of the book is what they would say had they just read it.
+    fn compare(&mut self, books: &Books, locate: u16) {
+        let Some(state) = self.features.state(locate) else { return };
+        let mut fresh = FeatureState::new();
+        fresh.resync(books, locate);
+        let book = |state: &FeatureState| {
+            let FeatureVector(vector) = state.vector();
+            let depth = [0, 1, 2, 3, 4, 5, 6, 17, 18, 19].map(|at: usize| vector[at].to_bits());
+            (depth, state.twice_mid(), state.microprice(), state.lean_of_three())
+        };
+        let (ours, fresh) = (book(state), book(&fresh));
+        let mut seen = self.seen.borrow_mut();
+        seen.compared += 1;
+        if ours != fresh || !state.is_of(&books.top(locate)) {
+            seen.astray
+                .get_or_insert_with(|| format!("features of {locate}: {ours:?}, of its book {fresh:?}"));
+        }
+    }
 }
 
 impl<S: Strategy> Strategy for Witness<S> {
+    const FOLLOWS: bool = true;
+
     fn on_session(&mut self) {
+        self.features.forget_all();
         self.inner.on_session();
+    }
+
+    fn on_rebuilt(&mut self, books: &Books, locate: u16) {
+        assert!(self.features.rebuilt(books, locate));
+        self.compare(books, locate);
+        if S::FOLLOWS {
+            self.inner.on_rebuilt(books, locate);
+        }
+    }
+
+    fn on_step(&mut self, books: &Books, step: &Step) {
+        assert!(self.features.on_step(books, step).is_some(), "shown before it was announced");
+        self.compare(books, step.locate);
+        if S::FOLLOWS {
+            self.inner.on_step(books, step);
+        }
+    }
+
+    fn on_timer(&mut self, now_ns: u64, out: &mut Intents) {
+        self.inner.on_timer(now_ns, out);
+    }
+
+    fn counters(&self) -> StrategyCounters {
+        self.inner.counters()
     }
 
     fn on_instrument(&mut self, locate: u16, symbol: Symbol) {
@@ -73,7 +135,7 @@ impl<S: Strategy> Strategy for Witness<S> {
 
     fn on_sent(&mut self, intent: &Intent, user_ref_num: u32) {
         if !matches!(intent, Intent::Cancel { .. }) {
-            self.seen.borrow_mut().push(Decision { intent: *intent, view: self.view });
+            self.seen.borrow_mut().decisions.push(Decision { intent: *intent, view: self.view });
         }
         self.inner.on_sent(intent, user_ref_num);
     }
@@ -92,7 +154,7 @@ pub(crate) struct Handler {
     feed: ReplayTx,
     replies: ReplayTx,
     pub(crate) orders: LinkRx,
-    pub(crate) decisions: Rc<RefCell<Vec<Decision>>>,
+    pub(crate) seen: Rc<RefCell<Seen>>,
 }
 
 static DEMO: LazyLock<Config> = LazyLock::new(|| {
@@ -120,8 +182,9 @@ impl Handler {
         let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
         let Parts { desk, routes, switches, board, .. } = *parts;
         let DeskParts { books, strategy, risk, session, universe, stamps, .. } = desk;
-        let decisions = Rc::new(RefCell::new(Vec::new()));
-        let strategy = Witness { inner: strategy, view: None, seen: Rc::clone(&decisions) };
+        let seen = Rc::new(RefCell::new(Seen::default()));
+        let features = Features::new(config.book.max_locates, config.book.max_locates as u16).unwrap();
+        let strategy = Witness { inner: strategy, view: None, features, seen: Rc::clone(&seen) };
         let (loop_end, end) = handover(0);
         let parts = Parts {
             desk: DeskParts { books, strategy, risk, session, universe, clock, stamps },
@@ -147,7 +210,7 @@ impl Handler {
             feed,
             replies,
             orders,
-            decisions,
+            seen,
         }
     }
 

@@ -38,6 +38,11 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// What the session heard has been taken up: is it healthy, and does the strategy want something now?
     pub(super) fn after_replies(&mut self) {
         self.risk.set_session_healthy(self.session.healthy());
+        self.place_wanted();
+    }
+
+    /// Places what the strategy wants on no particular view.
+    pub(super) fn place_wanted(&mut self) {
         if !self.intents.is_empty() {
             self.place_all(None);
         }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::market::{BookState, Level, TradingState};
-use crate::order::{OrderEvent, OrderEventKind};
+use crate::market::{BookState, Level, Price, Side, TradingState};
+use crate::order::{OrderEvent, OrderEventKind, OrderState, TimeInForce};
 
 const LOCATE: u16 = 5;
 
@@ -49,7 +49,7 @@ fn enter(side: Side, price: u32, time_in_force: TimeInForce) -> Option<Intent> {
 }
 
 fn told(strategy: &mut Imbalance, side: Side, state: OrderState) {
-    let event = OrderEvent { user_ref_num: 1, timestamp: 0, kind: OrderEventKind::CancelPending };
+    let event = OrderEvent { user_ref_num: 7, timestamp: 0, kind: OrderEventKind::CancelPending };
     let update = OrderUpdate { event, locate: LOCATE, side, position: 0, state };
     let mut out = Intents::new();
     strategy.on_order(&update, &mut out);
