@@ -44,6 +44,8 @@ pub struct DeskCounters {
     pub directory: u64,
     /// Messages after which the top of a book was another.
     pub top_changes: u64,
+    /// Times that the strategy was asked what it wants.
+    pub decisions: u64,
     /// Things the strategy wanted.
     pub intents: u64,
     /// Intents beyond what one call may hold: dropped.
@@ -61,12 +63,13 @@ pub struct DeskCounters {
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 10] {
+    pub fn rows(&self) -> [(&'static str, u64); 11] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
             ("desk_directory", self.directory),
             ("desk_top_changes", self.top_changes),
+            ("desk_decisions", self.decisions),
             ("desk_intents", self.intents),
             ("desk_intents_dropped", self.intents_dropped),
             ("desk_orders_sent", self.orders_sent),

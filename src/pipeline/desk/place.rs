@@ -61,6 +61,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
 
     #[inline]
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
+        self.counters.decisions += 1;
         let view = self.view(locate, timestamp, self.time.now());
         self.strategy.on_top(&view, &mut self.intents);
         self.stamps.decided(&self.time);
