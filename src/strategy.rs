@@ -187,6 +187,21 @@ impl Default for Intents {
     }
 }
 
+/// Takes down when the parts of a decision are done.
+pub trait Marks {
+    /// The features are there.
+    fn featured(&mut self);
+
+    /// The model has answered.
+    fn inferred(&mut self);
+}
+
+/// Nobody wants to know.
+impl Marks for () {
+    fn featured(&mut self) {}
+    fn inferred(&mut self) {}
+}
+
 /// Decides.
 pub trait Strategy {
     /// True: it is shown events, by [`Strategy::on_step`] and [`Strategy::on_rebuilt`].
@@ -208,6 +223,13 @@ pub trait Strategy {
 
     /// A top of book, a book state or a trading state changed.
     fn on_top(&mut self, view: &MarketView, out: &mut Intents);
+
+    /// [`Strategy::on_top`], as the loop calls it. A strategy of which features and inference are to be timed by themselves makes
+    /// this one its decision and tells when each is done.
+    #[inline]
+    fn on_top_in_parts(&mut self, view: &MarketView, out: &mut Intents, _marks: &mut impl Marks) {
+        self.on_top(view, out);
+    }
 
     /// Time has passed: some ten thousand times a second. What it costs is lost to the feed.
     fn on_timer(&mut self, _now_ns: u64, _out: &mut Intents) {}

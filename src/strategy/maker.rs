@@ -24,9 +24,10 @@
 use std::collections::TryReserveError;
 
 use super::features::{Features, Step};
-use super::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
+use super::{Intent, Intents, MarketView, Marks, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
 use crate::book::Books;
 use crate::market::{Price, Side, Symbol};
+use crate::order::OrderState;
 
 mod quote;
 
@@ -219,6 +220,10 @@ impl Strategy for Maker {
     }
 
     fn on_top(&mut self, view: &MarketView, out: &mut Intents) {
+        self.on_top_in_parts(view, out, &mut ());
+    }
+
+    fn on_top_in_parts(&mut self, view: &MarketView, out: &mut Intents, marks: &mut impl Marks) {
         self.now_ns = view.now_ns;
         let at = usize::from(view.locate);
         let Some(&Instrument { enabled: true, position, mut quotes }) = self.instruments.get(at) else {
@@ -226,6 +231,7 @@ impl Strategy for Maker {
         };
         self.counters.tops += 1;
         let scene = self.scene(view, position);
+        marks.featured();
         for side in SIDES {
             let (quote, other) = (&quotes[side as usize], &quotes[side.opposite() as usize]);
             let Some(intent) = self.wish(&scene, side, position, quote, other) else { continue };
@@ -266,6 +272,9 @@ impl Strategy for Maker {
     fn on_order(&mut self, update: &OrderUpdate, _out: &mut Intents) {
         let Some(instrument) = self.instruments.get_mut(usize::from(update.locate)) else { return };
         instrument.position = update.position;
+        if update.state == OrderState::Unaffected {
+            return;
+        }
         let quote = &mut instrument.quotes[update.side as usize];
         if !quote.phase.concerns(update) {
             self.counters.strangers += 1;

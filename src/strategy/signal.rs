@@ -13,7 +13,7 @@ use std::collections::TryReserveError;
 use super::features::{FeatureVector, Features, Step};
 use super::lean::{Lean, LeanParams};
 use super::model::Model;
-use super::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters};
+use super::{Intent, Intents, MarketView, Marks, OrderUpdate, Strategy, StrategyCounters};
 use crate::book::Books;
 use crate::market::Symbol;
 
@@ -88,8 +88,12 @@ impl Strategy for Signal {
         self.features.on_step(books, step);
     }
 
-    #[inline]
     fn on_top(&mut self, view: &MarketView, out: &mut Intents) {
+        self.on_top_in_parts(view, out, &mut ());
+    }
+
+    #[inline]
+    fn on_top_in_parts(&mut self, view: &MarketView, out: &mut Intents, marks: &mut impl Marks) {
         if !self.lean.acts_on(view.locate) {
             return;
         }
@@ -98,7 +102,9 @@ impl Strategy for Signal {
             return;
         }
         let features = self.features(view);
+        marks.featured();
         let prediction = features.and_then(|features| self.infer(&features));
+        marks.inferred();
         self.signal(view, prediction, out);
     }
 

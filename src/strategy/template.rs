@@ -119,6 +119,10 @@ impl Strategy for Template {
     fn on_order(&mut self, update: &OrderUpdate, _out: &mut Intents) {
         let Some(instrument) = self.instruments.get_mut(usize::from(update.locate)) else { return };
         instrument.position = update.position;
+        if update.state == OrderState::Unaffected {
+            // A trade of an order that has long ended was broken: of it, only the position is left.
+            return;
+        }
         if !instrument.order.is_some_and(|order| update.is_about(order)) {
             self.counters.strangers += 1;
         } else if update.state == OrderState::Closed {

@@ -71,11 +71,8 @@ fn play<S: Strategy, O: Session>(parts: Parts<S, O>, config: &wirebook::config::
 #[ignore = "make sim-day"]
 fn a_whole_trading_day() {
     let heads = ["strategy", "messages", "sent", "accepted", "filled", "replaced", "cancelled", "rejected"];
-    println!(
-        "\n{:<17}{}  positions  seconds",
-        heads[0],
-        heads[1..].map(|head| format!("{head:>11}")).concat()
-    );
+    let cells: String = heads[1..].iter().map(|head| format!("{head:>11}")).collect();
+    println!("\n{:<17}{cells}  positions  seconds", heads[0]);
     let began = Instant::now();
     let mut messages = 0;
     let rows: Vec<_> = std::thread::scope(|scope| {

@@ -100,7 +100,7 @@ fn bears<S: Strategy>(name: &str, mut strategy: S) {
     books.set_all_states(BookState::Live);
     for number in 1..300_u64 {
         let side = if number % 2 == 0 { Side::Buy } else { Side::Sell };
-        let price = Price(if side == Side::Buy { 90_000 } else { 100_000 } + 100 * (number % 7) as u32);
+        let price = Price(if side == Side::Buy { 90_000 } else { 90_700 } + 100 * (number % 7) as u32);
         let locate = 1 + (number % 3) as u16;
         let kind = EventKind::Add { order_ref: number, side, shares: 100, price };
         books.apply(&Event { locate, timestamp: number, kind });

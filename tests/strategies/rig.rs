@@ -43,7 +43,6 @@ pub(crate) struct Seen {
     pub(crate) rejected: u64,
     pub(crate) lost: u64,
     pub(crate) late_cancels: u64,
-    pub(crate) rebuilt: u64,
     /// Calls of the allocator from within the strategy.
     pub(crate) allocations: u64,
 }

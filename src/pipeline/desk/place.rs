@@ -63,7 +63,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
         self.counters.decisions += 1;
         let view = self.view(locate, timestamp, self.time.now());
-        self.strategy.on_top(&view, &mut self.intents);
+        let marks = &mut self.stamps.marks(&self.time);
+        self.strategy.on_top_in_parts(&view, &mut self.intents, marks);
         self.stamps.decided(&self.time);
         self.place_all(Some(&view));
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::book::Limits;
 use crate::market::{BookState, Event, EventKind, TradingState};
-use crate::order::{OrderEvent, OrderEventKind, OrderState};
+use crate::order::{OrderEvent, OrderEventKind};
 
 const LOCATE: u16 = 1;
 
@@ -165,6 +165,8 @@ fn a_good_place_is_kept_for_a_tick_and_not_for_two() {
         stage.add(3, Side::Sell, 400, 1_000_200);
         stage.delete(2);
         stage.delete(80);
+        let canceled = OrderEventKind::Canceled { shares: 100, reason: b'U' };
+        stage.told(8, Side::Sell, canceled, 0, OrderState::Closed);
         stage.top()
     };
     let mut behind = Stage::quoting();
@@ -208,11 +210,11 @@ fn positions_limit_and_shift_the_quotes() {
     let unaffected = OrderState::Unaffected;
     let broken = OrderEventKind::Broken { match_number: 1, reason: 0 };
     stage.told(1, Side::Buy, broken, 200, unaffected);
-    // 200 held, 250 allowed: 50 more; half a cent lower, so a tick.
-    assert_eq!(stage.top(), [enter(Side::Buy, 50, 999_700), enter(Side::Sell, 100, 1_000_000)]);
+    // 200 held, 250 allowed: 50 more; fair is half a cent lower, and so the offer a tick.
+    assert_eq!(stage.top(), [enter(Side::Buy, 50, 999_800), enter(Side::Sell, 100, 999_900)]);
     let mut full = Stage::even();
     full.told(1, Side::Buy, broken, 250, unaffected);
-    assert_eq!(full.top(), [enter(Side::Sell, 100, 1_000_000)]);
+    assert_eq!(full.top(), [enter(Side::Sell, 100, 999_900)]);
     let mut resting = Stage::quoting();
     // Bought elsewhere: the bid is too large now, and is made smaller.
     resting.told(1, Side::Buy, broken, 200, unaffected);
