@@ -71,7 +71,7 @@ sim: ## Run the simulation: handler against exchange from seeds, for example: ma
 
 sim-day: ## Let each strategy trade a whole day against the exchange, under virtual time (some minutes)
 	@tools/setup.sh build
-	$(CARGO) test --release --no-default-features --test strategies -- --ignored --nocapture a_whole_trading_day
+	$(CARGO) test --no-default-features --test strategies -- --ignored --nocapture a_whole_trading_day
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

@@ -119,10 +119,15 @@ impl Draw {
             tick: dice.between(50_000, MS),
             round: dice.between(200_000, 2 * MS),
             delay: dice.between(1_000, 500_000),
-            strategy: [StrategyKind::Imbalance, StrategyKind::Maker, StrategyKind::Model, StrategyKind::Maker]
-                .get(seed as usize % 5)
-                .copied()
-                .unwrap_or(StrategyKind::Template),
+            strategy: [
+                StrategyKind::Imbalance,
+                StrategyKind::Maker,
+                StrategyKind::Model,
+                StrategyKind::Maker,
+            ]
+            .get(seed as usize % 5)
+            .copied()
+            .unwrap_or(StrategyKind::Template),
             join_style: dice.chance(60),
             cooldown: dice.about(200_000, 50 * MS),
             faults: Vec::new(),

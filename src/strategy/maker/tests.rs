@@ -167,7 +167,9 @@ fn a_good_place_is_kept_for_a_tick_and_not_for_two() {
         stage.delete(80);
         let canceled = OrderEventKind::Canceled { shares: 100, reason: b'U' };
         stage.told(8, Side::Sell, canceled, 0, OrderState::Closed);
-        stage.top()
+        let intents = stage.top();
+        intents.iter().for_each(|intent| stage.maker.on_unsent(intent));
+        intents
     };
     let mut behind = Stage::quoting();
     // 400 ahead of 100: no good place.
