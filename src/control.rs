@@ -74,6 +74,8 @@ pub struct Moment {
     pub stages: Vec<StageRow>,
     /// The same of those frames only that were the first after a silence.
     pub cold: Vec<StageRow>,
+    /// The same of all others.
+    pub warm: Vec<StageRow>,
     /// What one TSC read costs, in ns: it is part of no latency.
     pub read_cost: u64,
     /// How the books stand as a whole, and what was recovered; `None` where nothing can be.
@@ -152,6 +154,7 @@ pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
         books: handles.board.books(),
         stages: handles.stages.rows(Passes::All).to_vec(),
         cold: handles.stages.rows(Passes::Cold).to_vec(),
+        warm: handles.stages.rows(Passes::Warm).to_vec(),
         read_cost: handles.stages.read_cost_ns(),
         health: handles.recovers.then(|| handles.health.view()),
     }

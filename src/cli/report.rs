@@ -33,6 +33,8 @@ pub(super) struct Report {
     latency_ns: BTreeMap<&'static str, Quantiles>,
     /// The same of first frames after a silence only.
     cold_latency_ns: BTreeMap<&'static str, Quantiles>,
+    /// The same of all others.
+    warm_latency_ns: BTreeMap<&'static str, Quantiles>,
     /// Left out where nothing could be recovered.
     recovery: Option<Recovery>,
 }
@@ -111,6 +113,7 @@ impl Report {
             recovery: last.health.as_ref().map(Recovery::of),
             latency_ns: quantiles(&last.stages),
             cold_latency_ns: quantiles(&last.cold),
+            warm_latency_ns: quantiles(&last.warm),
         }
     }
 }

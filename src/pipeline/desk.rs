@@ -381,6 +381,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
                 self.strategy.on_instrument(locate, symbol);
             }
         }
+        if let Some((locate, position)) = self.risk.take_moved() {
+            self.strategy.on_position(locate, position);
+        }
     }
 
     /// A message of a book-keeping type could not be read: the book it concerns can no longer be believed, and where

@@ -5,12 +5,15 @@
 //! moves away, and cancels when the signal falls under the exit threshold, when there is none, when the book stops being
 //! live, or when the instrument stops trading.
 //!
+//! Each refusal in a row, by risk or by the venue, doubles the rest before the next order: what will not be had is not asked for
+//! thousands of times a second.
+//!
 //! While an entry, a replacement or a cancel is unanswered, it does nothing in that instrument. The unit of signal and
 //! thresholds is the caller's.
 
 use super::{Intent, Intents, MarketView, OrderUpdate, StrategyCounters, TimeInForce};
 use crate::market::{Price, Side, Symbol};
-use crate::order::OrderState;
+use crate::order::{OrderEventKind, OrderState};
 
 /// How an order meets the market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,23 @@ struct Instrument {
     enabled: bool,
     phase: Phase,
     quiet_until: u64,
+    /// Orders and replacements refused in a row.
+    refused: u8,
+}
+
+/// Doublings of the rest at the most.
+const MOST_DOUBLINGS: u8 = 8;
+
+/// The shortest rest that is doubled, ns.
+const LEAST_REST: u64 = 1_000;
+
+/// How long to rest after an order where so many were refused in a row before it, ns.
+pub(super) const fn rest(cooldown_ns: u64, refused: u8) -> u64 {
+    if refused == 0 {
+        return cooldown_ns;
+    }
+    let least = if cooldown_ns < LEAST_REST { LEAST_REST } else { cooldown_ns };
+    least.saturating_mul(1 << if refused < MOST_DOUBLINGS { refused } else { MOST_DOUBLINGS })
 }
 
 /// See the [module](self).
@@ -168,7 +188,7 @@ impl Lean {
     /// Wants what the signal says, for an instrument that it [acts on](Self::acts_on).
     #[inline]
     pub fn act(&mut self, view: &MarketView, signal: Option<i32>, out: &mut Intents) {
-        let Some(&Instrument { enabled: true, phase, quiet_until }) =
+        let Some(&Instrument { enabled: true, phase, quiet_until, refused }) =
             self.instruments.get(usize::from(view.locate))
         else {
             return;
@@ -192,7 +212,7 @@ impl Lean {
         }
         self.counters.want(&intent);
         if let Some(instrument) = self.instruments.get_mut(usize::from(view.locate)) {
-            instrument.quiet_until = view.now_ns.saturating_add(self.params.cooldown_ns);
+            instrument.quiet_until = view.now_ns.saturating_add(rest(self.params.cooldown_ns, refused));
         }
     }
 
@@ -205,6 +225,11 @@ impl Lean {
         if !instrument.phase.concerns(update) {
             self.counters.strangers += 1;
             return;
+        }
+        match update.event.kind {
+            OrderEventKind::Accepted { .. } | OrderEventKind::Replaced { .. } => instrument.refused = 0,
+            OrderEventKind::Rejected { .. } => instrument.refused = instrument.refused.saturating_add(1),
+            _ => {}
         }
         match (update.state, instrument.phase) {
             // A replacement under way keeps its number: what is told of its original does not answer it.
@@ -235,7 +260,12 @@ impl Lean {
     }
 
     /// An intent of its own did not leave.
-    pub const fn on_unsent(&mut self) {
+    pub fn on_unsent(&mut self, intent: &Intent) {
         self.counters.unsent += 1;
+        if let Some(instrument) = self.instruments.get_mut(usize::from(intent.locate()))
+            && !matches!(intent, Intent::Cancel { .. })
+        {
+            instrument.refused = instrument.refused.saturating_add(1);
+        }
     }
 }

@@ -19,11 +19,12 @@
 //! # Orders
 //! An order with anything unanswered is never touched, with one exception: a reply that did not come within
 //! [`MakerParams::reply_ns`] has it cancelled, again and again until one comes. A replacement that was refused has the order
-//! cancelled, and entered anew. Positions are those of the venue's replies.
+//! cancelled, and entered anew; each refusal in a row, by risk or by the venue, doubles the rest before the next order. Positions are those of the venue's replies.
 
 use std::collections::TryReserveError;
 
 use super::features::{Features, Step};
+use super::lean::rest;
 use super::{Intent, Intents, MarketView, Marks, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
 use crate::book::Books;
 use crate::market::{Price, Side, Symbol};
@@ -242,7 +243,8 @@ impl Strategy for Maker {
             let quote = &mut quotes[side as usize];
             quote.want(&intent);
             if !matches!(intent, Intent::Cancel { .. }) {
-                quote.quiet_until = view.now_ns.saturating_add(self.params.cooldown_ns);
+                let rest = rest(self.params.cooldown_ns, quote.refusals);
+                quote.quiet_until = view.now_ns.saturating_add(rest);
             }
         }
         if let Some(instrument) = self.instruments.get_mut(at) {
@@ -281,6 +283,12 @@ impl Strategy for Maker {
             return;
         }
         self.counters.closed += u64::from(quote.on_order(update, self.now_ns));
+    }
+
+    fn on_position(&mut self, locate: u16, position: i64) {
+        if let Some(instrument) = self.instruments.get_mut(usize::from(locate)) {
+            instrument.position = position;
+        }
     }
 
     fn on_sent(&mut self, intent: &Intent, user_ref_num: u32) {

@@ -116,8 +116,8 @@ impl Strategy for Signal {
         self.lean.on_sent(intent, user_ref_num);
     }
 
-    fn on_unsent(&mut self, _intent: &Intent) {
-        self.lean.on_unsent();
+    fn on_unsent(&mut self, intent: &Intent) {
+        self.lean.on_unsent(intent);
     }
 
     fn counters(&self) -> StrategyCounters {

@@ -131,6 +131,13 @@ impl Strategy for Template {
         }
     }
 
+    // The same, of orders that a process before this one left behind.
+    fn on_position(&mut self, locate: u16, position: i64) {
+        if let Some(instrument) = self.instruments.get_mut(usize::from(locate)) {
+            instrument.position = position;
+        }
+    }
+
     // What operators see, as `strategy_…`.
     fn counters(&self) -> StrategyCounters {
         self.counters

@@ -100,6 +100,10 @@ impl Strategy for Any {
         each!(self, one => one.on_order(update, out));
     }
 
+    fn on_position(&mut self, locate: u16, position: i64) {
+        each!(self, one => one.on_position(locate, position));
+    }
+
     fn on_sent(&mut self, intent: &Intent, user_ref_num: u32) {
         each!(self, one => one.on_sent(intent, user_ref_num));
     }
@@ -175,6 +179,10 @@ impl<S: Strategy> Strategy for Witness<S> {
 
     fn on_timer(&mut self, now_ns: u64, out: &mut Intents) {
         self.inner.on_timer(now_ns, out);
+    }
+
+    fn on_position(&mut self, locate: u16, position: i64) {
+        self.inner.on_position(locate, position);
     }
 
     fn counters(&self) -> StrategyCounters {

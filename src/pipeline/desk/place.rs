@@ -24,6 +24,8 @@ pub(super) fn hear<S: Strategy>(
     }
     if let Some(update) = risk.on_event(event) {
         strategy.on_order(&update, intents);
+    } else if let Some((locate, position)) = risk.take_moved() {
+        strategy.on_position(locate, position);
     }
 }
 

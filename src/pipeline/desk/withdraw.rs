@@ -1,4 +1,5 @@
-//! Takes back open orders that should not be there any more: those of books that cannot be believed, and, at the end, all.
+//! Takes back open orders that should not be there any more: those of books that cannot be believed, those of a process
+//! before this one, and, at the end, all.
 //!
 //! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
@@ -8,6 +9,7 @@ use crate::market::BookState;
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
 use crate::order::Session;
+use crate::order::blotter::OpenOrder;
 use crate::strategy::{Intent, MarketView, Strategy};
 
 /// Cancels of one round.
@@ -43,16 +45,19 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Withdraws open orders of books that are not live, a few at a time.
+    /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
         let Watch { in_doubt, looked, pause } = self.watch;
-        if !in_doubt || now_ns.saturating_sub(looked) < pause {
+        // Before the venue has told of all of them there is no session to cancel them in.
+        let left_behind = self.risk.blotter().adopted_orders() > 0 && !self.risk.blotter().adopting();
+        if !(in_doubt || left_behind) || now_ns.saturating_sub(looked) < pause {
             return;
         }
         let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            (found, sent) =
-                self.cancel_some(now_ns, |desk, locate| desk.book_state(locate) != BookState::Live);
+            (found, sent) = self.cancel_some(now_ns, |desk, order| {
+                order.adopted || desk.book_state(order.locate) != BookState::Live
+            });
         }
         let pause = match found {
             _ if sent < found => SOON,
@@ -79,12 +84,12 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Cancels orders of the instruments that are `concerned`, but no order for which a cancel is under way. Returns how many
+    /// Cancels orders that are `concerned`, but no order for which a cancel is under way. Returns how many
     /// were found (at most [`AT_ONCE`]) and how many cancels left.
-    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, u16) -> bool) -> (usize, usize) {
+    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, &OpenOrder) -> bool) -> (usize, usize) {
         let mut chosen = [None; AT_ONCE];
         let orders = self.risk.blotter().orders();
-        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order.locate));
+        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order));
         let intents = to_cancel.map(|(order, open)| Intent::Cancel { locate: open.locate, order });
         let found = chosen.iter_mut().zip(intents).map(|(slot, intent)| *slot = Some(intent)).count();
         let mut sent = 0;

@@ -184,6 +184,17 @@ fn unsent_wishes_leave_things_as_they_were() {
     assert_eq!(top(&mut s, &strong(999)), None, "cooling down");
     assert_eq!(top(&mut s, &strong(1_000)), Some(intent));
 
+    // Refused again and again, it rests twice as long each time.
+    s.on_unsent(&intent);
+    assert_eq!(top(&mut s, &strong(2_999)), None);
+    assert_eq!(top(&mut s, &strong(3_000)), Some(intent));
+    s.on_unsent(&intent);
+    assert_eq!(top(&mut s, &strong(6_999)), None);
+    assert_eq!(top(&mut s, &strong(7_000)), Some(intent));
+    s.on_sent(&intent, 7);
+    told(&mut s, Side::Buy, open(7, 100, 1_000, false));
+    told(&mut s, Side::Buy, OrderState::Closed);
+
     let mut s = resting();
     let weak = view((1_000, 100), (1_100, 900), 1);
     let cancel = top(&mut s, &weak).unwrap();

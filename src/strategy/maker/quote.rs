@@ -78,6 +78,8 @@ pub(super) struct Quote {
     range: Option<(Price, Price)>,
     /// No new order and no replacement before this time, ns.
     pub(super) quiet_until: u64,
+    /// Orders and replacements refused in a row.
+    pub(super) refusals: u8,
     /// A replacement was refused: the order is to be cancelled.
     pub(super) refused: bool,
     /// The order's reference in the feed; 0 if not known.
@@ -170,6 +172,9 @@ impl Quote {
     /// An intent of its own did not leave.
     pub(super) fn on_unsent(&mut self, intent: &Intent) {
         self.refused |= matches!(intent, Intent::Replace { .. });
+        if !matches!(intent, Intent::Cancel { .. }) {
+            self.refusals = self.refusals.saturating_add(1);
+        }
         match self.phase {
             Phase::None => self.range = None,
             Phase::Resting { price, .. } => self.range = Some((price, price)),
@@ -190,6 +195,11 @@ impl Quote {
 
     /// Its order changed; true where it has ended.
     pub(super) fn on_order(&mut self, update: &OrderUpdate, now_ns: u64) -> bool {
+        match update.event.kind {
+            OrderEventKind::Accepted { .. } | OrderEventKind::Replaced { .. } => self.refusals = 0,
+            OrderEventKind::Rejected { .. } => self.refusals = self.refusals.saturating_add(1),
+            _ => {}
+        }
         match update.event.kind {
             OrderEventKind::Accepted { order_ref, .. }
             | OrderEventKind::Replaced { order_ref, .. }
@@ -212,7 +222,8 @@ impl Quote {
                 false
             }
             OrderState::Closed => {
-                *self = Self { quiet_until: self.quiet_until, ..Self::default() };
+                let Self { quiet_until, refusals, .. } = *self;
+                *self = Self { quiet_until, refusals, ..Self::default() };
                 true
             }
             OrderState::Unaffected => false,
