@@ -8,7 +8,7 @@ use clap::Args;
 use super::complain;
 use super::exit::Exit;
 use crate::config::{Config, Instruments, Recovery, StrategyKind};
-use crate::pipeline::worker::{book_limits, model};
+use crate::pipeline::worker::{AssembleError, book_limits, model};
 
 /// `check-config`
 #[derive(Args, Debug)]
@@ -23,7 +23,7 @@ pub(super) fn main(args: &CheckConfigArgs) -> Exit {
         Err(errors) => complain(Exit::Usage, &errors.to_string()),
         Ok(config) => {
             if let Err(why) = model(&config.strategy) {
-                return complain(Exit::Usage, &why.to_string());
+                return complain(Exit::Usage, &AssembleError::Model(why).to_string());
             }
             // A closed pipe is the reader's choice.
             let _ = std::io::stdout().write_all(describe(&config).as_bytes());
