@@ -24,7 +24,7 @@ use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::market::{BookState, Price, Symbol};
 use crate::memory;
-use crate::nic::{RxQueue, TxQueue};
+use crate::nic::{RxQueue, TxQueue, cpu};
 use crate::order::Session;
 use crate::order::closed::ClosedSession;
 use crate::order::kernel::KernelTcp;
@@ -324,7 +324,9 @@ fn worker(
         None => routes,
     };
     let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
+    let fifo_priority = config.determinism.fifo_priority;
     let common = Common {
+        fifo_priority,
         books,
         risk,
         stream,
@@ -365,6 +367,7 @@ struct Common {
     recovery: Option<RecoveryParts>,
     share: Share,
     cancels_left_over: bool,
+    fifo_priority: Option<u8>,
 }
 
 impl Common {
@@ -380,10 +383,21 @@ impl Common {
             board,
             recovery,
             share,
+            fifo_priority,
             cancels_left_over,
         } = self;
         let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, cancels_left_over };
-        Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None, share })
+        Box::new(Parts {
+            desk,
+            stream,
+            routes,
+            switches,
+            board,
+            recovery,
+            frames: None,
+            share,
+            fifo_priority,
+        })
     }
 }
 
@@ -481,6 +495,12 @@ impl<S: Strategy, O: Session> Parts<S, O> {
         side_tx: Vec<Option<T>>,
         tap: Option<Tap>,
     ) -> Finished {
+        // It was tried before: only a right that was taken away meanwhile is missing now.
+        if let Some(priority) = self.fifo_priority
+            && let Err(why) = cpu::run_first(priority)
+        {
+            tracing::error!("the loop is scheduled like everybody: SCHED_FIFO {priority} is refused: {why}");
+        }
         let mut pipeline = Pipeline::new(self, rx, tx).with_side_tx(side_tx).with_tap(tap);
         pipeline.run();
         pipeline.finish()
