@@ -76,6 +76,7 @@ pub const fn phase_words(number: u64) -> Option<&'static str> {
 
 /// See the module.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each worker, and it stays where it is")]
 pub enum Venue {
     /// Our test framing over UDP.
     Wutf(WutfSession),
