@@ -33,7 +33,7 @@ EVENTS ?= 100000000
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim sim-day canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim sim-day kill-table canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,6 +74,10 @@ sim: ## Run the simulation: handler against exchange from seeds, for example: ma
 sim-day: ## Let each strategy trade a whole day against the exchange, under virtual time (some minutes)
 	@tools/setup.sh build
 	$(CARGO) test --no-default-features --test strategies -- --ignored --nocapture a_whole_trading_day
+
+kill-table: ## Kill the order path at every step, in virtual time, and print what came of it as a table
+	@tools/setup.sh build
+	$(CARGO) test --no-default-features --test order_kill -- --nocapture whatever_ends
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

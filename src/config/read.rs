@@ -10,8 +10,8 @@ use super::document::Document;
 use super::suggest::nearest;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
-    Book, Config, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log,
-    MAX_WORKERS, Maker, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Determinism, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level,
+    Line, Log, MAX_WORKERS, Maker, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
@@ -53,6 +53,11 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     let strategy = strategy(document);
     let risk = risk(document);
     let gateway = gateway(document);
+    let determinism = Determinism {
+        lock_memory: document.flag("determinism.lock_memory", false),
+        fifo_priority: document.optional_int("determinism.fifo_priority", 1..=99, 50),
+        cpu_dma_latency: document.optional_int("determinism.cpu_dma_latency_us", 0..=1_000_000, 0),
+    };
     let latency = Latency {
         stages: document.flag("latency.stages", true),
         sample_every: document.int("latency.sample_every", 1..=1_000_000, 1),
@@ -77,6 +82,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         strategy,
         risk,
         gateway,
+        determinism,
         latency,
         telemetry,
         log,
