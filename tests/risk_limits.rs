@@ -37,6 +37,7 @@ fn random_limits(rng: &mut Rng) -> RiskLimits {
         fills_remembered: 1 + pick(4, 50) as u32,
         reference_collar_bps: None,
         restricted: Vec::new(),
+        hours: None,
     }
 }
 

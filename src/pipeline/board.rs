@@ -16,6 +16,7 @@ use super::route::RouteCounters;
 use super::tap::TapCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
+use crate::journal::JournalCounters;
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
@@ -110,6 +111,8 @@ pub struct Tally {
     pub session: SessionCounters,
     /// Repairs of books.
     pub repair: RepairCounters,
+    /// The journal of orders.
+    pub journal: JournalCounters,
 }
 
 impl Tally {
@@ -132,6 +135,7 @@ impl Tally {
             .chain(self.risk.rows())
             .chain(self.blotter.rows())
             .chain(self.session.rows())
+            .chain(self.journal.rows())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::book::{Anomaly, Books, Outcome};
 use crate::feed::itch::Damage;
 use crate::feed::itch::batch::Batch;
 use crate::feed::{self, Sink};
+use crate::journal::JournalWriter;
 use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
 use crate::nic::tsc::{TimeSource, Tsc};
@@ -27,6 +28,7 @@ use crate::strategy::{Intents, Strategy};
 use crate::wire::moldudp64::Blocks;
 
 mod place;
+mod record;
 mod withdraw;
 
 use place::hear;
@@ -55,12 +57,14 @@ pub struct DeskCounters {
     pub withdrawn: u64,
     /// Order replies read.
     pub replies: u64,
+    /// The kill switch was thrown: 1 a worker.
+    pub kills: u64,
 }
 
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 10] {
+    pub fn rows(&self) -> [(&'static str, u64); 11] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
@@ -72,6 +76,7 @@ impl DeskCounters {
             ("desk_orders_unsent", self.orders_unsent),
             ("desk_withdrawn", self.withdrawn),
             ("desk_replies", self.replies),
+            ("desk_kills", self.kills),
         ]
     }
 }
@@ -116,6 +121,10 @@ pub struct Desk<T, S, O, C = Tsc> {
     /// The sequence after the message in hand.
     pub(super) next: u64,
     watch: Watch,
+    /// Exchange time of the latest message, ns since midnight.
+    feed_time: u64,
+    /// Where orders are journalled.
+    pub(super) scribe: Option<JournalWriter>,
     /// Everything that was decoded, by sequence: what a replay must come to, too.
     #[cfg(test)]
     pub(crate) journal: Vec<(u64, Event)>,
@@ -138,6 +147,8 @@ pub struct DeskParts<S, O> {
     pub clock: Clock,
     /// Where stage stamps go.
     pub stamps: Stamps,
+    /// Where orders are journalled; `None`: they are not.
+    pub journal: Option<JournalWriter>,
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
@@ -168,6 +179,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             feed_session: [0; 10],
             next: 0,
             watch: Watch::default(),
+            feed_time: 0,
+            scribe: parts.journal,
             #[cfg(test)]
             journal: Vec::new(),
         }
@@ -183,6 +196,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             blotter: *self.risk.blotter().counters(),
             session: *self.session.counters(),
             repair: self.repair.counters,
+            journal: self.scribe.as_ref().map_or_else(Default::default, |scribe| *scribe.counters()),
             ..Tally::default()
         }
     }
@@ -190,8 +204,11 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Timers of the order session (heartbeats and the like) and of repairs; orders that must go.
     pub fn on_timer(&mut self, now: u64) {
         let now_ns = self.clock.ns(now);
-        let Self { session, risk, strategy, intents, counters, tx, .. } = self;
-        session.poll(now_ns, tx, &mut |event| hear(&event, risk, strategy, intents, counters));
+        let Self { session, risk, strategy, intents, counters, tx, scribe, .. } = self;
+        if let Some(scribe) = scribe {
+            scribe.at(now_ns);
+        }
+        session.poll(now_ns, tx, &mut |event| hear(&event, risk, strategy, intents, counters, scribe));
         self.after_replies();
         self.repair_timer(now_ns);
         self.withdraw(now_ns);
@@ -220,6 +237,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
         self.stamps.begin();
         self.stamps.decoded(&self.time);
+        self.feed_time = message.timestamp;
         #[cfg(test)]
         self.journal.extend(message.event().map(|event| (self.next - 1, event)));
         if self.repair.is_on()
@@ -266,6 +284,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// One decoded message: into the book, and on to the strategy where it may act.
     #[inline]
     fn on_event(&mut self, event: &Event) {
+        self.feed_time = event.timestamp;
         let change = self.books.apply(event);
         self.stamps.booked(&self.time);
         if let Outcome::Anomaly(_) = change.outcome {

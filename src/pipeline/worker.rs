@@ -18,9 +18,11 @@ use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, StrategyKind, Style};
+use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
+use crate::journal::JournalWriter;
 use crate::market::{BookState, Price, Symbol};
 use crate::memory;
 use crate::nic::{RxQueue, TxQueue};
@@ -75,6 +77,8 @@ pub struct Handles {
     pub stages: StageHistograms,
     /// Their switches, the same for all.
     pub switches: Arc<Switches>,
+    /// Watches for whoever throws the kill switch.
+    pub kill: KillWatch,
     /// The clock that they use.
     pub clock: Clock,
     /// Speaks ARP and IGMP for their ports, where no kernel does.
@@ -238,6 +242,7 @@ fn shared(config: &Config, count: u16, clock: Clock) -> (Vec<Hot>, Handles) {
     let handles = Handles {
         board: Boards::new(readers),
         stages: histograms,
+        kill: KillWatch::new(switches.kill.clone(), config.risk.kill_file.clone()),
         switches,
         clock,
         port: None,
@@ -328,7 +333,7 @@ struct Common {
 impl Common {
     fn with<S, O>(self, strategy: S, session: O, universe: Universe) -> Box<Parts<S, O>> {
         let Self { books, risk, stream, routes, clock, stamps, switches, board, recovery, share } = self;
-        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps };
+        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, journal: None };
         Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None, share })
     }
 }
@@ -354,6 +359,14 @@ impl Worker {
         match self {
             Self::Books(parts) => parts.on_ports(frames, stations, next_hop),
             Self::Imbalance(parts) => parts.on_ports(frames, stations, next_hop),
+        }
+    }
+
+    /// Has it journal what happens to its orders.
+    pub fn set_journal(&mut self, journal: JournalWriter) {
+        match self {
+            Self::Books(parts) => parts.desk.journal = Some(journal),
+            Self::Imbalance(parts) => parts.desk.journal = Some(journal),
         }
     }
 
@@ -443,6 +456,7 @@ fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
         symbol_rate: rate(risk.max_orders_per_second_per_symbol),
         repeat_window_ns: u64::try_from(risk.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
         restricted: risk.restricted.clone(),
+        hours: risk.hours.clone(),
         // Broken trades come for fills of the day; a few hundred for each order that may be open is plenty.
         fills_remembered: risk.max_open_orders.saturating_mul(256).clamp(1, 1 << 16),
     }

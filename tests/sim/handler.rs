@@ -124,7 +124,7 @@ impl Handler {
         let strategy = Witness { inner: strategy, view: None, seen: Rc::clone(&decisions) };
         let (loop_end, end) = handover(0);
         let parts = Parts {
-            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps },
+            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps, journal: None },
             stream: Stream::new(draw.stream),
             routes,
             switches,

@@ -90,7 +90,7 @@ impl<S: Strategy> Rig<S> {
             ..StreamConfig::usual(HZ)
         });
         let parts = Parts {
-            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps },
+            desk: DeskParts { books, strategy, risk, session, universe, clock, stamps, journal: None },
             stream,
             routes,
             switches,

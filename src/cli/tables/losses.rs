@@ -105,6 +105,15 @@ const LOSSES: &[(&str, &str)] = &[
         "requests did not leave, or found nobody: check the route and recovery.requests.servers",
     ),
     ("recovery_notices_dropped", "lines of the log only"),
+    (
+        "refused_journal",
+        "no new order leaves unless it can be journalled: see journal_failures, or raise journal.ring_mib",
+    ),
+    ("refused_killed", "the kill switch was thrown: no order leaves until wirebook is started again"),
+    ("desk_kills", "the kill switch was thrown, once for each worker: see the log for whom"),
+    ("journal_dropped", "records missing in the journal: raise journal.ring_mib, or write to a faster disk"),
+    ("journal_failures", "times that the journal could not be written: see the log; is the disk full?"),
+    ("journal_failed", "the journal is not complete: the next start puts the rest into it"),
     ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 
@@ -178,6 +187,9 @@ mod tests {
             "capture_bad_notes",
             "capture_snapshot_messages",
             "tap_failed",
+            "journal_written",
+            "journal_failures",
+            "journal_failed",
         ];
         // What the ports count is known with DPDK only.
         #[cfg(feature = "dpdk")]
