@@ -72,37 +72,37 @@ numbered! {
         Replace = 2 "replace",
         /// A cancel.
         Cancel = 3 "cancel",
-        /// [`OrderEventKind::Accepted`].
+        /// `OrderEventKind::Accepted`.
         Accepted = 16 "accepted",
-        /// [`OrderEventKind::Executed`].
+        /// `OrderEventKind::Executed`.
         Executed = 17 "executed",
-        /// [`OrderEventKind::Canceled`].
+        /// `OrderEventKind::Canceled`.
         Canceled = 18 "canceled",
-        /// [`OrderEventKind::Rejected`].
+        /// `OrderEventKind::Rejected`.
         Rejected = 19 "rejected",
-        /// [`OrderEventKind::Replaced`].
+        /// `OrderEventKind::Replaced`.
         Replaced = 20 "replaced",
-        /// [`OrderEventKind::CancelPending`].
+        /// `OrderEventKind::CancelPending`.
         CancelPending = 21 "cancel pending",
-        /// [`OrderEventKind::CancelReject`].
+        /// `OrderEventKind::CancelReject`.
         CancelReject = 22 "cancel rejected",
-        /// [`OrderEventKind::Broken`].
+        /// `OrderEventKind::Broken`.
         Broken = 23 "trade broken",
-        /// [`OrderEventKind::PriorityUpdate`].
+        /// `OrderEventKind::PriorityUpdate`.
         PriorityUpdate = 24 "priority update",
-        /// [`OrderEventKind::Modified`].
+        /// `OrderEventKind::Modified`.
         Modified = 25 "modified",
-        /// [`OrderEventKind::Restated`].
+        /// `OrderEventKind::Restated`.
         Restated = 26 "restated",
-        /// [`OrderEventKind::System`].
+        /// `OrderEventKind::System`.
         System = 27 "system event",
-        /// [`OrderEventKind::NextUserRef`].
+        /// `OrderEventKind::NextUserRef`.
         NextUserRef = 28 "next number",
-        /// [`OrderEventKind::Disconnected`].
+        /// `OrderEventKind::Disconnected`.
         Disconnected = 29 "disconnected",
-        /// [`OrderEventKind::Resumed`].
+        /// `OrderEventKind::Resumed`.
         Resumed = 30 "resumed",
-        /// [`OrderEventKind::Lost`].
+        /// `OrderEventKind::Lost`.
         RepliesLost = 31 "replies LOST",
     }
 }

@@ -190,7 +190,9 @@ impl Record {
             Ok(cleared) => {
                 let short = matches!(cleared.request(), Request::Enter { short: true, .. });
                 let flags = self.flags | if short { flags::SHORT } else { 0 };
-                Self { kind: Kind::Cleared, order: cleared.user_ref_num(), flags, ..self }
+                // A cancel counts where its order is, whatever instrument was named.
+                let locate = cleared.locate();
+                Self { kind: Kind::Cleared, order: cleared.user_ref_num(), locate, flags, ..self }
             }
         }
     }

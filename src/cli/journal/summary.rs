@@ -19,6 +19,9 @@ pub(super) struct Traded {
     pub(super) value: i128,
 }
 
+/// An execution: instrument, side, shares, price.
+type Fill = (Symbol, Side, u32, u32);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -29,7 +32,7 @@ pub(super) struct Summary {
     /// The side of every order.
     sides: BTreeMap<(u16, u32), Side>,
     /// What every match moved: worker, order and match.
-    matches: BTreeMap<(u16, u32, u64), (Symbol, Side, u32, u32)>,
+    matches: BTreeMap<(u16, u32, u64), Fill>,
 }
 
 impl Summary {
@@ -69,7 +72,7 @@ impl Summary {
         }
     }
 
-    fn trade(&mut self, (symbol, side, shares, price): (Symbol, Side, u32, u32), sign: i128) {
+    fn trade(&mut self, (symbol, side, shares, price): Fill, sign: i128) {
         let traded = self.instruments.entry(symbol).or_default();
         let shares = i128::from(shares) * sign;
         *(if side == Side::Buy { &mut traded.bought } else { &mut traded.sold }) += shares;
