@@ -23,6 +23,8 @@ FRESH ?=
 NICS ?=
 # Arguments for bench-book, for example: make bench-book BOOK_ARGS='--rows syn20m,latency --rounds 9 --quick'
 BOOK_ARGS ?=
+# Arguments for bench-trade, for example: make bench-trade TRADE_ARGS='--rounds 1 --seconds 5'
+TRADE_ARGS ?=
 # bench-book without other people's crates, which take minutes to build: make bench-book PEERS=no
 PEERS ?=
 # Random events for test-long
@@ -33,7 +35,7 @@ INTENTS ?= 10000000
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -88,6 +90,10 @@ bench-book: ## Books: our goals, other people's crates on the same streams, plot
 bench-scale: ## Messages per second of one stream with one worker and with two; needs two idle CPUs
 	@tools/setup.sh demo
 	$(CARGO) bench --bench scale
+
+bench-trade: ## Tick to trade, stage by stage, exchange and wirebook over memif; needs two idle CPUs (TRADE_ARGS='--seconds 20 --rounds 3')
+	@tools/setup.sh demo
+	$(CARGO) bench --bench trade -- $(TRADE_ARGS)
 
 bench-instructions: ## Count instructions per poll and frame: our own driver and DPDK's, here and on emulated NICs
 	@tools/setup.sh demo nic

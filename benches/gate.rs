@@ -1,4 +1,4 @@
-//! Instructions per message of decoding and of the books, against committed figures: fails where one got worse by 3 %.
+//! Instructions per message of decoding, books, features, models, risk and orders, against committed figures: fails where one got worse by 3 %.
 //!
 //! `make gate` compares, `make gate-update` writes `benches/gate.toml` anew. The program runs itself under callgrind,
 //! which counts what happens inside of one function and writes the number down each time that it ends. So the figures are
@@ -13,6 +13,8 @@
 mod cases;
 #[path = "gate/count.rs"]
 mod count;
+#[path = "gate/decide.rs"]
+mod decide;
 #[path = "gate/figures.rs"]
 mod figures;
 #[path = "gate/itch.rs"]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
-use crate::stats::stages::StageRow;
+use crate::stats::stages::{Passes, StageRow};
 
 pub mod recovery;
 
@@ -64,7 +64,7 @@ impl Ending {
 }
 
 /// A worker as it stands at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Moment {
     /// Time since the run began.
     pub elapsed: Duration,
@@ -74,6 +74,12 @@ pub struct Moment {
     pub books: Vec<BookView>,
     /// Latencies by stage, in ns.
     pub stages: Vec<StageRow>,
+    /// The same of those frames only that were the first after a silence.
+    pub cold: Vec<StageRow>,
+    /// The same of all others.
+    pub warm: Vec<StageRow>,
+    /// What one TSC read costs, in ns: it is part of no latency.
+    pub read_cost: u64,
     /// How the books stand as a whole, and what was recovered; `None` where nothing can be.
     pub health: Option<HealthView>,
 }
@@ -149,7 +155,10 @@ pub fn moment(handles: &mut Handles, elapsed: Duration) -> Moment {
         elapsed,
         rows: handles.board.rows().into_iter().chain(port_rows(handles)).collect(),
         books: handles.board.books(),
-        stages: handles.stages.rows().to_vec(),
+        stages: handles.stages.rows(Passes::All).to_vec(),
+        cold: handles.stages.rows(Passes::Cold).to_vec(),
+        warm: handles.stages.rows(Passes::Warm).to_vec(),
+        read_cost: handles.stages.read_cost_ns(),
         health: handles.recovers.then(|| handles.health.view()),
     }
 }

@@ -3,7 +3,7 @@
 //! The loop writes records of fixed size into a ring in a file that is mapped into memory ([`ring`]), *before* the frame of an
 //! order is handed to the transmit queue. A thread beside it ([`crate::control::journal`]) appends them to the journal's file.
 //! A process that is killed leaves the ring behind: whatever the thread had not taken yet is read from there, by the
-//! reader ([`file`]) and by the next start. So nothing that left the machine is missing, short of the machine itself going
+//! reader ([`mod@file`]) and by the next start. So nothing that left the machine is missing, short of the machine itself going
 //! down: then what the thread had not yet synced is lost.
 //!
 //! # The file
@@ -19,7 +19,7 @@
 //! | 40 | 8 | the same moment by the loop's clock, ns: what the time of a record counts from |
 //! | 48 | 4 | workers |
 //! | 52 | 4 | bytes of the text |
-//! | 56 | 8 | [checksum](checksum) of the text, whose seed is that of offsets 8 to 56, whose seed is the number of the run |
+//! | 56 | 8 | [`checksum`] of the text, whose seed is that of offsets 8 to 56, whose seed is the number of the run |
 //! | 64 | | text: lines `key = value` of who ran, where, under which limits and with which rings; zeros to the next multiple |
 //!
 //! The layout of a record stands at [`Record`]. Of one worker, sequences rise by one from 1. The same record may stand twice

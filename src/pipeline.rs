@@ -42,7 +42,7 @@ pub mod tap;
 pub mod worker;
 
 use board::{Board, LineLag, Tally};
-use desk::{Desk, DeskParts};
+use desk::{Desk, DeskCounters, DeskParts};
 use frames::{Carrier, Down, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use share::Share;
@@ -83,6 +83,12 @@ pub struct LoopCounters {
     pub polls: u64,
     /// Polls that returned at least one frame.
     pub busy_polls: u64,
+    /// Polls that brought at least one message into a book.
+    pub message_polls: u64,
+    /// Polls that had the strategy decide at least once.
+    pub decision_polls: u64,
+    /// Polls that sent at least one order.
+    pub order_polls: u64,
     /// Frames received.
     pub frames: u64,
     /// Their bytes.
@@ -100,12 +106,23 @@ pub struct LoopCounters {
 }
 
 impl LoopCounters {
+    /// Counts what one poll led to, by what the desk had counted before and after it.
+    #[inline]
+    fn count_work(&mut self, before: &DeskCounters, after: &DeskCounters) {
+        self.message_polls += u64::from(after.messages != before.messages);
+        self.decision_polls += u64::from(after.decisions != before.decisions);
+        self.order_polls += u64::from(after.orders_sent != before.orders_sent);
+    }
+
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 9] {
+    pub fn rows(&self) -> [(&'static str, u64); 12] {
         [
             ("loop_polls", self.polls),
             ("loop_busy_polls", self.busy_polls),
+            ("loop_message_polls", self.message_polls),
+            ("loop_decision_polls", self.decision_polls),
+            ("loop_order_polls", self.order_polls),
             ("loop_frames", self.frames),
             ("loop_bytes", self.bytes),
             ("loop_rx_segmented", self.segmented),
@@ -272,6 +289,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         let mut busy = false;
         for (port, rx) in self.rx.iter_mut().enumerate() {
             self.counters.polls += 1;
+            let polled = self.desk.stamps.poll(&self.desk.time);
             let burst = rx.poll();
             let frames = burst.len();
             if frames == 0 {
@@ -280,6 +298,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             busy = true;
             let received = self.desk.time.now();
             let feed_now = self.feed_clock.at(received);
+            self.desk.stamps.burst(polled, received);
+            let before = self.desk.counters;
             self.counters.busy_polls += 1;
             self.counters.frames += frames as u64;
             prefetch::bytes(burst.frame(0).bytes);
@@ -289,7 +309,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                     prefetch::bytes(burst.frame(at + 1).bytes);
                 }
                 self.counters.bytes += frame.bytes.len() as u64;
-                self.desk.stamps.frame(received, &self.desk.time);
+                self.desk.stamps.frame(&self.desk.time);
                 match parse_udp(frame.bytes, frame.flags) {
                     Err(reject) => {
                         self.rejects.count(reject);
@@ -307,6 +327,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                     },
                 }
             }
+            self.counters.count_work(&before, &self.desk.counters);
             // Last, so that no order waits for it; the frames are still what they were.
             if let Some(tap) = &mut self.tap {
                 tap.burst(port as u8, When { ticks: received, feed: feed_now }, &burst);

@@ -172,6 +172,7 @@ impl Risk {
     /// A new session of the feed began: locates are announced anew. Positions are kept by locate, so unless all is flat
     /// they are uncertain from here on.
     pub fn on_session(&mut self) {
+        self.blotter.forget_names();
         for (locate, instrument) in self.instruments.iter_mut().enumerate() {
             instrument.known = false;
             instrument.reference = None;
@@ -193,6 +194,7 @@ impl Risk {
             }
             instrument.symbol = Some(symbol);
             instrument.restricted = self.limits.restricted.contains(&symbol);
+            self.blotter.name(locate, symbol);
         }
         instrument.known
     }
@@ -271,7 +273,13 @@ impl Risk {
         }
     }
 
-    /// Applies one reply. `None` where it concerns no order of ours, or was a repetition.
+    /// See [`Blotter::take_moved`].
+    #[inline]
+    pub fn take_moved(&mut self) -> Option<(u16, i64)> {
+        self.blotter.take_moved()
+    }
+
+    /// Applies one reply. `None` where it concerns no order of ours that this process entered, or was a repetition.
     pub fn on_event(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
         self.blotter.apply(event)
     }

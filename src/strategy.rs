@@ -180,6 +180,11 @@ pub trait Strategy {
     /// One of our orders changed, or a trade of ours was broken.
     fn on_order(&mut self, update: &OrderUpdate, out: &mut Intents);
 
+    /// What we hold in an instrument was moved by orders of a process before this one, or is known now because the feed has
+    /// named it: `position` shares, negative = short. Such orders are cancelled as soon as the session is up; the strategy
+    /// does not hear of them otherwise.
+    fn on_position(&mut self, _locate: u16, _position: i64) {}
+
     /// The intent left for the venue. `user_ref_num` names the new order, or the order that a cancel concerns.
     fn on_sent(&mut self, intent: &Intent, user_ref_num: u32);
 

@@ -15,6 +15,7 @@ use wirebook::market::{BookState, OrderMessage};
 use wirebook::wire::moldudp64::{Packet, PacketBuilder};
 
 use crate::cases::{Case, books, kinds};
+use crate::decide;
 use crate::itch::Message;
 
 /// The function whose calls callgrind counts.
@@ -26,7 +27,7 @@ fn instructions_counted_here(work: &mut dyn FnMut()) {
 }
 
 /// Counts `work`, done with `messages`.
-fn figure(name: &str, messages: usize, mut work: impl FnMut()) {
+pub(crate) fn figure(name: &str, messages: usize, mut work: impl FnMut()) {
     instructions_counted_here(&mut work);
     println!("{name} {messages}");
 }
@@ -47,6 +48,7 @@ pub(crate) fn all() {
         one_by_one(&case);
         if case.name == "day" {
             by_group(&case);
+            decide::all(&case);
         }
     }
 }
@@ -83,7 +85,7 @@ fn by_packet(path: Path, name: &str) {
 const LIMITS: Limits = Limits { locates: 64, orders: 40_000, levels: 20_000 };
 
 /// Books as they are before what is counted.
-fn prepared(case: &Case) -> Books {
+pub(crate) fn prepared(case: &Case) -> Books {
     // Plain Rust counts the same wherever it runs; callgrind 3.19 does not get everything of the AVX2 path right.
     let mut books = Books::with_path(LIMITS, book::Path::Portable).expect("the limits are in range");
     books.set_all_states(BookState::Live);

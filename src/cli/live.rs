@@ -115,11 +115,18 @@ const fn of(level: Level) -> tracing::Level {
     }
 }
 
+/// Longest time between two tables for telemetry.
+const SHOW: Duration = Duration::from_secs(1);
+
 fn plan(config: &Config, args: &LiveArgs) -> Plan {
     Plan {
         run_for: args.run_for.map(Duration::from_secs),
         stop_when_idle: args.stop_when_idle.map(Duration::from_secs),
-        show_every: Some(config.latency.print_every).filter(|every| !every.is_zero()),
+        // Telemetry answers with what was made last, whether or not it is printed.
+        show_every: Some(match config.latency.print_every {
+            Duration::ZERO => SHOW,
+            print_every => print_every.min(SHOW),
+        }),
     }
 }
 
@@ -186,6 +193,10 @@ const AMISS: [(&[&str], &str); 5] = [
 
 /// One line of a run now and then, for the log.
 struct Progress {
+    /// Time between two lines; zero: none.
+    every: Duration,
+    /// When the next one is due, by the run's own time.
+    due: Duration,
     frames: Rate,
     messages: Rate,
     patience_ms: u64,
@@ -199,10 +210,16 @@ impl Progress {
         let [mut frames, mut messages] = [Rate::default(); 2];
         let _ = (frames.update(0, 0), messages.update(0, 0));
         let patience_ms = u64::try_from(config.feed.heartbeat_timeout.as_millis()).unwrap_or(u64::MAX);
-        Self { frames, messages, patience_ms, amiss: [0; AMISS.len()] }
+        let every = config.latency.print_every;
+        Self { every, due: every, frames, messages, patience_ms, amiss: [0; AMISS.len()] }
     }
 
+    /// Says how the run stands, where that is due.
     fn show(&mut self, now: &Moment) {
+        if self.every.is_zero() || now.elapsed < self.due {
+            return;
+        }
+        self.due = now.elapsed + self.every;
         let now_ns = u64::try_from(now.elapsed.as_nanos()).unwrap_or(u64::MAX);
         let [live, recovering, stale] =
             ["books_live", "books_recovering", "books_stale"].map(|name| now.count(name));
@@ -262,10 +279,9 @@ fn conclude(
         text.push_str(&format!("\n{}\n{}", book.symbol, tables::depth(book)));
     }
     text.push_str(&format!("\nlatency, ns, on {}\n", machine::describe()));
-    text.push_str(
-        "  from the return of the poll that brought the frame, without the NIC and its ring; a TSC read in each stage\n",
-    );
-    text.push_str(&tables::latency(&last.stages));
+    text.push_str("  from the beginning of the poll that brought the frame, without the NIC and its ring");
+    text.push_str(&format!("; TSC reads, {} ns each, are in no figure\n", last.read_cost));
+    text.push_str(&tables::time(last));
     text.push_str("\norders\n");
     text.push_str(&tables::orders(last));
     text.push_str("\nlines\n");

@@ -11,6 +11,7 @@ use crate::control::{Ending, Moment};
 use crate::pipeline::board::Row;
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Finished;
+use crate::stats::stages::StageRow;
 
 /// Everything that a run leaves.
 #[derive(Debug, Serialize)]
@@ -30,6 +31,10 @@ pub(super) struct Report {
     workers: Vec<BTreeMap<&'static str, u64>>,
     /// By stage, in ns.
     latency_ns: BTreeMap<&'static str, Quantiles>,
+    /// The same of first frames after a silence only.
+    cold_latency_ns: BTreeMap<&'static str, Quantiles>,
+    /// The same of all others.
+    warm_latency_ns: BTreeMap<&'static str, Quantiles>,
     /// Left out where nothing could be recovered.
     recovery: Option<Recovery>,
 }
@@ -79,6 +84,8 @@ impl Recovery {
 #[derive(Debug, Serialize)]
 struct Quantiles {
     count: u64,
+    /// All of them together.
+    total: u64,
     p50: u64,
     p90: u64,
     p99: u64,
@@ -104,24 +111,25 @@ impl Report {
             counters: table(rows.iter().copied()),
             workers: several.iter().map(|worker| table(worker.tally.rows())).collect(),
             recovery: last.health.as_ref().map(Recovery::of),
-            latency_ns: last
-                .stages
-                .iter()
-                .map(|row| {
-                    let quantiles = Quantiles {
-                        count: row.count,
-                        p50: row.p50,
-                        p90: row.p90,
-                        p99: row.p99,
-                        p999: row.p999,
-                        p9999: row.p9999,
-                        max: row.max,
-                    };
-                    (row.name, quantiles)
-                })
-                .collect(),
+            latency_ns: quantiles(&last.stages),
+            cold_latency_ns: quantiles(&last.cold),
+            warm_latency_ns: quantiles(&last.warm),
         }
     }
+}
+
+fn quantiles(rows: &[StageRow]) -> BTreeMap<&'static str, Quantiles> {
+    let of = |row: &StageRow| Quantiles {
+        count: row.count,
+        total: row.total,
+        p50: row.p50,
+        p90: row.p90,
+        p99: row.p99,
+        p999: row.p999,
+        p9999: row.p9999,
+        max: row.max,
+    };
+    rows.iter().map(|row| (row.name, of(row))).collect()
 }
 
 /// TOML has signed integers: what is beyond could not be read back.

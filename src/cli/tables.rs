@@ -7,10 +7,11 @@ use crate::market::{BookState, Level, TradingState};
 use crate::pipeline::board::{BookView, Row};
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Finished;
-use crate::stats::stages::StageRow;
 
+mod latency;
 mod losses;
 
+pub(super) use latency::time;
 pub(super) use losses::losses;
 
 /// Rows of cells, the first of each left-aligned, the others right-aligned, each column as wide as its widest cell.
@@ -112,14 +113,6 @@ pub(super) fn levels(bids: &[Level], asks: &[Level]) -> String {
         let [ask_orders, ask_shares, ask] = cells(asks.get(at));
         rows.push(vec![bid_orders, bid_shares, bid, ask, ask_shares, ask_orders]);
     }
-    columns(&rows)
-}
-
-/// Latencies by stage, in ns.
-#[must_use]
-pub(super) fn latency(stages: &[StageRow]) -> String {
-    let mut rows = vec![StageRow::HEADS.map(str::to_owned).to_vec()];
-    rows.extend(stages.iter().map(|stage| stage.cells().to_vec()));
     columns(&rows)
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::control::Moment;
 use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
 use crate::market::{Level, Symbol};
@@ -18,18 +19,20 @@ use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
 use crate::stop::KillCause;
 
-/// The latest latency table, as the control thread last made it.
+/// The latest latency tables, of all passes and of cold ones, as the control thread last made them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Latency(Arc<Mutex<Vec<StageRow>>>);
+pub(super) struct Latency(Arc<Mutex<[Vec<StageRow>; 2]>>);
 
 impl Latency {
     /// Shows these rows from now on.
-    pub(super) fn set(&self, rows: &[StageRow]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rows.to_vec();
+    pub(super) fn set(&self, moment: &Moment) {
+        let rows = [moment.stages.clone(), moment.cold.clone()];
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rows;
     }
 
-    fn get(&self) -> Vec<StageRow> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn get(&self, cold: bool) -> Vec<StageRow> {
+        let [all, first] = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cold { first.clone() } else { all.clone() }
     }
 }
 
@@ -70,9 +73,14 @@ pub(super) fn register(
     let latency = latency.clone();
     eal.register_command(
         "/wirebook/latency",
-        "Latency by stage in ns, from the last table. No parameter.",
-        move |_, dict| {
-            for row in latency.get() {
+        "Latency by stage in ns, from the last table. Parameter: none, or cold: first frames after a silence only.",
+        move |passes, dict| {
+            let passes = passes.trim();
+            if !["", "cold"].contains(&passes) {
+                dict.text("error", "write nothing, or cold");
+                return;
+            }
+            for row in latency.get(passes == "cold") {
                 for (quantile, ns) in [
                     ("count", row.count),
                     ("p50", row.p50),

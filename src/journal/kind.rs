@@ -104,5 +104,7 @@ numbered! {
         Resumed = 30 "resumed",
         /// `OrderEventKind::Lost`.
         RepliesLost = 31 "replies LOST",
+        /// `OrderEventKind::Adopted`: an order of a process before this one.
+        Adopted = 32 "adopted",
     }
 }

@@ -171,8 +171,7 @@ impl Record {
         };
         match *intent {
             Intent::Enter { side, shares, price, time_in_force, .. } => {
-                let ioc = if time_in_force == TimeInForce::Ioc { flags::IOC } else { 0 };
-                Self { action: Action::Enter, shares, price, flags: sell(side) | ioc, ..seen }
+                Self { action: Action::Enter, shares, price, flags: sell(side) | ioc(time_in_force), ..seen }
             }
             Intent::Replace { order, shares, price, .. } => {
                 Self { action: Action::Replace, other: order, shares, price, ..seen }
@@ -229,6 +228,11 @@ impl Record {
         match event.kind {
             Of::Accepted { shares, price, order_ref: number, live } => {
                 Self { action: Action::Accepted, shares, price, number, flags: lives(live), ..said }
+            }
+            Of::Adopted { symbol, side, short, time_in_force, shares, price, order_ref: number, live } => {
+                let short = if short { flags::SHORT } else { 0 };
+                let flags = lives(live) | sell(side) | short | ioc(time_in_force);
+                Self { action: Action::Adopted, symbol, shares, price, number, flags, ..said }
             }
             Of::Executed { shares, price, match_number: number, liquidity } => {
                 Self { action: Action::Executed, shares, price, number, code: liquidity.into(), ..said }
@@ -390,6 +394,13 @@ impl Record {
                 _ => return Err(Bad::Unknown),
             },
         })
+    }
+}
+
+const fn ioc(time_in_force: TimeInForce) -> u16 {
+    match time_in_force {
+        TimeInForce::Day => 0,
+        TimeInForce::Ioc => flags::IOC,
     }
 }
 

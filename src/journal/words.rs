@@ -109,21 +109,24 @@ impl Record {
         line
     }
 
+    /// Side, shares, price and how long.
+    fn terms(&self) -> String {
+        let side = match (self.has(flags::SELL), self.has(flags::SHORT)) {
+            (false, _) => "buy",
+            (true, false) => "sell",
+            (true, true) => "sell short",
+        };
+        let rest = if self.has(flags::IOC) { "ioc" } else { "day" };
+        format!("{side} {} @ {} {rest}", self.shares, self.price)
+    }
+
     fn intent(&self) -> String {
         let action = self.action.word();
         let by = if self.has(flags::WITHDRAWN) { " by the loop" } else { "" };
         let number = if self.order == 0 { "-".to_owned() } else { self.order.to_string() };
         let symbol = self.symbol;
         match self.action {
-            Action::Enter => {
-                let side = match (self.has(flags::SELL), self.has(flags::SHORT)) {
-                    (false, _) => "buy",
-                    (true, false) => "sell",
-                    (true, true) => "sell short",
-                };
-                let rest = if self.has(flags::IOC) { "ioc" } else { "day" };
-                format!("{action} {number} {symbol} {side} {} @ {} {rest}", self.shares, self.price)
-            }
+            Action::Enter => format!("{action} {number} {symbol} {}", self.terms()),
             Action::Replace => {
                 format!("{action} {} by {number} {symbol} {} @ {}", self.other, self.shares, self.price)
             }
@@ -179,6 +182,7 @@ impl Record {
             Action::Accepted => {
                 write!(text, " {} @ {} feed reference {}", self.shares, self.price, self.number)
             }
+            Action::Adopted => write!(text, " {}", self.terms()),
             Action::Executed => {
                 let (liquidity, number) = (letter(self.code), self.number);
                 write!(text, " {} @ {} match {number} liquidity {liquidity}", self.shares, self.price)
@@ -200,7 +204,8 @@ impl Record {
             Action::RepliesLost => write!(text, " {} messages", self.number),
             _ => Ok(()),
         };
-        let dead = matches!(self.action, Action::Accepted | Action::Replaced) && !self.has(flags::LIVE);
+        let dead = matches!(self.action, Action::Accepted | Action::Adopted | Action::Replaced)
+            && !self.has(flags::LIVE);
         if dead {
             text.push_str(", dead at once");
         }

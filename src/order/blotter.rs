@@ -11,6 +11,13 @@
 //! When an order ends before its replacement is answered, the replacement can no longer succeed and is dropped. When an
 //! unanswered replacement trades, is cancelled, modified or moved, it has taken place, and its reply was missed.
 //!
+//! # Orders of a process before this one
+//! A venue that repeats its day says everything that there is to know of them: they are [adopted](OpenOrder::adopted), and
+//! with them their executions, replacements, cancels and what is held because of them. That happens before the first order
+//! of our own; such an order never becomes an [`OrderUpdate`](super::OrderUpdate), since no strategy knows it, but what is
+//! held because of it is told by [`Blotter::take_moved`]. A reply names a symbol and the feed its locate, in either order;
+//! until every symbol in which something is held or open has its locate, the blotter is uncertain.
+//!
 //! # Replies that do not fit
 //! | reply | what is done |
 //! |---|---|
@@ -21,6 +28,7 @@
 //! | execution larger than what is open | position moves by what the venue says, the order ends, `over_executions` |
 //! | cancel larger than what is open | the order ends, `over_cancels` |
 //! | accepted or exposed quantity other than asked | the venue's number holds, `quantity_differs` |
+//! | an earlier order for which there is no room, or whose number was used | `unadopted`, and the blotter is uncertain |
 //! | anything else out of order | `unexpected`, no effect |
 //!
 //! All memory is taken in [`Blotter::new`]; every call takes constant time.
@@ -29,12 +37,15 @@ use super::event::TimeInForce;
 use super::table::{FixedTable, RecentTable};
 use crate::market::{Price, Side};
 
+mod adopt;
 mod counters;
 mod holding;
+mod places;
 mod replies;
 
 pub use counters::BlotterCounters;
 pub use holding::Holding;
+use places::{Place, Places};
 
 /// Sizes of a blotter.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +61,10 @@ pub struct BlotterLimits {
 /// One order at the venue or on its way there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOrder {
-    /// Instrument.
+    /// Instrument; 0 for an adopted order whose symbol the feed has not named yet.
     pub locate: u16,
+    /// Entered by a process before this one.
+    pub adopted: bool,
     /// Side.
     pub side: Side,
     /// Marked as a short sale.
@@ -72,6 +85,7 @@ pub struct OpenOrder {
     pub replaced_by: Option<u32>,
     /// The order that this one is to replace, while that is unanswered.
     pub replaces: Option<u32>,
+    place: Place,
     held_shares: u64,
     held_value: u128,
 }
@@ -93,7 +107,9 @@ impl OpenOrder {
 /// An execution as remembered.
 #[derive(Clone, Copy, Debug)]
 struct Fill {
-    locate: u16,
+    place: Place,
+    /// Of an adopted order.
+    adopted: bool,
     side: Side,
     shares: u32,
     broken: bool,
@@ -104,9 +120,15 @@ struct Fill {
 pub struct Blotter {
     orders: FixedTable<u32, OpenOrder>,
     fills: RecentTable<(u32, u64), Fill>,
-    holdings: Box<[Holding]>,
+    places: Places,
     /// Orders that are not unanswered replacements: one a chain.
     chains: u32,
+    /// Of those, the adopted ones.
+    adopted: u32,
+    /// No order of this process was reserved yet, and the venue may still repeat earlier ones.
+    adopting: bool,
+    /// Where the position was moved by an adopted order, or found its locate.
+    moved: Option<u16>,
     limit: u32,
     highest: u32,
     open_value: u128,
@@ -123,8 +145,11 @@ impl Blotter {
             // Each chain may have one replacement under way.
             orders: FixedTable::new(limits.orders as usize * 2),
             fills: RecentTable::new(limits.fills as usize),
-            holdings: vec![Holding::default(); limits.locates as usize].into_boxed_slice(),
+            places: Places::new(limits.locates),
             chains: 0,
+            adopted: 0,
+            adopting: true,
+            moved: None,
             limit: limits.orders,
             highest: 0,
             open_value: 0,
@@ -137,7 +162,7 @@ impl Blotter {
     /// What we hold and may come to hold in an instrument; all zero for an unknown locate.
     #[must_use]
     pub fn holding(&self, locate: u16) -> Holding {
-        self.holdings.get(usize::from(locate)).copied().unwrap_or_default()
+        self.places.holding(locate)
     }
 
     /// An open order, or an unanswered replacement.
@@ -188,10 +213,11 @@ impl Blotter {
         self.open_value + self.position_value
     }
 
-    /// True since a reply was lost, or moved a position that could not be told: positions may be wrong.
+    /// True since a reply was lost, or moved a position that could not be told: positions may be wrong. True, too, while
+    /// something is held or open in a symbol that the feed has not named.
     #[must_use]
     pub const fn uncertain(&self) -> bool {
-        self.uncertain
+        self.uncertain || self.places.waiting() > 0
     }
 
     /// Positions can no longer be told apart from wrong ones.
@@ -212,28 +238,28 @@ impl Blotter {
 
     /// Sets a position from outside (start of day, reconciliation); false for an unknown locate.
     pub fn set_position(&mut self, locate: u16, position: i64, price: Price) -> bool {
-        self.with_holding(locate, |holding| {
+        self.with_holding(Place::of(locate), |holding| {
             holding.position = position;
             holding.mark = price;
         })
     }
 
     /// Changes a holding and keeps the sum of the values in step.
-    fn with_holding(&mut self, locate: u16, change: impl FnOnce(&mut Holding)) -> bool {
-        let Some(holding) = self.holdings.get_mut(usize::from(locate)) else { return false };
-        let before = holding.value();
-        change(holding);
-        self.position_value = self.position_value - before + holding.value();
+    fn with_holding(&mut self, place: Place, change: impl FnOnce(&mut Holding)) -> bool {
+        let Some((before, after)) = self.places.change(place, change) else { return false };
+        self.position_value = self.position_value - before + after;
         true
     }
 
     /// Counts a new order as open; false where there is no room or the locate is unknown.
     pub(crate) fn reserve(&mut self, user_ref_num: u32, order: NewOrder) -> bool {
-        if self.is_full() || usize::from(order.locate) >= self.holdings.len() {
+        if self.is_full() || !self.places.knows(order.locate) {
             return false;
         }
+        self.adopting = false;
         let entry = OpenOrder {
             locate: order.locate,
+            adopted: false,
             side: order.side,
             short: order.short,
             time_in_force: order.time_in_force,
@@ -244,6 +270,7 @@ impl Blotter {
             cancel_sent: false,
             replaced_by: None,
             replaces: None,
+            place: Place::of(order.locate),
             held_shares: 0,
             held_value: 0,
         };
@@ -346,16 +373,17 @@ impl Blotter {
         if let Some(replacement) = self.orders.get(id).and_then(|order| order.replaced_by) {
             self.drop_entry(replacement);
         }
-        if self.orders.get(id).is_some() {
+        if let Some(order) = self.orders.get(id).copied() {
             self.drop_entry(id);
             self.chains -= 1;
+            self.adopted -= u32::from(order.adopted);
         }
     }
 
     /// Removes one entry and what it held.
     fn drop_entry(&mut self, id: u32) {
         if let Some(order) = self.orders.remove(id) {
-            self.hold(order.locate, order.side, (order.held_shares, order.held_value), (0, 0));
+            self.hold(order.place, order.side, (order.held_shares, order.held_value), (0, 0));
         }
     }
 
@@ -380,7 +408,7 @@ impl Blotter {
             (_, None) => (order.open(), order.price),
         };
         let value = u128::from(shares) * u128::from(price.0);
-        self.hold(order.locate, order.side, (order.held_shares, order.held_value), (shares, value));
+        self.hold(order.place, order.side, (order.held_shares, order.held_value), (shares, value));
         if let Some(order) = self.orders.get_mut(id) {
             order.held_shares = shares;
             order.held_value = value;
@@ -388,11 +416,12 @@ impl Blotter {
     }
 
     /// Moves the sums from what an entry held to what it holds.
-    fn hold(&mut self, locate: u16, side: Side, before: (u64, u128), after: (u64, u128)) {
-        if let Some(holding) = self.holdings.get_mut(usize::from(locate)) {
+    fn hold(&mut self, place: Place, side: Side, before: (u64, u128), after: (u64, u128)) {
+        // What is open has no part in a holding's value.
+        self.places.change(place, |holding| {
             let open = holding.open_mut(side);
             *open = *open - before.0 + after.0;
-        }
+        });
         self.open_value = self.open_value - before.1 + after.1;
     }
 }

@@ -4,7 +4,7 @@
 //! positions and open orders, and hands a strategy an [`OrderUpdate`]. Prices are in 1/10,000, quantities are shares,
 //! time stamps are the venue's ns since midnight.
 
-use crate::market::{Price, Side};
+use crate::market::{Price, Side, Symbol};
 
 /// How long an order may rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,25 @@ pub enum OrderEventKind {
         /// Shares accepted.
         shares: u32,
         /// Price accepted; the venue may re-price an order, never for the worse.
+        price: Price,
+        /// The reference under which the order shows in the market-data feed, where it is displayed.
+        order_ref: u64,
+        /// False: accepted and dead at once.
+        live: bool,
+    },
+    /// An order that a process before this one had entered was accepted, as the venue repeats it.
+    Adopted {
+        /// Ticker.
+        symbol: Symbol,
+        /// Side.
+        side: Side,
+        /// Marked as a short sale.
+        short: bool,
+        /// How long it may rest.
+        time_in_force: TimeInForce,
+        /// Shares accepted.
+        shares: u32,
+        /// Price accepted.
         price: Price,
         /// The reference under which the order shows in the market-data feed, where it is displayed.
         order_ref: u64,

@@ -4,7 +4,7 @@
 //! order is an [`OuchProfile`].
 
 use super::event::{OrderEvent, OrderEventKind, TimeInForce};
-use crate::market::{Price, Side};
+use crate::market::{Price, Side, Symbol};
 use crate::risk::Request;
 use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};
 use crate::wire::ouch::{CancelOrder, EnterOrder, Error, Outbound, ReplaceOrder};
@@ -105,6 +105,16 @@ const fn side_code(side: Side, short: bool) -> u8 {
     }
 }
 
+/// Side and short mark of a code; `None` for one that is no side.
+const fn side_of(code: u8) -> Option<(Side, bool)> {
+    match code {
+        b'B' => Some((Side::Buy, false)),
+        b'S' => Some((Side::Sell, false)),
+        b'T' | b'E' => Some((Side::Sell, true)),
+        _ => None,
+    }
+}
+
 /// The code of the time in force.
 const fn time_in_force_code(time_in_force: TimeInForce) -> u8 {
     match time_in_force {
@@ -189,4 +199,29 @@ pub fn decode(message: &[u8]) -> Result<Option<OrderEvent>, Error> {
         | Outbound::Unknown { .. } => return Ok(None),
     };
     Ok(Some(OrderEvent { user_ref_num, timestamp, kind }))
+}
+
+/// Reads one reply that the venue repeats to a process that did not enter the orders: as [`decode`], and what was accepted
+/// is [adopted](OrderEventKind::Adopted).
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_repeated(message: &[u8]) -> Result<Option<OrderEvent>, Error> {
+    let Outbound::OrderAccepted(m) = Outbound::parse(message)? else { return decode(message) };
+    let kind = match side_of(m.side()) {
+        Some((side, short)) => OrderEventKind::Adopted {
+            symbol: Symbol(m.symbol()),
+            side,
+            short,
+            // Whatever is not gone at once rests.
+            time_in_force: if m.time_in_force() == b'3' { TimeInForce::Ioc } else { TimeInForce::Day },
+            shares: m.quantity(),
+            price: price(m.price()),
+            order_ref: m.order_ref(),
+            live: m.order_state() != b'D',
+        },
+        // Something is open, and it cannot be told which way.
+        None => OrderEventKind::Lost { messages: 1 },
+    };
+    Ok(Some(OrderEvent { user_ref_num: m.user_ref_num(), timestamp: m.timestamp(), kind }))
 }

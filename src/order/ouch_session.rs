@@ -10,8 +10,10 @@
 //! uncertain ([`OrderEventKind::Lost`]). This relies on a venue that has done with one connection of a user before it lets
 //! the same user in on another, as SoupBinTCP servers do.
 //!
-//! At the first login of a process the venue may repeat a whole day, earlier answers to account queries included. So the
-//! query waits for a heartbeat of the server: it sends none while it has anything else to send.
+//! At the first login of a process the venue repeats the whole day: what earlier processes entered is
+//! [adopted](OrderEventKind::Adopted), and that is how a new process knows orders and positions. Earlier answers to account
+//! queries are repeated, too. So the query waits for a heartbeat of the server: it sends none while it has anything else to
+//! send.
 //!
 //! # What stops a session
 //! A rejected login (more attempts may lock the account), an end of session, another session than the one that was begun:
@@ -50,7 +52,7 @@ pub enum Phase {
     Connecting,
     /// The login is not answered yet.
     LoggingIn,
-    /// The first login of this process: the venue repeats what it said before.
+    /// The first login of this process: the venue repeats what it said to those before.
     Replaying,
     /// The account query is not answered yet.
     Asking,
@@ -138,6 +140,8 @@ impl Unanswered {
 /// What was heard in one call, for the session to act on.
 #[derive(Debug, Default)]
 struct Heard {
+    /// The session was not up yet: what comes is about orders of earlier processes.
+    repeated: bool,
     logged_in: bool,
     answer: Option<u32>,
     end: Option<End>,
@@ -178,7 +182,8 @@ pub struct OuchSession<S> {
 }
 
 impl<S: Stream> OuchSession<S> {
-    /// A session that connects at the first [`Session::poll`]. Up to `unanswered` orders and as many cancels are
+    /// A session that connects at the first [`Session::poll`], and wants to hear everything from the first message on,
+    /// whatever `login.next` is. Up to `unanswered` orders and as many cancels are
     /// remembered until they are answered: at least as many as may be open.
     ///
     /// # Errors
@@ -188,7 +193,7 @@ impl<S: Stream> OuchSession<S> {
             Unanswered { orders: RecentTable::new(unanswered), cancels: RecentTable::new(unanswered) };
         Ok(Self {
             stream,
-            soup: Client::new(login),
+            soup: Client::new(Login { next: 1, ..login }),
             packets: OrderPackets::new(profile)?,
             unanswered,
             phase: Phase::Down,
@@ -210,7 +215,8 @@ impl<S: Stream> OuchSession<S> {
         self.phase
     }
 
-    /// The venue's session and the first message of it that was not heard: what a later process may begin with.
+    /// The venue's session and the first message of it that was not heard. A later process begins with the first of all: it
+    /// has no other way to know what is open and held.
     #[must_use]
     pub const fn resume_point(&self) -> ([u8; 10], u64) {
         self.soup.resume_point()
@@ -412,6 +418,7 @@ fn take(
     on_event: &mut impl FnMut(OrderEvent),
 ) {
     counters.packets += 1;
+    let read = if heard.repeated { ouch::decode_repeated } else { ouch::decode };
     let repeated = soup.counters().repeated;
     soup.receive(now, bytes, &mut |said| match said {
         Said::LoggedIn => heard.logged_in = true,
@@ -434,9 +441,10 @@ fn take(
             *lost = true;
             on_event(OrderEvent { user_ref_num: 0, timestamp: 0, kind: OrderEventKind::Lost { messages } });
         }
-        Said::Message(message) => match ouch::decode(message) {
+        Said::Message(message) => match read(message) {
             Ok(Some(event)) => {
                 counters.events += 1;
+                *lost |= matches!(event.kind, OrderEventKind::Lost { .. });
                 unanswered.on_event(&event);
                 if let OrderEventKind::NextUserRef { next } = event.kind {
                     heard.answer = Some(next);
@@ -486,7 +494,7 @@ impl<S: Stream> Session for OuchSession<S> {
         on_event: &mut impl FnMut(OrderEvent),
     ) -> bool {
         self.now = now_ns;
-        let mut heard = Heard::default();
+        let mut heard = Heard { repeated: !self.was_up, ..Heard::default() };
         let Self { stream, soup, unanswered, counters, lost, .. } = self;
         let ours = stream.on_frame(frame, now_ns, tx, &mut |bytes| {
             take(soup, unanswered, counters, lost, (now_ns, bytes), &mut heard, on_event);
@@ -499,7 +507,7 @@ impl<S: Stream> Session for OuchSession<S> {
 
     fn poll<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T, on_event: &mut impl FnMut(OrderEvent)) {
         self.now = now_ns;
-        let mut heard = Heard::default();
+        let mut heard = Heard { repeated: !self.was_up, ..Heard::default() };
         let Self { stream, soup, unanswered, counters, lost, .. } = self;
         stream.poll(now_ns, tx, &mut |bytes| {
             take(soup, unanswered, counters, lost, (now_ns, bytes), &mut heard, on_event);

@@ -112,6 +112,16 @@ impl<K: Key, V: Copy> FixedTable<K, V> {
         Some(value)
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.slots.fill(None);
+        self.len = 0;
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.slots.iter_mut().flatten().map(|(_, value)| value)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         self.slots.iter().flatten().map(|(key, value)| (*key, value))
     }

@@ -45,6 +45,8 @@ pub struct DeskCounters {
     pub directory: u64,
     /// Messages after which the top of a book was another.
     pub top_changes: u64,
+    /// Times that the strategy was asked what it wants.
+    pub decisions: u64,
     /// Things the strategy wanted.
     pub intents: u64,
     /// Intents beyond what one call may hold: dropped.
@@ -64,12 +66,13 @@ pub struct DeskCounters {
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 11] {
+    pub fn rows(&self) -> [(&'static str, u64); 12] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
             ("desk_directory", self.directory),
             ("desk_top_changes", self.top_changes),
+            ("desk_decisions", self.decisions),
             ("desk_intents", self.intents),
             ("desk_intents_dropped", self.intents_dropped),
             ("desk_orders_sent", self.orders_sent),
@@ -348,6 +351,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             if acts {
                 self.strategy.on_instrument(locate, symbol);
             }
+        }
+        if let Some((locate, position)) = self.risk.take_moved() {
+            self.strategy.on_position(locate, position);
         }
     }
 

@@ -4,7 +4,8 @@
 //! one of the sampled ones; `sample_every = 1` stamps all. The time is the loop's own, given with each call.
 
 use crate::nic::tsc::TimeSource;
-use crate::stats::stages::{StageRecorder, StageSample, Stamp};
+use crate::stats::clock::Clock;
+use crate::stats::stages::{COLD_AFTER, StageRecorder, StageSample, Stamp};
 
 /// The stamps of the message in hand, and where finished ones go.
 pub struct Stamps {
@@ -13,7 +14,12 @@ pub struct Stamps {
     every: u32,
     countdown: u32,
     on: bool,
-    rx: u64,
+    /// When the poll began that brought the frame in hand, and when it returned.
+    polled: u64,
+    received: u64,
+    /// Silence that makes the next frame a cold one, ticks.
+    cold_after: u64,
+    cold: bool,
     /// When the work on the message in hand began.
     began: u64,
     sample: StageSample,
@@ -22,20 +28,44 @@ pub struct Stamps {
 impl Stamps {
     /// Stamps one frame in `every` (0 = none) into `recorder`.
     #[must_use]
-    pub fn new(recorder: StageRecorder, every: u32) -> Self {
-        Self { recorder, every, countdown: every, on: false, rx: 0, began: 0, sample: StageSample::new(0) }
+    pub fn new(recorder: StageRecorder, every: u32, clock: &Clock) -> Self {
+        Self {
+            recorder,
+            every,
+            countdown: every,
+            on: false,
+            polled: 0,
+            received: 0,
+            cold_after: clock.ticks(COLD_AFTER),
+            cold: false,
+            began: 0,
+            sample: StageSample::new(0),
+        }
     }
 
-    /// A frame received at TSC `rx` is taken in hand.
+    /// The time at which a poll begins, where anybody wants to know.
     #[inline]
-    pub(super) fn frame(&mut self, rx: u64, time: &impl TimeSource) {
+    pub(super) fn poll(&self, time: &impl TimeSource) -> u64 {
+        if self.every == 0 { 0 } else { time.now() }
+    }
+
+    /// Frames were received by a poll from TSC `polled` to `received`.
+    #[inline]
+    pub(super) const fn burst(&mut self, polled: u64, received: u64) {
+        self.cold = received.saturating_sub(self.received) >= self.cold_after;
+        self.polled = polled;
+        self.received = received;
+    }
+
+    /// The next frame of the burst is taken in hand.
+    #[inline]
+    pub(super) fn frame(&mut self, time: &impl TimeSource) {
         self.on = false;
         if self.every != 0 {
             self.countdown -= 1;
             if self.countdown == 0 {
                 self.countdown = self.every;
                 self.on = true;
-                self.rx = rx;
                 self.began = time.now();
             }
         }
@@ -44,7 +74,8 @@ impl Stamps {
     #[inline]
     pub(super) fn begin(&mut self) {
         if self.on {
-            self.sample = StageSample::new(self.rx);
+            self.sample = StageSample::new(self.polled).cold(self.cold);
+            self.sample.mark(Stamp::Received, self.received);
             self.sample.mark(Stamp::Begun, self.began);
         }
     }
@@ -67,6 +98,18 @@ impl Stamps {
     }
 
     #[inline]
+    #[expect(dead_code, reason = "no strategy tells its features and its model apart yet")]
+    pub(super) fn featured(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Featured, time);
+    }
+
+    #[inline]
+    #[expect(dead_code, reason = "as above")]
+    pub(super) fn inferred(&mut self, time: &impl TimeSource) {
+        self.mark(Stamp::Inferred, time);
+    }
+
+    #[inline]
     pub(super) fn decided(&mut self, time: &impl TimeSource) {
         self.mark(Stamp::Decided, time);
     }
@@ -86,6 +129,8 @@ impl Stamps {
     pub(super) fn end(&mut self, time: &impl TimeSource) {
         if self.on {
             self.recorder.record(self.sample);
+            // Only the first message of a burst finds the loop cold.
+            self.cold = false;
             self.began = time.now();
         }
     }

@@ -283,7 +283,8 @@ fn worker(
 ) -> Result<Worker, AssembleError> {
     let Hot { board, recorder, recovery } = hot;
     let switches = Arc::clone(switches);
-    let stamps = Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 });
+    let stamps =
+        Stamps::new(recorder, if config.latency.stages { config.latency.sample_every } else { 0 }, &clock);
     let books = books(book_limits(config))?;
     let risk = Risk::new(risk_limits(&config.risk), book_limits(config).locates)?;
     let stream = Stream::new(StreamConfig {

@@ -1,90 +1,116 @@
-//! How long each stage of the loop takes: stamped on the hot side, counted on the control side.
+//! The stage clock: where the time between reception and transmission goes.
 //!
-//! The loop fills one [`StageSample`] for each message with the TSC at the end of every stage that it
-//! went through, and pushes it into a bounded single-producer ring. The control thread drains the ring into one
-//! histogram a stage. The loop never waits: a full ring costs the sample and is counted ([`StageRecorder::dropped`]).
+//! The hot loop stamps one [`StageSample`] a message with the TSC at the end of each stage and hands it to a
+//! [`StageRecorder`], a ring that never blocks. A control thread drains the ring into [`StageHistograms`] and prints rows of
+//! quantiles. Nothing on the hot side allocates, waits or formats.
 //!
 //! ```text
-//!  rx ─wait▶ Begun ─decode▶ Decoded ─book▶ Booked ─strategy▶ Decided ─risk▶ Checked ─tx▶ Sent
-//!  └──────────────────────────────────── rx→tx ─────────────────────────────────────────────┘
+//!  poll ─receive▶ Received ─wait▶ Begun ─decode▶ Decoded ─book▶ Booked ─features▶ Featured ─inference▶ Inferred
+//!   │        ─signal▶ Decided ─risk▶ Checked ─order▶ Sent
+//!   └───────────────────────────────── rx→tx ────────────────────────────────────────────────┘
 //! ```
 //!
-//! A stage lasts from the last stamp before it to its own. A packet that ends early (no order, or a refused one) leaves
-//! the later stamps unset and counts only in the stages that it reached. `rx` is the moment the caller says it is:
-//! the loop uses the TSC right after the poll that returned the frame, so the time on the NIC and in its ring is *not*
-//! included. A message late in a packet or burst waits behind the earlier ones: that is a stage of its own, so that the others
-//! show what the work costs. Each stage includes one TSC read, whose
-//! cost [`StageHistograms::read_cost_ns`] states.
+//! A stage lasts from the last stamp before it to its own. A message that ends early (no order, or a refused one) leaves
+//! the later stamps unset and counts only in the stages that it reached. The way begins where the poll begins that returns
+//! the frame: the time on the NIC and in its ring is *not* included, the work of the driver is. A message late in a packet
+//! or burst waits behind the earlier ones: that is a stage of its own, so that the others show what the work costs. One TSC
+//! read belongs to each stage; its cost ([`StageHistograms::read_cost_ns`]) is subtracted from each, and from rx→tx as often
+//! as it was paid there.
+//!
+//! A pass is *cold* where its frame is the first after [`COLD_AFTER`] without any, else *warm*.
 
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::clock::Clock;
 
+/// Silence after which the next frame finds the loop cold, ns.
+pub const COLD_AFTER: u64 = 1_000_000;
+
 /// The end of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stamp {
+    /// The poll has returned with the frame.
+    Received = 0,
     /// The message's turn has come: what was received before it is done.
-    Begun = 0,
+    Begun = 1,
     /// Its headers and sequence are checked, and it is decoded.
-    Decoded = 1,
+    Decoded = 2,
     /// The book holds what it said.
-    Booked = 2,
+    Booked = 3,
+    /// The features hold it, too.
+    Featured = 4,
+    /// The model has said what it predicts.
+    Inferred = 5,
     /// The strategy has said what it wants.
-    Decided = 3,
+    Decided = 6,
     /// Risk has cleared or refused it.
-    Checked = 4,
+    Checked = 7,
     /// `send` has returned: the NIC's doorbell was rung.
-    Sent = 5,
+    Sent = 8,
 }
 
-const STAMPS: usize = 6;
+const STAMPS: usize = 9;
 
 /// A stamp that was not reached.
 const UNSET: u32 = u32::MAX;
 
-/// The stamps of one pass through the loop. 32 bytes, two to a cache line.
+/// The stamps of one pass through the loop. 48 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageSample {
-    /// TSC at reception.
-    rx: u64,
-    /// Ticks since `rx`; saturated (about a second and a half at 3 GHz).
+    /// TSC where the poll began.
+    began: u64,
+    /// Ticks since then; saturated (about a second and a half at 3 GHz).
     since: [u32; STAMPS],
+    cold: bool,
 }
 
 impl StageSample {
-    /// A pass that began at `rx_tsc` and has reached no stage yet.
+    /// A pass whose poll began at TSC `began`, that has reached no stage yet.
     #[inline]
     #[must_use]
-    pub const fn new(rx_tsc: u64) -> Self {
-        Self { rx: rx_tsc, since: [UNSET; STAMPS] }
+    pub const fn new(began: u64) -> Self {
+        Self { began, since: [UNSET; STAMPS], cold: false }
     }
 
-    /// Notes that a stage ended at `tsc`. A stamp set twice keeps the later call's time. A time before `rx` counts as
-    /// `rx`.
+    /// The same of the first frame after a silence.
+    #[inline]
+    #[must_use]
+    pub const fn cold(self, cold: bool) -> Self {
+        Self { cold, ..self }
+    }
+
+    /// Notes that a stage ended at `tsc`. A stamp set twice keeps the later call's time. A time before the beginning
+    /// counts as the beginning.
     #[inline]
     pub fn mark(&mut self, stamp: Stamp, tsc: u64) {
-        let ticks = tsc.saturating_sub(self.rx);
+        let ticks = tsc.saturating_sub(self.began);
         if let Some(since) = self.since.get_mut(stamp as usize) {
             *since = u32::try_from(ticks).unwrap_or(UNSET).min(UNSET - 1);
         }
     }
 
-    /// TSC at reception.
+    /// TSC where the poll began.
     #[must_use]
-    pub const fn rx(&self) -> u64 {
-        self.rx
+    pub const fn began(&self) -> u64 {
+        self.began
     }
 
-    /// Ticks from reception to `stamp`; `None` if it was not reached.
+    /// True where its frame was the first after a silence.
     #[must_use]
-    pub fn since_rx(&self, stamp: Stamp) -> Option<u32> {
+    pub const fn is_cold(&self) -> bool {
+        self.cold
+    }
+
+    /// Ticks from the beginning to `stamp`; `None` if it was not reached.
+    #[must_use]
+    pub fn since_poll(&self, stamp: Stamp) -> Option<u32> {
         self.since.get(stamp as usize).copied().filter(|since| *since != UNSET)
     }
 }
 
-/// A recorder and the histograms that it feeds, over a ring of `capacity` samples of 32 bytes each.
+/// A recorder and the histograms that it feeds, over a ring of `capacity` samples of 48 bytes each.
 ///
 /// A ring much larger than the samples of one drain interval costs the loop cache for nothing: its producer walks
 /// through all of it.
@@ -129,44 +155,77 @@ impl StageRecorder {
     }
 }
 
-/// What is measured: the six stages and the whole way.
+/// What is measured: nine stages and the whole way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
-    /// Reception to begun.
-    Wait = 0,
+    /// The poll that brought the frame.
+    Receive = 0,
+    /// Received to begun.
+    Wait = 1,
     /// Begun to decoded.
-    Decode = 1,
+    Decode = 2,
     /// Decoded to booked.
-    Book = 2,
-    /// Booked to decided.
-    Strategy = 3,
+    Book = 3,
+    /// Booked to features up to date.
+    Features = 4,
+    /// The model, for strategies that have one.
+    Inference = 5,
+    /// The decision.
+    Signal = 6,
     /// Decided to checked.
-    Risk = 4,
+    Risk = 7,
     /// Checked to sent.
-    Tx = 5,
-    /// Reception to sent, for messages that sent something.
-    RxToTx = 6,
+    Order = 8,
+    /// The beginning of the poll to sent, for messages that sent something.
+    RxToTx = 9,
 }
+
+/// Number of rows.
+const STAGES: usize = 10;
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Self; 7] =
-        [Self::Wait, Self::Decode, Self::Book, Self::Strategy, Self::Risk, Self::Tx, Self::RxToTx];
+    pub const ALL: [Self; STAGES] = [
+        Self::Receive,
+        Self::Wait,
+        Self::Decode,
+        Self::Book,
+        Self::Features,
+        Self::Inference,
+        Self::Signal,
+        Self::Risk,
+        Self::Order,
+        Self::RxToTx,
+    ];
 
     /// The name as tables print it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Receive => "receive",
             Self::Wait => "wait",
             Self::Decode => "decode",
             Self::Book => "book",
-            Self::Strategy => "strategy",
+            Self::Features => "features",
+            Self::Inference => "inference",
+            Self::Signal => "signal",
             Self::Risk => "risk",
-            Self::Tx => "tx",
+            Self::Order => "order",
             Self::RxToTx => "rx_to_tx",
         }
     }
+}
+
+/// Which passes a table is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    /// All of them.
+    All,
+    /// Those whose frame came within [`COLD_AFTER`] of another.
+    Warm,
+    /// The others.
+    Cold,
 }
 
 /// Latencies of one stage, in ns.
@@ -176,6 +235,8 @@ pub struct StageRow {
     pub name: &'static str,
     /// Samples in the row. 0: all else is 0 and means nothing.
     pub count: u64,
+    /// All of them together.
+    pub total: u64,
     /// Median.
     pub p50: u64,
     /// 90 % took at most this long.
@@ -197,7 +258,7 @@ impl StageRow {
     /// The row as text, one cell a column, numbers in ns.
     #[must_use]
     pub fn cells(&self) -> [String; 8] {
-        let Self { name, count, p50, p90, p99, p999, p9999, max } = *self;
+        let Self { name, count, p50, p90, p99, p999, p9999, max, .. } = *self;
         let numbers = [p50, p90, p99, p999, p9999, max]
             .map(|ns| if count == 0 { String::from("-") } else { ns.to_string() });
         let [p50, p90, p99, p999, p9999, max] = numbers;
@@ -205,28 +266,52 @@ impl StageRow {
     }
 }
 
-/// The control side: drains the ring and keeps one histogram a stage.
+/// One histogram a stage, in ns, in the order of [`Stage::ALL`].
 #[derive(Debug)]
-pub struct StageHistograms {
-    rings: Vec<Consumer<StageSample>>,
-    clock: Clock,
-    /// In the order of [`Stage::ALL`], in ns.
-    histograms: [Histogram<u64>; 7],
-}
+struct Set([(Histogram<u64>, u64); STAGES]);
 
-impl StageHistograms {
+impl Set {
     /// Longest latency told apart from longer ones, in ns.
     const LONGEST: u64 = 10_000_000_000;
     /// Significant decimal digits kept.
     const DIGITS: u8 = 3;
 
-    fn new(rings: Vec<Consumer<StageSample>>, clock: Clock) -> Self {
-        Self { rings, clock, histograms: std::array::from_fn(|_| Self::empty()) }
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| (Self::empty(), 0)))
     }
 
     #[expect(clippy::expect_used, reason = "constant arguments, proved valid by every test of this module")]
     fn empty() -> Histogram<u64> {
         Histogram::new_with_bounds(1, Self::LONGEST, Self::DIGITS).expect("bounds and digits are valid")
+    }
+
+    fn count(&mut self, stage: Stage, ns: u64) {
+        if let Some((histogram, total)) = self.0.get_mut(stage as usize) {
+            histogram.saturating_record(ns);
+            *total = total.saturating_add(ns);
+        }
+    }
+
+    fn reset(&mut self) {
+        for (histogram, total) in &mut self.0 {
+            histogram.reset();
+            *total = 0;
+        }
+    }
+}
+
+/// The control side: drains the ring and keeps one histogram a stage, for cold and for warm passes.
+#[derive(Debug)]
+pub struct StageHistograms {
+    rings: Vec<Consumer<StageSample>>,
+    clock: Clock,
+    warm: Set,
+    cold: Set,
+}
+
+impl StageHistograms {
+    fn new(rings: Vec<Consumer<StageSample>>, clock: Clock) -> Self {
+        Self { rings, clock, warm: Set::new(), cold: Set::new() }
     }
 
     /// Moves what the rings hold now into the histograms and returns how many samples that were. Bounded: samples that
@@ -247,37 +332,46 @@ impl StageHistograms {
     /// Counts one sample without the ring: for replays and tests.
     pub fn add(&mut self, sample: &StageSample) {
         const STAMPED: [(Stage, Stamp); STAMPS] = [
+            (Stage::Receive, Stamp::Received),
             (Stage::Wait, Stamp::Begun),
             (Stage::Decode, Stamp::Decoded),
             (Stage::Book, Stamp::Booked),
-            (Stage::Strategy, Stamp::Decided),
+            (Stage::Features, Stamp::Featured),
+            (Stage::Inference, Stamp::Inferred),
+            (Stage::Signal, Stamp::Decided),
             (Stage::Risk, Stamp::Checked),
-            (Stage::Tx, Stamp::Sent),
+            (Stage::Order, Stamp::Sent),
         ];
-        let mut before = 0;
+        let Self { clock, warm, cold, .. } = self;
+        let set = if sample.cold { cold } else { warm };
+        let (mut before, mut reads) = (0, 0);
         for (stage, stamp) in STAMPED {
-            let Some(since) = sample.since_rx(stamp) else { continue };
-            self.count(stage, u64::from(since.saturating_sub(before)));
+            let Some(since) = sample.since_poll(stamp) else { continue };
+            let took = u64::from(since.saturating_sub(before));
+            set.count(stage, clock.ns(took.saturating_sub(clock.read_cost())));
             before = since;
+            reads += 1;
         }
-        if let Some(since) = sample.since_rx(Stamp::Sent) {
-            self.count(Stage::RxToTx, u64::from(since));
-        }
-    }
-
-    fn count(&mut self, stage: Stage, ticks: u64) {
-        let ns = self.clock.ns(ticks);
-        if let Some(histogram) = self.histograms.get_mut(stage as usize) {
-            histogram.saturating_record(ns);
+        if let Some(since) = sample.since_poll(Stamp::Sent) {
+            set.count(Stage::RxToTx, clock.ns(u64::from(since).saturating_sub(reads * clock.read_cost())));
         }
     }
 
     /// The row of one stage.
     #[must_use]
-    pub fn row(&self, stage: Stage) -> StageRow {
+    pub fn row(&self, stage: Stage, passes: Passes) -> StageRow {
         let name = stage.name();
-        let Some(histogram) = self.histograms.get(stage as usize).filter(|histogram| !histogram.is_empty())
-        else {
+        let of = |set: &Set| set.0.get(stage as usize).map(|(histogram, total)| (histogram.clone(), *total));
+        let found = match passes {
+            Passes::Warm => of(&self.warm),
+            Passes::Cold => of(&self.cold),
+            Passes::All => of(&self.warm).zip(of(&self.cold)).map(|((mut all, warm), (cold, more))| {
+                // The same bounds: nothing can lie outside.
+                let _ = all.add(cold);
+                (all, warm.saturating_add(more))
+            }),
+        };
+        let Some((histogram, total)) = found.filter(|(histogram, _)| !histogram.is_empty()) else {
             return StageRow { name, ..StageRow::default() };
         };
         // A quantile is the upper end of its bucket, which may lie beyond the longest sample.
@@ -285,6 +379,7 @@ impl StageHistograms {
         StageRow {
             name,
             count: histogram.len(),
+            total,
             p50: at(0.5),
             p90: at(0.9),
             p99: at(0.99),
@@ -296,11 +391,12 @@ impl StageHistograms {
 
     /// The whole table, in the order of the loop.
     #[must_use]
-    pub fn rows(&self) -> [StageRow; 7] {
-        Stage::ALL.map(|stage| self.row(stage))
+    pub fn rows(&self, passes: Passes) -> [StageRow; STAGES] {
+        Stage::ALL.map(|stage| self.row(stage, passes))
     }
 
-    /// What one TSC read adds to each stage on this machine, in ns; 0 where the clock was not measured.
+    /// What one TSC read costs on this machine, in ns: what is subtracted from each stage. 0 where the clock was not
+    /// measured.
     #[must_use]
     pub fn read_cost_ns(&self) -> u64 {
         self.clock.ns(self.clock.read_cost())
@@ -308,135 +404,10 @@ impl StageHistograms {
 
     /// Forgets all samples counted so far: a new window begins.
     pub fn reset(&mut self) {
-        self.histograms.iter_mut().for_each(Histogram::reset);
+        self.warm.reset();
+        self.cold.reset();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One tick is one ns.
-    fn gigahertz() -> Clock {
-        Clock::from_hz(1_000_000_000).unwrap()
-    }
-
-    fn sample(rx: u64, stamps: &[(Stamp, u64)]) -> StageSample {
-        let mut sample = StageSample::new(rx);
-        for (stamp, tsc) in stamps {
-            sample.mark(*stamp, *tsc);
-        }
-        sample
-    }
-
-    #[test]
-    fn a_sample_is_half_a_cache_line() {
-        assert_eq!(size_of::<StageSample>(), 32);
-    }
-
-    #[test]
-    fn each_stage_counts_its_own_part() {
-        let (mut recorder, mut histograms) = stages(4, gigahertz());
-        recorder.record(sample(
-            1_000,
-            &[
-                (Stamp::Begun, 1_004),
-                (Stamp::Decoded, 1_010),
-                (Stamp::Booked, 1_030),
-                (Stamp::Decided, 1_060),
-                (Stamp::Checked, 1_100),
-                (Stamp::Sent, 1_150),
-            ],
-        ));
-        assert_eq!(histograms.drain(), 1);
-        let max = histograms.rows().map(|row| (row.name, row.count, row.max));
-        let parts = [
-            ("wait", 4),
-            ("decode", 6),
-            ("book", 20),
-            ("strategy", 30),
-            ("risk", 40),
-            ("tx", 50),
-            ("rx_to_tx", 150),
-        ];
-        assert_eq!(max, parts.map(|(name, ns)| (name, 1, ns)));
-    }
-
-    #[test]
-    fn a_pass_that_ends_early_counts_where_it_came() {
-        let (_, mut histograms) = stages(1, gigahertz());
-        histograms.add(&sample(0, &[(Stamp::Decoded, 5), (Stamp::Decided, 25)]));
-        assert_eq!(histograms.rows().map(|row| row.count), [0, 1, 0, 1, 0, 0, 0]);
-        // The stage that was skipped is part of the next one, not lost.
-        assert_eq!(histograms.row(Stage::Strategy).max, 20);
-        assert_eq!(histograms.row(Stage::Tx).cells(), ["tx", "0", "-", "-", "-", "-", "-", "-"]);
-    }
-
-    #[test]
-    fn odd_times_saturate() {
-        let back = sample(100, &[(Stamp::Decoded, 40)]);
-        assert_eq!(back.since_rx(Stamp::Decoded), Some(0));
-        let late = sample(0, &[(Stamp::Sent, u64::MAX)]);
-        assert_eq!(late.since_rx(Stamp::Sent), Some(u32::MAX - 1));
-        assert_eq!(late.since_rx(Stamp::Checked), None);
-        let (_, mut histograms) = stages(1, gigahertz());
-        // Stamps out of order: the second stage took no time rather than a huge one.
-        histograms.add(&sample(0, &[(Stamp::Decoded, 50), (Stamp::Booked, 30)]));
-        assert_eq!(histograms.row(Stage::Book).max, 0);
-    }
-
-    #[test]
-    fn a_full_ring_drops_and_counts() {
-        let (mut recorder, mut histograms) = stages(2, gigahertz());
-        for rx in 0..5 {
-            recorder.record(sample(rx, &[(Stamp::Decoded, rx + 1)]));
-        }
-        assert_eq!(recorder.dropped(), 3);
-        assert_eq!((histograms.drain(), histograms.drain()), (2, 0));
-        recorder.record(StageSample::new(9));
-        assert_eq!((recorder.dropped(), histograms.drain()), (3, 1));
-    }
-
-    #[test]
-    fn quantiles_match_the_samples_to_three_digits() {
-        let (_, mut histograms) = stages(1, gigahertz());
-        for ns in 1..=10_000 {
-            histograms.add(&sample(0, &[(Stamp::Decoded, ns)]));
-        }
-        let row = histograms.row(Stage::Decode);
-        assert_eq!((row.count, row.name), (10_000, "decode"));
-        for (got, exact) in [
-            (row.p50, 5_000),
-            (row.p90, 9_000),
-            (row.p99, 9_900),
-            (row.p999, 9_990),
-            (row.p9999, 9_999),
-            (row.max, 10_000),
-        ] {
-            assert!(got.abs_diff(exact) <= exact / 1_000, "{got} for {exact}");
-        }
-        assert_eq!(row.cells().len(), StageRow::HEADS.len());
-        histograms.reset();
-        assert_eq!(histograms.row(Stage::Decode).count, 0);
-    }
-
-    #[test]
-    fn samples_cross_threads() {
-        let (mut recorder, mut histograms) = stages(64, gigahertz());
-        let hot = std::thread::spawn(move || {
-            for rx in 0..10_000 {
-                recorder.record(sample(rx, &[(Stamp::Decoded, rx + 7)]));
-            }
-            recorder.dropped()
-        });
-        let mut counted = 0;
-        while !hot.is_finished() {
-            counted += histograms.drain();
-        }
-        counted += histograms.drain();
-        let dropped = hot.join().unwrap();
-        assert_eq!(counted as u64 + dropped, 10_000);
-        let row = histograms.row(Stage::Decode);
-        assert_eq!((row.count, row.p50), (counted as u64, 7));
-    }
-}
+mod tests;

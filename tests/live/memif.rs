@@ -79,6 +79,8 @@ fn live_memif_and_telemetry() {
         assert!(book.contains(field), "{field}: {book}");
     }
     assert!(telemetry.ask("/wirebook/book,NOSUCH").contains("no such symbol"));
+    // A table is made every second.
+    std::thread::sleep(Duration::from_secs(2));
     assert!(telemetry.number("/wirebook/latency", "decode_count") > 0);
 
     // Armed, it trades; disarmed again, nothing more leaves.

@@ -58,7 +58,8 @@ fn live_workers_share_a_queue() {
         wirebook()
             .args(["exchange", &format!("--lcores=0@{cpu},1@{cpu}"), &vdev("server")])
             .args(["--no-pci", "--no-huge", "-m", "256", "--no-shconf", "--no-telemetry", "--"])
-            .args(["--rate", "8000", "--symbols", &SYMBOLS.to_string(), "--seed", "11", "--loss", "5000"])
+            // Three loops share two CPUs: slow enough that one may be off its CPU for a while and miss nothing.
+            .args(["--rate", "2000", "--symbols", &SYMBOLS.to_string(), "--seed", "11", "--loss", "5000"])
             .args(["--port", "net_memif0", "--config"])
             .arg(&config)
             .arg("--dump")
@@ -84,7 +85,7 @@ fn live_workers_share_a_queue() {
     for worker in ["/wirebook/counters,0", "/wirebook/counters,1"] {
         handler.wait_until("messages of each worker", |_| {
             assert!(venue.is_running(), "the exchange ended: {}{}", venue.stdout(), venue.stderr());
-            telemetry.number(worker, "stream_messages") >= 30_000
+            telemetry.number(worker, "stream_messages") >= 10_000
         });
     }
     assert!(telemetry.ask("/wirebook/counters,2").contains("there are 2 workers"));

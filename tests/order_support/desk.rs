@@ -9,7 +9,7 @@ use wirebook::order::ouch::OuchProfile;
 use wirebook::order::wutf::WutfSession;
 use wirebook::risk::{Rate, Risk, RiskLimits};
 use wirebook::strategy::imbalance::{Imbalance, ImbalanceParams, Style};
-use wirebook::strategy::{Intents, MarketView, Strategy};
+use wirebook::strategy::{Intent, Intents, MarketView, Strategy};
 
 use super::support::ADDRESSING;
 
@@ -103,6 +103,24 @@ impl<O: Session> Desk<O> {
             }
         }
         self.intents.clear();
+    }
+
+    /// What the loop does about orders of a process before: takes them back once all are known. How many that were.
+    pub(crate) fn cancel_adopted<T: TxQueue>(&mut self, now_ns: u64, tx: &mut T) -> usize {
+        if self.risk.blotter().adopting() {
+            return 0;
+        }
+        let orders = self.risk.blotter().orders().filter(|(_, order)| order.adopted && !order.cancel_sent);
+        let orders: Vec<_> = orders.map(|(id, order)| (id, order.locate)).collect();
+        for (order, locate) in &orders {
+            let view = MarketView { locate: *locate, now_ns, ..MarketView::default() };
+            let cancel = Intent::Cancel { locate: *locate, order: *order };
+            let cleared = self.risk.check(cancel, &view, now_ns).unwrap();
+            if self.session.send(&cleared, tx).is_err() {
+                self.risk.release(&cleared);
+            }
+        }
+        orders.len()
     }
 
     /// A round of the loop.

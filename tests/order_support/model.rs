@@ -239,6 +239,7 @@ impl Model {
             | Kind::System { .. }
             | Kind::NextUserRef { .. }
             | Kind::Disconnected
+            | Kind::Adopted { .. }
             | Kind::Resumed { .. } => {}
         }
         self.chains.retain(|chain| chain.open() > 0);

@@ -5,6 +5,7 @@
 #[path = "../counting/mod.rs"]
 mod counting;
 mod day;
+mod earlier;
 mod late;
 mod orders;
 mod points;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use wirebook::feed::handover::Item;
 use wirebook::market::{BookState, Price, Side, Symbol};
-use wirebook::order::OrderUpdate;
+use wirebook::order::{OrderUpdate, Session};
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy, TimeInForce};
 use wirebook::wire::ouch::inbound::Inbound;
 use wirebook::wire::wutf::{Request, Upstream};
@@ -62,7 +62,7 @@ fn keen(options: &Options) -> (Rig<Keen>, Rc<RefCell<Told>>) {
 }
 
 /// References that entered and that were cancelled, as the far end of the wire sees them.
-fn requests(rig: &mut Rig<Keen>) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn requests<S: Strategy, O: Session>(rig: &mut Rig<S, O>) -> (Vec<u32>, Vec<u32>) {
     let (mut entered, mut cancelled) = (Vec::new(), Vec::new());
     rig.far.drain(|frame| {
         let datagram = exchange::frames::parse(frame).unwrap();

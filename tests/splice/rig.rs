@@ -13,6 +13,7 @@ use wirebook::feed::{Stream, StreamConfig};
 use wirebook::market::{BookState, TradingState};
 use wirebook::nic::TxQueue;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
+use wirebook::order::Session;
 use wirebook::order::wutf::WutfSession;
 use wirebook::pipeline::boards::Boards;
 use wirebook::pipeline::desk::DeskParts;
@@ -48,9 +49,9 @@ impl Default for Options {
     }
 }
 
-pub(crate) struct Rig<S: Strategy = Observer> {
+pub(crate) struct Rig<S: Strategy = Observer, O: Session = WutfSession> {
     pub(crate) time: Rc<Cell<u64>>,
-    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, WutfSession, Rc<Cell<u64>>>,
+    pub(crate) pipeline: Pipeline<LinkRx, ReplayTx, S, O, Rc<Cell<u64>>>,
     pub(crate) client: ClientEnd,
     board: Boards,
     pub(crate) switches: Arc<Switches>,
@@ -68,6 +69,16 @@ impl Rig {
 
 impl<S: Strategy> Rig<S> {
     pub(crate) fn with(options: &Options, strategy: S) -> Self {
+        Self::with_session(options, strategy, |session| session)
+    }
+}
+
+impl<S: Strategy, O: Session> Rig<S, O> {
+    pub(crate) fn with_session(
+        options: &Options,
+        strategy: S,
+        session_of: impl FnOnce(WutfSession) -> O,
+    ) -> Self {
         let text = include_str!("../../config/demo.toml")
             .replace("max_locates = 10001", "max_locates = 64")
             .replace("max_orders = 1000000", &format!("max_orders = {}", options.max_orders))
@@ -79,6 +90,7 @@ impl<S: Strategy> Rig<S> {
         let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
         let Parts { desk, routes, switches, board, .. } = *parts;
         let DeskParts { books, risk, session, universe, stamps, .. } = desk;
+        let session = session_of(session);
         let (end, client) = link(0);
         let stream = Stream::new(StreamConfig {
             window_packets: 64,

@@ -111,7 +111,7 @@ impl Screen {
         text.push_str("\norders\n");
         text.push_str(&tables::orders(moment));
         text.push_str("\nlatency, ns\n");
-        text.push_str(&tables::latency(&moment.stages));
+        text.push_str(&tables::time(moment));
         text.push_str("\nlost or refused\n");
         text.push_str(&tables::losses(&moment.rows));
         text
@@ -139,8 +139,8 @@ impl Screen {
         println!("\nfeed");
         print!("{}", feed(&moment, legacy));
         println!(
-            "  latency is from the return of the poll that brought the frame to the return of tx_burst, a TSC read in\n  \
-             each stage, on {}",
+            "  latency is from the beginning of the poll that brought the frame to the return of tx_burst; TSC reads are not\n  \
+             counted, on {}",
             machine::describe()
         );
         println!("\nverdict");

@@ -44,7 +44,7 @@ impl Summary {
         *self.counts.entry((record.kind as u8, record.action as u8, reason)).or_default() += 1;
         let key = (record.worker, record.order);
         match (record.kind, record.action) {
-            (Kind::Cleared, Action::Enter) => {
+            (Kind::Cleared, Action::Enter) | (Kind::Event, Action::Adopted) => {
                 self.sides.insert(key, record.side());
             }
             (Kind::Cleared, Action::Replace) => {

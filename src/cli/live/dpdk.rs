@@ -110,7 +110,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
         },
         &|| lcores.iter().all(|lcore| eal.is_running(*lcore)),
         &mut |moment| {
-            latency.set(&moment.stages);
+            latency.set(moment);
             log.show(moment);
         },
     );

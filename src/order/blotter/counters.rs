@@ -5,6 +5,10 @@
 pub struct BlotterCounters {
     /// Orders accepted.
     pub accepted: u64,
+    /// Of those, orders of a process before this one.
+    pub adopted: u64,
+    /// Orders of a process before this one for which there was no room, or whose number was used.
+    pub unadopted: u64,
     /// Executions.
     pub executed: u64,
     /// Shares executed.
@@ -40,11 +44,24 @@ pub struct BlotterCounters {
 }
 
 impl BlotterCounters {
+    /// Replies that contradict what was known: more than none of them deserves a look.
+    #[must_use]
+    pub const fn replies_that_do_not_fit(&self) -> u64 {
+        self.unadopted
+            + self.unknown_replies
+            + self.over_executions
+            + self.over_cancels
+            + self.unexpected
+            + self.unexplained_trades
+    }
+
     /// Names and values for display.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 17] {
+    pub const fn rows(&self) -> [(&'static str, u64); 19] {
         [
             ("orders_accepted", self.accepted),
+            ("orders_adopted", self.adopted),
+            ("orders_unadopted", self.unadopted),
             ("orders_executed", self.executed),
             ("orders_executed_shares", self.executed_shares),
             ("orders_canceled", self.canceled),

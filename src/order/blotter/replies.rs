@@ -15,8 +15,15 @@ impl Blotter {
             }
             OrderEventKind::System { .. }
             | OrderEventKind::NextUserRef { .. }
-            | OrderEventKind::Disconnected
-            | OrderEventKind::Resumed { .. } => return None,
+            | OrderEventKind::Disconnected => return None,
+            OrderEventKind::Resumed { .. } => {
+                self.adopting = false;
+                return None;
+            }
+            OrderEventKind::Adopted { .. } => {
+                self.adopt(event);
+                return None;
+            }
             OrderEventKind::Broken { match_number, .. } => return self.on_broken(event, match_number),
             OrderEventKind::Executed { match_number, .. }
                 if self.fills.get((event.user_ref_num, match_number)).is_some() =>
@@ -28,7 +35,9 @@ impl Blotter {
         }
         let id = event.user_ref_num;
         let Some(order) = self.orders.get(id).copied() else {
-            self.count_stranger(event);
+            if !self.adopting || !self.adopt_reply(event) {
+                self.count_stranger(event);
+            }
             return None;
         };
         let live = match event.kind {
@@ -56,7 +65,7 @@ impl Blotter {
             OrderEventKind::Modified { shares } => self.on_modified(id, shares),
             _ => Some(id),
         };
-        Some(self.update(event, &order, live))
+        if order.adopted { None } else { Some(self.update(event, &order, live)) }
     }
 
     /// What the strategy hears; `live` is the order of the chain that is still there.
@@ -127,15 +136,18 @@ impl Blotter {
             self.counters.unexpected += 1;
             return Some(id);
         }
-        let OpenOrder { locate, side, .. } = *order;
+        let OpenOrder { place, side, adopted, .. } = *order;
         self.promote(id);
         self.counters.executed += 1;
         self.counters.executed_shares += u64::from(shares);
-        self.with_holding(locate, |holding| {
+        self.with_holding(place, |holding| {
             holding.trade(side, shares, false);
             holding.mark = price;
         });
-        self.fills.insert((id, match_number), Fill { locate, side, shares, broken: false });
+        if adopted {
+            self.moved = self.places.locate(place);
+        }
+        self.fills.insert((id, match_number), Fill { place, adopted, side, shares, broken: false });
         let mut over = false;
         self.change(id, |order| {
             order.accepted = true;
@@ -223,9 +235,14 @@ impl Blotter {
             return None;
         }
         fill.broken = true;
-        let Fill { locate, side, shares, .. } = *fill;
+        let Fill { place, adopted, side, shares, .. } = *fill;
         self.counters.broken += 1;
-        self.with_holding(locate, |holding| holding.trade(side, shares, true));
+        self.with_holding(place, |holding| holding.trade(side, shares, true));
+        let locate = self.places.locate(place)?;
+        if adopted {
+            self.moved = Some(locate);
+            return None;
+        }
         let position = self.holding(locate).position;
         Some(OrderUpdate { event: *event, locate, side, position, state: OrderState::Unaffected })
     }

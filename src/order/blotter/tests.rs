@@ -1,5 +1,8 @@
 use super::*;
+use crate::market::Symbol;
 use crate::order::event::{OrderEvent, OrderEventKind, OrderState};
+
+mod adopted;
 
 const LOCATE: u16 = 3;
 

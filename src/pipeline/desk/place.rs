@@ -29,6 +29,8 @@ pub(super) fn hear<S: Strategy>(
     note_event(scribe, event, update.as_ref(), risk);
     if let Some(update) = update {
         strategy.on_order(&update, intents);
+    } else if let Some((locate, position)) = risk.take_moved() {
+        strategy.on_position(locate, position);
     }
 }
 
@@ -65,6 +67,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
 
     #[inline]
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
+        self.counters.decisions += 1;
         let view = self.view(locate, timestamp, self.time.now());
         self.strategy.on_top(&view, &mut self.intents);
         self.stamps.decided(&self.time);

@@ -1,5 +1,5 @@
-//! Takes back open orders that should not be there any more: those of books that cannot be believed, and, at the end or once
-//! the kill switch was thrown, all.
+//! Takes back open orders that should not be there any more: those of books that cannot be believed, those of a process
+//! before this one, and, at the end or once the kill switch was thrown, all.
 //!
 //! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
@@ -10,6 +10,7 @@ use crate::market::BookState;
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
 use crate::order::Session;
+use crate::order::blotter::OpenOrder;
 use crate::strategy::{Intent, MarketView, Strategy};
 
 /// Cancels of one round.
@@ -50,16 +51,21 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.watch.pause = 0;
     }
 
-    /// Withdraws open orders of books that are not live, a few at a time; after the kill switch all orders, all at once.
+    /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time; after the kill
+    /// switch all orders, all at once.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
         let Watch { in_doubt, looked, pause } = self.watch;
         let killed = self.risk.killed();
-        if !(in_doubt || killed) || now_ns.saturating_sub(looked) < pause {
+        // Before the venue has told of all of them there is no session to cancel them in.
+        let left_behind = self.risk.blotter().adopted_orders() > 0 && !self.risk.blotter().adopting();
+        if !(in_doubt || killed || left_behind) || now_ns.saturating_sub(looked) < pause {
             return;
         }
         let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            let concerned = |desk: &Self, locate| killed || desk.book_state(locate) != BookState::Live;
+            let concerned = |desk: &Self, order: &OpenOrder| {
+                killed || order.adopted || desk.book_state(order.locate) != BookState::Live
+            };
             (found, sent) = self.cancel_some(now_ns, concerned);
             // Ends: what was cancelled is not found again.
             while killed && found == AT_ONCE && sent == found {
@@ -91,12 +97,12 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Cancels orders of the instruments that are `concerned`, but no order for which a cancel is under way. Returns how many
+    /// Cancels orders that are `concerned`, but no order for which a cancel is under way. Returns how many
     /// were found (at most [`AT_ONCE`]) and how many cancels left.
-    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, u16) -> bool) -> (usize, usize) {
+    fn cancel_some(&mut self, now_ns: u64, concerned: impl Fn(&Self, &OpenOrder) -> bool) -> (usize, usize) {
         let mut chosen = [None; AT_ONCE];
         let orders = self.risk.blotter().orders();
-        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order.locate));
+        let to_cancel = orders.filter(|(_, order)| !order.cancel_sent && concerned(self, order));
         let intents = to_cancel.map(|(order, open)| Intent::Cancel { locate: open.locate, order });
         let found = chosen.iter_mut().zip(intents).map(|(slot, intent)| *slot = Some(intent)).count();
         let mut sent = 0;
