@@ -29,11 +29,13 @@ TRADE_ARGS ?=
 PEERS ?=
 # Random events for test-long
 EVENTS ?= 100000000
+# Random intents for test-risk
+INTENTS ?= 10000000
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim sim-day kill-table canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim sim-day kill-table canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -117,6 +119,9 @@ gate-update: ## Count them and write benches/gate.toml anew
 
 test-long: ## Run 10^8 random events through books and model (EVENTS=…; some minutes)
 	WIREBOOK_EVENTS='$(EVENTS)' $(CARGO) test --no-default-features --test book_model -- --nocapture storm
+
+test-risk: ## Run 10^7 random intents through the loop, judged by a slow account of journal and wire (INTENTS=…; some minutes)
+	WIREBOOK_INTENTS='$(INTENTS)' $(CARGO) test --no-default-features --test risk_storm -- --nocapture
 
 miri: ## Run small tests of the books under Miri (needs: rustup +nightly component add miri rust-src)
 	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --no-default-features --test book_model -- \

@@ -2,7 +2,7 @@
 //!
 //! Two forms. DPDK's own, for live work: `wirebook [EAL arguments] -- --config FILE`, the same behind the word
 //! `exchange` for the other side of the wire, and behind `doctor` to hear what the machine lacks for it. And subcommands
-//! that need no EAL, no root and no hugepages: `check-config`, `replay`, `features`, `demo`.
+//! that need no EAL, no root and no hugepages: `check-config`, `journal`, `replay`, `features`, `demo`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ mod dump;
 #[cfg(feature = "dpdk")]
 mod exchange;
 pub mod exit;
+mod journal;
 mod live;
 mod log;
 
@@ -62,6 +63,8 @@ struct Cli {
 enum Command {
     /// Check a configuration file and say what would run.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Print a journal of orders: what was wanted, decided, sent and answered.
+    Journal(journal::JournalArgs),
     /// Build the books from a capture (ITCH BinaryFILE, pcap, pcapng) and print them.
     Replay(replay::ReplayArgs),
     /// Write the features and labels of a capture to a Parquet file, to train a model on.
@@ -198,6 +201,7 @@ fn dispatch(form: Result<Form, String>, args: &[OsString]) -> Exit {
             match Cli::try_parse_from(std::iter::once(OsString::from("wirebook")).chain(args.iter().cloned()))
             {
                 Ok(Cli { command: Command::CheckConfig(args) }) => check_config::main(&args),
+                Ok(Cli { command: Command::Journal(args) }) => journal::main(&args),
                 Ok(Cli { command: Command::Replay(args) }) => replay::main(&args),
                 #[cfg(feature = "export")]
                 Ok(Cli { command: Command::Features(args) }) => replay::export::main(&args),

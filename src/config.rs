@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub gateway: Option<Gateway>,
     /// `[determinism]`
     pub determinism: Determinism,
+    /// `[journal]`; `None` where the file has no such section: orders are not journalled.
+    pub journal: Option<Journal>,
     /// `[latency]`
     pub latency: Latency,
     /// `[telemetry]`
@@ -312,6 +315,21 @@ pub struct Risk {
     pub duplicate_window: Duration,
     /// Instruments that must not be traded.
     pub restricted: Vec<Symbol>,
+    /// Exchange time in which new orders may leave, ns since midnight; `None`: at any.
+    pub hours: Option<Range<u64>>,
+    /// The file whose existence throws the kill switch; `None`: no file does.
+    pub kill_file: Option<PathBuf>,
+}
+
+/// `[journal]`: where orders are journalled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// Where each run writes a file of its own.
+    pub directory: PathBuf,
+    /// Where the rings between loops and files are: memory.
+    pub ring_directory: PathBuf,
+    /// Records of a ring, a power of two; one ring a worker.
+    pub ring_records: u64,
 }
 
 /// How orders are framed on the wire.

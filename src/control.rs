@@ -4,6 +4,8 @@
 //! likes: the loop never waits for it.
 
 pub mod capture;
+pub mod journal;
+pub mod kill;
 pub mod membership;
 pub mod neighbour;
 pub mod orders;
@@ -108,6 +110,7 @@ pub fn accompany(
     let ending = loop {
         thread::sleep(ROUND);
         handles.stages.drain();
+        handles.kill.round();
         if let Some(port) = &mut handles.port {
             port.round();
         }

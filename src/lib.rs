@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 6 face | [`cli`], [`venue`] |
 //! | 5 loop | [`pipeline`], [`control`], [`config`] |
-//! | 4 decide | [`strategy`], [`risk`], [`order`] |
+//! | 4 decide | [`strategy`], [`risk`], [`order`], [`journal`] |
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
@@ -37,6 +37,7 @@ pub mod feed;
 pub mod book;
 
 // Floor 4: decide
+pub mod journal;
 pub mod order;
 pub mod risk;
 pub mod strategy;

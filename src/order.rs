@@ -135,6 +135,19 @@ pub enum SendError {
     Backlog,
 }
 
+impl SendError {
+    /// Every reason, by number. The numbers are part of the journal's format: only append.
+    pub const ALL: [Self; 7] = [
+        Self::NoBuffer,
+        Self::RingFull,
+        Self::NoVenue,
+        Self::NoNextHop,
+        Self::BufferTooShort,
+        Self::NotOpen,
+        Self::Backlog,
+    ];
+}
+
 /// What a session sent, received and dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionCounters {

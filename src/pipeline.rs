@@ -9,7 +9,7 @@
 //! Nothing on that line allocates, locks, logs or calls the kernel. Everything else (timers, publishing of counters and
 //! book tops, the stop flag) is housekeeping, done when a poll was empty or when [`TICK`] has passed, whichever comes
 //! first. The control thread sees only what housekeeping publishes; it never writes to the loop's memory, except for the
-//! two flags in [`Switches`].
+//! flags in [`Switches`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +18,14 @@ use crate::book::Books;
 use crate::capture::own::Note;
 use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
+use crate::journal::Kind;
 use crate::market::BookState;
 use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
 use crate::order::blotter::Blotter;
 use crate::prefetch;
+use crate::stop::KillSwitch;
 use crate::strategy::Strategy;
 use crate::wire::frame::{Reject, RejectCounters, parse_tcp, parse_udp};
 
@@ -73,6 +75,8 @@ pub struct Switches {
     pub stop: AtomicBool,
     /// Orders may leave. Closed by default.
     pub armed: AtomicBool,
+    /// No further order may leave, and open ones must go; for good.
+    pub kill: KillSwitch,
 }
 
 /// What the loop itself counts.
@@ -269,6 +273,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
 
     /// Polls until [`Switches::stop`], then publishes once more.
     pub fn run(&mut self) {
+        self.desk.mark_now(Kind::Start);
         let mut empty = 0;
         loop {
             if self.poll() {
@@ -292,6 +297,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         while !self.leave(self.desk.time.now()) {
             self.poll();
         }
+        self.desk.mark_now(Kind::End);
         self.publish();
     }
 
@@ -479,11 +485,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             note(&mut self.tap, when, &Note::Tick);
         }
         // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
-        if self.switches.armed.load(Ordering::Relaxed) {
-            self.desk.risk.arm();
-        } else {
-            self.desk.risk.disarm();
-        }
+        self.desk.obey(self.switches.armed.load(Ordering::Relaxed), self.switches.kill.thrown(), now);
         self.carry();
         self.desk.on_timer(now);
         self.recover();

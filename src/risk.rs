@@ -6,12 +6,12 @@
 //! counter.
 //!
 //! # What is checked, in this order
-//! armed · positions certain · session healthy · instrument known, not restricted, the one in the view · book live ·
-//! trading · shares and price sane · order size · order value · collar · (replacement: order known, nothing unanswered,
+//! not killed · armed · journal open · positions certain · session healthy · instrument known, not restricted, the one in the
+//! view · book live · trading · hours · shares and price sane · order size · order value · collar · (replacement: order known, nothing unanswered,
 //! short mark) · position · gross exposure · open orders · repeated order · port rate · symbol rate · a number left.
 //!
 //! # Cancels
-//! A cancel takes risk away. It passes whenever the order is known: disarmed, stale, halted, unhealthy or over every
+//! A cancel takes risk away. It passes whenever the order is known: killed, disarmed, unjournalled, stale, halted, unhealthy or over every
 //! limit. It uses up the rates and is not refused by them.
 //!
 //! # Worst case
@@ -68,7 +68,9 @@ struct Instrument {
 #[derive(Debug)]
 pub struct Risk {
     armed: bool,
+    killed: bool,
     session_healthy: bool,
+    journal_open: bool,
     limits: RiskLimits,
     port: Bucket,
     symbol: Bucket,
@@ -101,7 +103,9 @@ impl Risk {
         let fills = limits.fills_remembered;
         Ok(Self {
             armed: false,
+            killed: false,
             session_healthy: false,
+            journal_open: true,
             port: Bucket::new(limits.port_rate),
             symbol: Bucket::new(limits.symbol_rate),
             port_rate: 0,
@@ -124,6 +128,17 @@ impl Risk {
         self.armed = false;
     }
 
+    /// Lets nothing but cancels leave, for as long as this lives.
+    pub const fn kill(&mut self) {
+        self.killed = true;
+    }
+
+    /// True since [`Risk::kill`].
+    #[must_use]
+    pub const fn killed(&self) -> bool {
+        self.killed
+    }
+
     /// True between [`Risk::arm`] and [`Risk::disarm`].
     #[must_use]
     pub const fn armed(&self) -> bool {
@@ -133,6 +148,25 @@ impl Risk {
     /// Tells whether the order session is up and all of its replies were seen.
     pub const fn set_session_healthy(&mut self, healthy: bool) {
         self.session_healthy = healthy;
+    }
+
+    /// True while the order session is said to be up.
+    #[must_use]
+    pub const fn session_healthy(&self) -> bool {
+        self.session_healthy
+    }
+
+    /// Tells whether what happens to orders can be journalled. True where nobody says so.
+    #[inline]
+    pub const fn set_journal_open(&mut self, open: bool) {
+        self.journal_open = open;
+    }
+
+    /// The ticker under which a locate was announced, and its reference price, as far as they are known.
+    #[must_use]
+    pub fn instrument(&self, locate: u16) -> (Option<Symbol>, Option<Price>) {
+        let instrument = self.instruments.get(usize::from(locate));
+        instrument.map_or((None, None), |instrument| (instrument.symbol, instrument.reference))
     }
 
     /// A new session of the feed began: locates are announced anew. Positions are kept by locate, so unless all is flat
@@ -332,8 +366,14 @@ impl Risk {
 
     /// The gates that are either open or shut, whatever the order. Returns the ticker.
     fn check_gates(&self, locate: u16, view: &MarketView) -> Result<Symbol, Refusal> {
+        if self.killed {
+            return Err(Refusal::Killed);
+        }
         if !self.armed {
             return Err(Refusal::Disarmed);
+        }
+        if !self.journal_open {
+            return Err(Refusal::Journal);
         }
         if self.blotter.uncertain() {
             return Err(Refusal::Uncertain);
@@ -355,6 +395,9 @@ impl Risk {
         }
         if view.trading != TradingState::Trading {
             return Err(Refusal::NotTrading);
+        }
+        if self.limits.hours.as_ref().is_some_and(|hours| !hours.contains(&view.timestamp)) {
+            return Err(Refusal::Hours);
         }
         Ok(symbol)
     }

@@ -1,15 +1,16 @@
-//! The request to end: one flag that loops look at, set by a signal, by the end of a demo, or by a failing part.
+//! The request to end: one flag that loops look at, set by a signal, by the end of a demo, or by a failing part. And the
+//! kill switch, after which no further order leaves.
 
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGUSR1},
     flag,
 };
 
@@ -52,9 +53,95 @@ impl StopFlag {
     }
 }
 
+/// Who used the [`KillSwitch`]. The numbers are part of the journal's format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum KillCause {
+    /// The file `risk.kill_file` exists.
+    File = 1,
+    /// SIGUSR1.
+    Signal = 2,
+    /// The telemetry command `/wirebook/kill`.
+    Command = 3,
+}
+
+impl KillCause {
+    /// By number.
+    #[must_use]
+    pub const fn of(number: usize) -> Option<Self> {
+        match number {
+            1 => Some(Self::File),
+            2 => Some(Self::Signal),
+            3 => Some(Self::Command),
+            _ => None,
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::File => "by file",
+            Self::Signal => "by signal",
+            Self::Command => "by telemetry command",
+        }
+    }
+}
+
+/// The kill switch: once thrown it stays so for as long as the process lives. Clones are the same switch.
+#[derive(Clone, Debug, Default)]
+pub struct KillSwitch(Arc<AtomicUsize>);
+
+impl KillSwitch {
+    /// Throws it.
+    pub fn throw(&self, cause: KillCause) {
+        // SYNC POINT: relaxed; the cause is the whole message. Whoever was first is named.
+        let _ = self.0.compare_exchange(0, cause as usize, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Who threw it, if anybody did.
+    #[inline]
+    #[must_use]
+    pub fn thrown(&self) -> Option<KillCause> {
+        // SYNC POINT: relaxed; see above.
+        KillCause::of(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Makes SIGUSR1 throw it.
+    ///
+    /// # Errors
+    /// The operating system refused to install a handler.
+    pub fn throw_on_signal(&self) -> io::Result<()> {
+        flag::register_usize(SIGUSR1, Arc::clone(&self.0), KillCause::Signal as usize)?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kill_switch_stays_thrown_and_names_the_first_cause() {
+        let switch = KillSwitch::default();
+        assert_eq!(switch.thrown(), None);
+        let other = switch.clone();
+        other.throw(KillCause::Command);
+        switch.throw(KillCause::File);
+        assert_eq!((switch.thrown(), other.thrown()), (Some(KillCause::Command), Some(KillCause::Command)));
+        for cause in [KillCause::File, KillCause::Signal, KillCause::Command] {
+            assert_eq!(KillCause::of(cause as usize), Some(cause));
+        }
+    }
+
+    #[test]
+    fn sigusr1_throws_the_kill_switch() {
+        let switch = KillSwitch::default();
+        switch.throw_on_signal().unwrap();
+        assert_eq!(switch.thrown(), None);
+        signal_hook::low_level::raise(SIGUSR1).unwrap();
+        assert_eq!(switch.thrown(), Some(KillCause::Signal));
+    }
 
     #[test]
     fn clones_are_one_flag() {

@@ -181,6 +181,7 @@ fn risk() -> Risk {
         symbol_rate: rate,
         repeat_window_ns: 0,
         restricted: Vec::new(),
+        hours: None,
         fills_remembered: 64,
     };
     let mut risk = Risk::new(limits, 4).unwrap();

@@ -116,6 +116,15 @@ pub(super) fn describe(config: &Config) -> String {
             ),
         },
     );
+    line(
+        "journal",
+        config.journal.as_ref().map_or_else(
+            || "none: nothing will say afterwards what was sent".to_owned(),
+            |journal| {
+                format!("{}, rings in {}", journal.directory.display(), journal.ring_directory.display())
+            },
+        ),
+    );
     text
 }
 

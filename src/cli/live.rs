@@ -27,7 +27,10 @@ mod dpdk;
 #[cfg(feature = "efvi")]
 mod efvi;
 mod link;
+mod orders;
 mod sockets;
+
+use orders::{journaled, look_after};
 
 /// What carries the frames.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/session`, `/wirebook/latency`, `/wirebook/recovery`, `/wirebook/books`,
-//! `/wirebook/book,SYMBOL`, `/wirebook/arm` and `/wirebook/disarm`.
+//! `/wirebook/book,SYMBOL`, `/wirebook/arm`, `/wirebook/disarm` and `/wirebook/kill`.
 //!
 //! They run on the EAL's telemetry thread and read only what the loop publishes.
 
@@ -18,6 +18,7 @@ use crate::pipeline::boards::Boards;
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
+use crate::stop::KillCause;
 
 /// The latest latency tables, of all passes and of cold ones, as the control thread last made them.
 #[derive(Clone, Debug, Default)]
@@ -159,6 +160,15 @@ pub(super) fn register(
             dict.number("armed", u64::from(armed));
         })?;
     }
+    let kill = handles.switches.kill.clone();
+    eal.register_command(
+        "/wirebook/kill",
+        "Let no further order leave, cancel open ones, until wirebook is started again. No parameter.",
+        move |_, dict| {
+            kill.throw(KillCause::Command);
+            dict.number("killed", 1);
+        },
+    )?;
     Ok(())
 }
 

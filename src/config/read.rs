@@ -3,12 +3,13 @@
 //! `tests/config_file.rs` holds `config/feed.toml` to what is written here.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::document::Document;
 use super::suggest::nearest;
-use super::value::{DOLLAR, is_station, mac, port_ref};
+use super::value::{DOLLAR, MIDNIGHT, is_station, mac, port_ref, time_of_day};
 use super::{
     Book, Config, Determinism, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level,
     Line, Log, MAX_WORKERS, Maker, Ouch, Port, PortRef, Risk, Stack, Strategy, StrategyKind, Style,
@@ -17,6 +18,7 @@ use super::{
 use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
 
+mod journal;
 mod login;
 mod recovery;
 
@@ -38,6 +40,8 @@ const GROUP_WANTED: &str = "an IPv4 multicast address (224.0.0.0 to 239.255.255.
 const HOST_WANTED: &str = "the IPv4 address of one host";
 const MAC_WANTED: &str = "the hardware address of one station";
 const FILE_WANTED: &str = "the name of a file";
+const TIME_WANTED: &str = "a time of day, hours:minutes:seconds";
+const PATH_WANTED: &str = "the absolute path of a file";
 const SYMBOL_WANTED: &str = "a ticker of 1 to 8 printable ASCII characters without spaces";
 
 /// The configuration that `document` describes. Worthless unless the document is clean afterwards.
@@ -60,6 +64,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         fifo_priority: document.optional_int("determinism.fifo_priority", 1..=99, 50),
         cpu_dma_latency: document.optional_int("determinism.cpu_dma_latency_us", 0..=1_000_000, 0),
     };
+    let journal = journal::journal(document);
     let latency = Latency {
         stages: document.flag("latency.stages", true),
         sample_every: document.int("latency.sample_every", 1..=1_000_000, 1),
@@ -85,6 +90,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         risk,
         gateway,
         determinism,
+        journal,
         latency,
         telemetry,
         log,
@@ -234,7 +240,16 @@ fn risk(document: &mut Document<'_>) -> Risk {
         ),
         duplicate_window: Duration::from_millis(document.int("risk.duplicate_window_ms", 0..=60_000, 10)),
         restricted: document.list("risk.restricted", MOST_SYMBOLS, SYMBOL_WANTED, "AAPL", Symbol::new),
+        hours: hours(document),
+        kill_file: document.optional_text("risk.kill_file", PATH_WANTED, "/run/wirebook.kill", read_path),
     }
+}
+
+/// `None` where the file says neither end.
+fn hours(document: &mut Document<'_>) -> Option<Range<u64>> {
+    let from = document.optional_text("risk.from", TIME_WANTED, "09:30:00", time_of_day);
+    let until = document.optional_text("risk.until", TIME_WANTED, "16:00:00", time_of_day);
+    (from.is_some() || until.is_some()).then(|| from.unwrap_or(0)..until.unwrap_or(MIDNIGHT))
 }
 
 fn gateway(document: &mut Document<'_>) -> Option<Gateway> {
@@ -355,4 +370,9 @@ fn read_host(text: &str) -> Option<Ipv4Addr> {
 
 fn read_mac(text: &str) -> Option<[u8; 6]> {
     mac(text).filter(|address| is_station(*address))
+}
+
+fn read_path(text: &str) -> Option<PathBuf> {
+    let path = Path::new(text);
+    (path.is_absolute() && !text.ends_with('/') && !text.contains(char::is_control)).then(|| path.to_owned())
 }

@@ -208,6 +208,13 @@ fn risk(config: &Config, document: &mut Document<'_>) {
             );
         }
     }
+    if risk.hours.as_ref().is_some_and(std::ops::Range::is_empty) {
+        document.contradiction(
+            &["risk.until", "risk.from"],
+            "risk.until is not after risk.from: no order could ever leave".to_owned(),
+            "write the end of the hours into until, of the same day as from",
+        );
+    }
     if risk.armed && config.gateway.is_none() {
         document.contradiction(
             &["risk.armed"],

@@ -33,6 +33,36 @@ pub(super) fn dollars(value: u64) -> String {
     format!("{whole}.{fraction:04}").trim_end_matches('0').to_owned()
 }
 
+/// A time of day, `9:30`, `09:30:00` or up to `24:00`, with up to nine decimals of a second, in ns since midnight.
+pub(super) fn time_of_day(text: &str) -> Option<u64> {
+    let (clock, decimals) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    let mut parts = clock.split(':');
+    let mut two = |required: bool| match parts.next() {
+        None => (!required).then_some(0),
+        Some(part) if matches!(part.len(), 1 | 2) && part.bytes().all(|byte| byte.is_ascii_digit()) => {
+            part.parse::<u64>().ok()
+        }
+        Some(_) => None,
+    };
+    let (hours, minutes, seconds) = (two(true)?, two(true)?, two(false)?);
+    if parts.next().is_some() || decimals.len() > 9 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut ns = 0;
+    for place in 0..9 {
+        ns = ns * 10 + decimals.as_bytes().get(place).map_or(0, |digit| u64::from(digit - b'0'));
+    }
+    let all = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + ns;
+    (minutes < 60 && seconds < 60 && all <= MIDNIGHT).then_some(all)
+}
+
+/// ns of a day.
+pub(super) const MIDNIGHT: u64 = 86_400_000_000_000;
+
 /// Six hexadecimal pairs with colons (or hyphens) between them.
 pub(super) fn mac(text: &str) -> Option<[u8; 6]> {
     let mut address = [0; 6];
@@ -82,6 +112,38 @@ fn pci_address(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_day_are_read_exactly_or_not_at_all() {
+        let hour = 3_600_000_000_000;
+        for (text, ns) in [
+            ("9:30", hour * 19 / 2),
+            ("09:30:00", hour * 19 / 2),
+            ("0:0", 0),
+            ("24:00:00", 24 * hour),
+            ("16:00:00.000000001", 16 * hour + 1),
+            ("15:59:59.5", 16 * hour - 500_000_000),
+        ] {
+            assert_eq!(time_of_day(text), Some(ns), "{text}");
+        }
+        let wrong = [
+            "",
+            "9",
+            "9:60",
+            "9:30:60",
+            "24:00:01",
+            "25:00",
+            "9:30.",
+            "9:30:00.0000000001",
+            "-1:00",
+            "9:3x",
+            "9:30:00:00",
+            "009:30",
+        ];
+        for text in wrong {
+            assert_eq!(time_of_day(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn money_is_exact_or_refused() {

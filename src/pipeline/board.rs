@@ -16,6 +16,7 @@ use super::route::RouteCounters;
 use super::tap::TapCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
+use crate::journal::JournalCounters;
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
@@ -115,6 +116,8 @@ pub struct Tally {
     pub repair: RepairCounters,
     /// The strategy.
     pub strategy: StrategyCounters,
+    /// The journal of orders.
+    pub journal: JournalCounters,
 }
 
 impl Tally {
@@ -139,6 +142,7 @@ impl Tally {
             .chain(self.session.rows())
             .chain(self.connection.rows())
             .chain(self.strategy.rows())
+            .chain(self.journal.rows())
     }
 }
 

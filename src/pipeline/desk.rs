@@ -17,6 +17,7 @@ use crate::book::{Anomaly, Books, Outcome};
 use crate::feed::itch::Damage;
 use crate::feed::itch::batch::Batch;
 use crate::feed::{self, Sink};
+use crate::journal::JournalWriter;
 use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
 use crate::nic::tsc::{TimeSource, Tsc};
@@ -28,6 +29,7 @@ use crate::strategy::{Intents, Strategy};
 use crate::wire::moldudp64::Blocks;
 
 mod place;
+mod record;
 mod withdraw;
 
 use withdraw::Watch;
@@ -58,12 +60,14 @@ pub struct DeskCounters {
     pub withdrawn: u64,
     /// Order replies read.
     pub replies: u64,
+    /// The kill switch was thrown: 1 a worker.
+    pub kills: u64,
 }
 
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 11] {
+    pub fn rows(&self) -> [(&'static str, u64); 12] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
@@ -76,6 +80,7 @@ impl DeskCounters {
             ("desk_orders_unsent", self.orders_unsent),
             ("desk_withdrawn", self.withdrawn),
             ("desk_replies", self.replies),
+            ("desk_kills", self.kills),
         ]
     }
 }
@@ -133,6 +138,10 @@ pub struct Desk<T, S, O, C = Tsc> {
     watch: Watch,
     /// The session has come up, and this is the number of its next order; 0: it has not, or that was taken up.
     resumed: u32,
+    /// Exchange time of the latest message, ns since midnight.
+    feed_time: u64,
+    /// Where orders are journalled.
+    pub(super) scribe: Option<JournalWriter>,
     /// Everything that was decoded, by sequence: what a replay must come to, too.
     #[cfg(test)]
     pub(crate) journal: Vec<(u64, Event)>,
@@ -157,6 +166,8 @@ pub struct DeskParts<S, O> {
     pub stamps: Stamps,
     /// Once the session is up, cancel what is open from before.
     pub cancels_left_over: bool,
+    /// Where orders are journalled; `None`: they are not.
+    pub journal: Option<JournalWriter>,
 }
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
@@ -188,6 +199,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             next: 0,
             watch: Watch::new(parts.cancels_left_over),
             resumed: 0,
+            feed_time: 0,
+            scribe: parts.journal,
             #[cfg(test)]
             journal: Vec::new(),
         }
@@ -205,6 +218,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             connection: self.session.connection(),
             strategy: self.strategy.counters(),
             repair: self.repair.counters,
+            journal: self.scribe.as_ref().map_or_else(Default::default, |scribe| *scribe.counters()),
             ..Tally::default()
         }
     }
@@ -243,6 +257,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
         self.stamps.begin();
         self.stamps.decoded(&self.time);
+        self.feed_time = message.timestamp;
         #[cfg(test)]
         self.journal.extend(message.event().map(|event| (self.next - 1, event)));
         if self.repair.is_on()
@@ -292,6 +307,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// One decoded message: into the book, and on to the strategy where it may act.
     #[inline]
     fn on_event(&mut self, event: &Event) {
+        self.feed_time = event.timestamp;
         let change = self.books.apply(event);
         self.stamps.booked(&self.time);
         if let Outcome::Anomaly(_) = change.outcome {

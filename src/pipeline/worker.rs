@@ -20,9 +20,11 @@ use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Framing, Gateway, Instruments, Line, OUCH_PORTS, Stack, StrategyKind, Style};
+use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
+use crate::journal::JournalWriter;
 use crate::market::{BookState, Price, Symbol};
 use crate::memory;
 use crate::nic::{RxQueue, TxQueue, cpu};
@@ -108,6 +110,8 @@ pub struct Handles {
     pub stages: StageHistograms,
     /// Their switches, the same for all.
     pub switches: Arc<Switches>,
+    /// Watches for whoever throws the kill switch.
+    pub kill: KillWatch,
     /// The clock that they use.
     pub clock: Clock,
     /// Speaks ARP and IGMP for their ports, where no kernel does.
@@ -276,6 +280,7 @@ fn shared(config: &Config, count: u16, clock: Clock) -> (Vec<Hot>, Handles) {
     let handles = Handles {
         board: Boards::new(readers),
         stages: histograms,
+        kill: KillWatch::new(switches.kill.clone(), config.risk.kill_file.clone()),
         switches,
         clock,
         port: None,
@@ -434,7 +439,17 @@ impl Common {
             fifo_priority,
             cancels_left_over,
         } = self;
-        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, cancels_left_over };
+        let desk = DeskParts {
+            books,
+            strategy,
+            risk,
+            session,
+            universe,
+            clock,
+            stamps,
+            cancels_left_over,
+            journal: None,
+        };
         Box::new(Parts {
             desk,
             stream,
@@ -518,6 +533,17 @@ impl Worker {
             Self::Model(parts) => parts.on_ports(frames, stations, next_hop),
             Self::Maker(parts) => parts.on_ports(frames, stations, next_hop),
             Self::Template(parts) => parts.on_ports(frames, stations, next_hop),
+        }
+    }
+
+    /// Has it journal what happens to its orders.
+    pub fn set_journal(&mut self, journal: JournalWriter) {
+        match self {
+            Self::Books(parts) => parts.desk.journal = Some(journal),
+            Self::Imbalance(parts) => parts.desk.journal = Some(journal),
+            Self::Model(parts) => parts.desk.journal = Some(journal),
+            Self::Maker(parts) => parts.desk.journal = Some(journal),
+            Self::Template(parts) => parts.desk.journal = Some(journal),
         }
     }
 
@@ -657,6 +683,7 @@ fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
         symbol_rate: rate(risk.max_orders_per_second_per_symbol),
         repeat_window_ns: u64::try_from(risk.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
         restricted: risk.restricted.clone(),
+        hours: risk.hours.clone(),
         // Broken trades come for fills of the day; a few hundred for each order that may be open is plenty.
         fills_remembered: risk.max_open_orders.saturating_mul(256).clamp(1, 1 << 16),
     }

@@ -1,5 +1,7 @@
 //! The limits, and their own limits.
 
+use std::ops::Range;
+
 use super::rate::{Bucket, Rate};
 use crate::market::Symbol;
 
@@ -43,6 +45,9 @@ pub struct RiskLimits {
     pub repeat_window_ns: u64,
     /// Symbols in which nothing but cancels may leave.
     pub restricted: Vec<Symbol>,
+    /// Exchange time in which new orders and replacements may leave, ns since midnight, by the stamp of the market that was
+    /// looked at; `None` = at any.
+    pub hours: Option<Range<u64>>,
     /// Executions remembered for broken trades, `1 ..= 1_048_576`.
     pub fills_remembered: u32,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+// The numbers are part of the journal's format: only append.
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $name:ident => $row:literal,)+) => {
         /// Why an intent was refused.
@@ -82,6 +83,12 @@ refusals! {
     SymbolRate => "refused_symbol_rate",
     /// No `user_ref_num` is left.
     RefsExhausted => "refused_refs_exhausted",
+    /// The journal cannot keep up, or cannot be written.
+    Journal => "refused_journal",
+    /// The kill switch was thrown.
+    Killed => "refused_killed",
+    /// Outside the hours in which new orders may leave.
+    Hours => "refused_hours",
 }
 
 impl Refusal {
@@ -164,6 +171,6 @@ mod tests {
         counters.refused[Refusal::Collar.index()] = 3;
         assert!(counters.rows().contains(&("refused_collar", 3)));
         assert!(counters.rows().contains(&("cleared_cancels", 7)));
-        assert_eq!(counters.rows().last().map(|row| row.0), Some("refused_refs_exhausted"));
+        assert_eq!(counters.rows().last().map(|row| row.0), Some("refused_hours"));
     }
 }

@@ -20,6 +20,7 @@ fn limits() -> RiskLimits {
         symbol_rate: RATE,
         repeat_window_ns: 0,
         restricted: vec![Symbol(*b"BANNED  ")],
+        hours: None,
         fills_remembered: 16,
     }
 }
@@ -80,6 +81,42 @@ fn trade(risk: &mut Risk, user_ref_num: u32, shares: u32, price: u32, match_numb
 }
 
 #[test]
+fn after_the_kill_switch_only_cancels_pass_whatever_is_said() {
+    let mut risk = risk();
+    let open = live(&mut risk, Side::Buy, 10, 1_000);
+    risk.kill();
+    risk.disarm();
+    risk.arm();
+    risk.set_session_healthy(true);
+    for intent in [enter(Side::Buy, 1, 1_000), enter(Side::Sell, 1, 1_000), replace(open, 1, 1_000)] {
+        assert_eq!(refused(&mut risk, intent), Some(Refusal::Killed));
+    }
+    risk.set_journal_open(false);
+    assert_eq!(refused(&mut risk, cancel(open)), None);
+    assert!(risk.killed());
+}
+
+#[test]
+fn new_orders_leave_within_the_hours_only_and_cancels_at_any() {
+    let mut risk = risk_with(|limits| limits.hours = Some(100..200));
+    let at = |timestamp| MarketView { timestamp, ..view() };
+    let mut shares = 0;
+    for (timestamp, passes) in
+        [(0, false), (99, false), (100, true), (199, true), (200, false), (u64::MAX, false)]
+    {
+        shares += 1;
+        let expected = if passes { None } else { Some(Refusal::Hours) };
+        assert_eq!(
+            risk.check(enter(Side::Buy, shares, 1_000), &at(timestamp), 0).err(),
+            expected,
+            "{timestamp}"
+        );
+    }
+    let order = risk.blotter().orders().next().unwrap().0;
+    assert!(risk.check(cancel(order), &at(0), 0).is_ok());
+}
+
+#[test]
 fn every_gate_is_closed_at_first() {
     let mut risk = Risk::new(limits(), 8).unwrap();
     let order = enter(Side::Buy, 1, 1_000);
@@ -97,6 +134,12 @@ fn every_gate_is_closed_at_first() {
     assert_eq!(refused(&mut risk, order), None);
     risk.disarm();
     assert_eq!(refused(&mut risk, order), Some(Refusal::Disarmed));
+
+    risk.arm();
+    risk.set_journal_open(false);
+    assert_eq!(refused(&mut risk, order), Some(Refusal::Journal));
+    risk.set_journal_open(true);
+    assert_eq!(refused(&mut risk, enter(Side::Buy, 2, 1_000)), None);
 
     // Limits of zero let nothing pass.
     let shut = RiskLimits { fills_remembered: 1, ..RiskLimits::default() };

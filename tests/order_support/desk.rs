@@ -41,6 +41,7 @@ pub(crate) fn wide_limits() -> RiskLimits {
         symbol_rate: rate,
         repeat_window_ns: 0,
         restricted: Vec::new(),
+        hours: None,
         fills_remembered: 1_024,
     }
 }

@@ -2,6 +2,8 @@
 //! released and replied. Written from the rules in the documentation, in terms of chains of orders, with maps and
 //! 128-bit integers, and without a look at tables, running sums or weights.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use wirebook::market::{BookState, Price, Side, TradingState};
@@ -77,14 +79,19 @@ impl Model {
     pub(crate) fn replay(journal: &[Line], fills_remembered: usize) -> Self {
         let mut model = Self::default();
         for line in journal {
-            match line {
-                Line::Cleared { locate, request, .. } => model.cleared(*locate, *request),
-                Line::Released(request) => model.released(*request),
-                Line::Event(event) => model.event(event, fills_remembered),
-                Line::Reconciled => model.uncertain = false,
-            }
+            model.apply(line, fills_remembered);
         }
         model
+    }
+
+    /// Reads one more line.
+    pub(crate) fn apply(&mut self, line: &Line, fills_remembered: usize) {
+        match line {
+            Line::Cleared { locate, request, .. } => self.cleared(*locate, *request),
+            Line::Released(request) => self.released(*request),
+            Line::Event(event) => self.event(event, fills_remembered),
+            Line::Reconciled => self.uncertain = false,
+        }
     }
 
     fn at(&self, id: u32) -> Option<usize> {

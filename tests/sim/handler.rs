@@ -290,6 +290,7 @@ impl Handler {
                 clock,
                 stamps,
                 cancels_left_over: false,
+                journal: None,
             },
             stream: Stream::new(draw.stream),
             routes,

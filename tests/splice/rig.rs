@@ -107,6 +107,7 @@ impl<S: Strategy, O: Session> Rig<S, O> {
                 clock,
                 stamps,
                 cancels_left_over: false,
+                journal: None,
             },
             stream,
             routes,

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::link::{Links, Look, Shown};
-use super::{Progress, captured, conclude, plan, recover, tap};
+use super::{Progress, captured, conclude, journaled, look_after, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Igmp};
@@ -62,11 +62,12 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
     }
     let (mut workers, mut handles) = assemble_all(config, port.mac(), clock).map_err(Failure::usage)?;
     control::port::attach(config, &[port.mac()], &mut workers, &mut handles);
-    // There is one: the configuration was looked at above.
-    let Some(worker) = workers.pop() else { return Err(Failure::usage("there is no worker")) };
 
     // Before other threads start: they inherit the CPUs of this one.
     place.keep_others_off();
+    let journal = look_after(config, args, &mut workers, &handles).map_err(Failure::environment)?;
+    // There is one: the configuration was looked at above.
+    let Some(worker) = workers.pop() else { return Err(Failure::usage("there is no worker")) };
     let recovery = recover(config, &mut handles).map_err(Failure::environment)?;
     let (tap, capture) = tap(args, clock, vec![bdf.to_string()]).map_err(Failure::environment)?.unzip();
     let (rx, tx) = port.queues().map_err(Failure::environment)?;
@@ -104,6 +105,7 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
     rows.extend(links.rows());
     rows.extend(control::port_rows(&handles));
     rows.extend(captured(capture));
+    rows.extend(journaled(journal));
     let finished = ended
         .map_err(|_| Failure::environment(format!("the worker failed ({})", Ending::WorkerEnded.words())))?;
     let last = control::moment(&mut handles, began.elapsed());

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use super::link::{Links, Look, Shown};
-use super::{Progress, captured, conclude, plan, recover, tap};
+use super::{Progress, captured, conclude, journaled, look_after, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain, telemetry};
 use crate::config::Config;
@@ -76,6 +76,8 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     // This thread is the main lcore, so the recovery threads share its CPU and not the loops'.
     let recovery = recover(config, &mut handles).map_err(|why| Failure(Exit::Environment, why))?;
 
+    let journal =
+        look_after(config, args, &mut workers, &handles).map_err(|why| Failure(Exit::Environment, why))?;
     let made = tap(args, clock, ports.names()).map_err(|why| Failure(Exit::Environment, why))?;
     let (mut tap, capture) = made.unzip();
     let (send_finished, finished) = mpsc::sync_channel::<(usize, Finished)>(workers.len());
@@ -125,6 +127,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     port_rows.extend(links.rows());
     port_rows.extend(control::port_rows(&handles));
     port_rows.extend(captured(capture));
+    port_rows.extend(journaled(journal));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &port_rows, args))
 }

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::link::{Links, Look, Shown};
-use super::{Progress, captured, conclude, plan, recover, tap};
+use super::{Progress, captured, conclude, journaled, look_after, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Framing, Igmp, Stack, StrategyKind};
@@ -49,11 +49,12 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
         tracing::warn!("{warning}");
     }
     let mac = ports.first().map(EfviPort::mac).unwrap_or_default();
-    let (workers, mut handles) =
+    let (mut workers, mut handles) =
         assemble_all(&config, mac, clock).map_err(|why| (Exit::Usage, why.to_string()))?;
     let stop = StopFlag::new();
     stop.set_on_signals().map_err(|why| environment(&format!("signals cannot be handled: {why}")))?;
     let recovery = recover(&config, &mut handles).map_err(|why| environment(&why))?;
+    let journal = look_after(&config, args, &mut workers, &handles).map_err(|why| environment(&why))?;
     let made = tap(args, clock, vec![format!("efvi:{interface}")]).map_err(|why| environment(&why))?;
     let (mut tap, capture) = made.unzip();
 
@@ -92,6 +93,7 @@ fn run(interface: &str, mut config: Config, args: &LiveArgs) -> Result<Exit, Fai
     let mut rows = sum(&counters);
     rows.extend(links.rows());
     rows.extend(captured(capture));
+    rows.extend(journaled(journal));
     let last = control::moment(&mut handles, began.elapsed());
     Ok(conclude(ending, &last, &finished, &rows, args))
 }

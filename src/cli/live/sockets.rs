@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::{Progress, captured, conclude, plan, recover, tap};
+use super::{Progress, captured, conclude, journaled, look_after, plan, recover, tap};
 use crate::cli::exit::Exit;
 use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Framing, Gateway, Stack, StrategyKind};
@@ -28,7 +28,7 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         Err(why) => return complain(Exit::Environment, &why.to_string()),
     };
     // The kernel puts its own hardware address on what it sends.
-    let (workers, mut handles) = match assemble_all(config, [0; 6], clock) {
+    let (mut workers, mut handles) = match assemble_all(config, [0; 6], clock) {
         Ok(made) => made,
         Err(why) => return complain(Exit::Usage, &why.to_string()),
     };
@@ -54,6 +54,10 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
         return complain(Exit::Environment, &format!("signals cannot be handled: {why}"));
     }
     let recovery = match recover(config, &mut handles) {
+        Ok(thread) => thread,
+        Err(why) => return complain(Exit::Environment, &why),
+    };
+    let journal = match look_after(config, args, &mut workers, &handles) {
         Ok(thread) => thread,
         Err(why) => return complain(Exit::Environment, &why),
     };
@@ -83,7 +87,8 @@ pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exi
     let ended: Result<Vec<_>, _> = threads.into_iter().map(JoinHandle::join).collect();
     // Only now: what it shows last is how the loops stood at their end.
     drop(recovery);
-    let rows = captured(capture);
+    let mut rows = captured(capture);
+    rows.extend(journaled(journal));
     match ended {
         Ok(finished) => {
             conclude(ending, &control::moment(&mut handles, began.elapsed()), &finished, &rows, args)

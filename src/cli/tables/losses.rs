@@ -140,6 +140,15 @@ const LOSSES: &[(&str, &str)] = &[
     ("strategy_timeouts", "the venue did not answer within strategy.maker_reply_ms: is the gateway well?"),
     ("strategy_strangers", "replies about orders from before a restart: they are the loop's to cancel"),
     ("strategy_out_of_step", "features were not those of the book, and were made anew: please report it"),
+    (
+        "refused_journal",
+        "no new order leaves unless it can be journalled: see journal_failures, or raise journal.ring_mib",
+    ),
+    ("refused_killed", "the kill switch was thrown: no order leaves until wirebook is started again"),
+    ("desk_kills", "the kill switch was thrown, once for each worker: see the log for whom"),
+    ("journal_dropped", "records missing in the journal: raise journal.ring_mib, or write to a faster disk"),
+    ("journal_failures", "times that the journal could not be written: see the log; is the disk full?"),
+    ("journal_failed", "the journal is not complete: the next start puts the rest into it"),
     ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 
@@ -217,6 +226,9 @@ mod tests {
             "capture_bad_notes",
             "capture_snapshot_messages",
             "tap_failed",
+            "journal_written",
+            "journal_failures",
+            "journal_failed",
         ];
         // What the ports count is known with DPDK only.
         #[cfg(feature = "dpdk")]

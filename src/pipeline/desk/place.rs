@@ -2,7 +2,9 @@
 //!
 //! Whatever asks for an order comes through [`Desk::place`], and whatever the venue says through [`hear`].
 
+use super::record::note_event;
 use super::{Desk, DeskCounters};
+use crate::journal::JournalWriter;
 use crate::nic::tsc::TimeSource;
 use crate::nic::{Frame, TxQueue};
 use crate::order::{OrderEvent, OrderEventKind, Session};
@@ -17,6 +19,7 @@ pub(super) fn hear<S: Strategy>(
     intents: &mut Intents,
     counters: &mut DeskCounters,
     resumed: &mut u32,
+    scribe: &mut Option<JournalWriter>,
 ) {
     counters.replies += 1;
     // The session has asked for this number.
@@ -24,7 +27,9 @@ pub(super) fn hear<S: Strategy>(
         risk.raise_next_ref(next);
         *resumed = next;
     }
-    if let Some(update) = risk.on_event(event) {
+    let update = risk.on_event(event);
+    note_event(scribe, event, update.as_ref(), risk);
+    if let Some(update) = update {
         strategy.on_order(&update, intents);
     } else if let Some((locate, position)) = risk.take_moved() {
         strategy.on_position(locate, position);
@@ -34,17 +39,26 @@ pub(super) fn hear<S: Strategy>(
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Reads one datagram of the order gateway.
     pub fn on_reply(&mut self, payload: &[u8]) {
-        let Self { session, risk, strategy, intents, counters, resumed, .. } = self;
-        session.on_datagram(payload, &mut |event| hear(&event, risk, strategy, intents, counters, resumed));
+        let now_ns = self.clock.ns(self.time.now());
+        let Self { session, risk, strategy, intents, counters, resumed, scribe, .. } = self;
+        if let Some(scribe) = scribe {
+            scribe.at(now_ns);
+        }
+        session.on_datagram(payload, &mut |event| {
+            hear(&event, risk, strategy, intents, counters, resumed, scribe);
+        });
         self.after_replies();
     }
 
     /// Reads one frame of the order gateway; false where the session does not know what it is.
     pub fn on_segment(&mut self, frame: Frame<'_>) -> bool {
         let now_ns = self.clock.ns(self.time.now());
-        let Self { session, risk, strategy, intents, counters, tx, resumed, .. } = self;
+        let Self { session, risk, strategy, intents, counters, tx, resumed, scribe, .. } = self;
+        if let Some(scribe) = scribe {
+            scribe.at(now_ns);
+        }
         let ours = session.on_frame(frame, now_ns, tx, &mut |event| {
-            hear(&event, risk, strategy, intents, counters, resumed);
+            hear(&event, risk, strategy, intents, counters, resumed, scribe);
         });
         self.after_replies();
         ours
@@ -52,16 +66,19 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
 
     /// Looks after the session and its connection.
     pub(in crate::pipeline) fn poll_session(&mut self, now_ns: u64) {
-        let Self { session, risk, strategy, intents, counters, tx, resumed, .. } = self;
+        let Self { session, risk, strategy, intents, counters, tx, resumed, scribe, .. } = self;
+        if let Some(scribe) = scribe {
+            scribe.at(now_ns);
+        }
         session.poll(now_ns, tx, &mut |event| {
-            hear(&event, risk, strategy, intents, counters, resumed);
+            hear(&event, risk, strategy, intents, counters, resumed, scribe);
         });
         self.after_replies();
     }
 
     /// What the session heard has been taken up: is it healthy, and does the strategy want something now?
     pub(super) fn after_replies(&mut self) {
-        self.risk.set_session_healthy(self.session.healthy());
+        self.look_at_session();
         if self.resumed != 0 {
             self.note_resumed();
         }
@@ -101,8 +118,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     fn place_all(&mut self, decided_on: Option<&MarketView>) {
         for at in 0..self.intents.len() {
             if let Some(intent) = self.intents.get(at) {
-                let view =
-                    decided_on.copied().unwrap_or_else(|| self.view(intent.locate(), 0, self.time.now()));
+                let view = decided_on
+                    .copied()
+                    .unwrap_or_else(|| self.view(intent.locate(), self.feed_time, self.time.now()));
                 self.place(&intent, &view);
             }
         }
@@ -110,22 +128,28 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.intents.clear();
     }
 
-    /// Risk, then the wire. Whatever does not leave is taken back and told to the strategy.
+    /// Risk, the journal, then the wire. Whatever does not leave is taken back and told to the strategy.
     fn place(&mut self, intent: &Intent, view: &MarketView) {
         self.counters.intents += 1;
-        let cleared = self.risk.check(*intent, view, view.now_ns);
+        self.look_at_journal();
+        let checked = self.risk.check(*intent, view, view.now_ns);
         self.stamps.checked(&self.time);
-        match cleared {
+        self.note_decision(intent, view, &checked, 0);
+        match checked {
             Err(_counted_by_risk) => self.strategy.on_unsent(intent),
             Ok(order) => {
-                if self.session.send(&order, &mut self.tx).is_ok() {
+                let sent = self.session.send(&order, &mut self.tx);
+                if sent.is_ok() {
                     self.stamps.sent(&self.time);
                     self.counters.orders_sent += 1;
-                    self.strategy.on_sent(intent, order.user_ref_num());
                 } else {
                     self.counters.orders_unsent += 1;
                     self.risk.release(&order);
-                    self.strategy.on_unsent(intent);
+                }
+                self.note_sending(&order, sent, view.now_ns);
+                match sent {
+                    Ok(()) => self.strategy.on_sent(intent, order.user_ref_num()),
+                    Err(_counted_by_session) => self.strategy.on_unsent(intent),
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! Takes back open orders that should not be there any more: those of books that cannot be believed, those of a process
-//! before this one, those from before a connection broke where that is wished, and, at the end, all.
+//! before this one, those from before a connection broke where that is wished, and, at the end or once the kill switch was
+//! thrown, all.
 //!
 //! The strategy did not ask for these cancels and is not told of them; it hears of the order's end by
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
 
 use super::Desk;
+use crate::journal::flags;
 use crate::market::BookState;
 use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
@@ -57,19 +59,31 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time.
+    /// The next look through the open orders is due now.
+    pub(super) const fn withdraw_at_once(&mut self) {
+        self.watch.pause = 0;
+    }
+
+    /// Withdraws open orders of books that are not live, and of a process before this one, a few at a time; after the kill
+    /// switch all orders, all at once.
     pub(super) fn withdraw(&mut self, now_ns: u64) {
         let Watch { in_doubt, looked, pause, .. } = self.watch;
+        let killed = self.risk.killed();
         // Before the venue has told of all of them there is no session to cancel them in.
         let left_behind = self.risk.blotter().adopted_orders() > 0 && !self.risk.blotter().adopting();
-        if !(in_doubt || left_behind) || now_ns.saturating_sub(looked) < pause {
+        if !(in_doubt || killed || left_behind) || now_ns.saturating_sub(looked) < pause {
             return;
         }
         let (mut found, mut sent) = (0, 0);
         if self.risk.blotter().open_orders() > 0 {
-            (found, sent) = self.cancel_some(now_ns, |desk, _, order| {
-                order.adopted || desk.book_state(order.locate) != BookState::Live
-            });
+            let concerned = |desk: &Self, _: u32, order: &OpenOrder| {
+                killed || order.adopted || desk.book_state(order.locate) != BookState::Live
+            };
+            (found, sent) = self.cancel_some(now_ns, concerned);
+            // Ends: what was cancelled is not found again.
+            while killed && found == AT_ONCE && sent == found {
+                (found, sent) = self.cancel_some(now_ns, concerned);
+            }
         }
         let pause = match found {
             _ if sent < found => SOON,
@@ -137,8 +151,11 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         for intent in chosen.into_iter().flatten() {
             // For a cancel, risk does not look at the market.
             let view = MarketView { locate: intent.locate(), now_ns, ..MarketView::default() };
-            let Ok(order) = self.risk.check(intent, &view, now_ns) else { continue };
-            if self.session.send(&order, &mut self.tx).is_ok() {
+            let checked = self.risk.check(intent, &view, now_ns);
+            self.note_decision(&intent, &view, &checked, flags::WITHDRAWN);
+            let Ok(order) = checked else { continue };
+            let outcome = self.session.send(&order, &mut self.tx);
+            if outcome.is_ok() {
                 sent += 1;
                 self.counters.orders_sent += 1;
                 self.counters.withdrawn += 1;
@@ -146,6 +163,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
                 self.counters.orders_unsent += 1;
                 self.risk.release(&order);
             }
+            self.note_sending(&order, outcome, now_ns);
         }
         (found, sent)
     }
