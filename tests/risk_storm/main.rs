@@ -188,8 +188,28 @@ impl Episode {
         let journal = Some(writer);
         let up = Rc::new(Cell::new(true));
         let session = Moody { inner: session, up: Rc::clone(&up) };
-        let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, journal };
-        let parts = Parts { desk, stream, routes, switches, board, frames: None, recovery: None, share };
+        let desk = DeskParts {
+            books,
+            strategy,
+            risk,
+            session,
+            universe,
+            clock,
+            stamps,
+            journal,
+            cancels_left_over: false,
+        };
+        let parts = Parts {
+            desk,
+            stream,
+            routes,
+            switches,
+            board,
+            frames: None,
+            recovery: None,
+            share,
+            fifo_priority: None,
+        };
         let (wire, rx) = link(LinkConfig { ring: 4, buffers: 6, slot_len: 512 });
         let tx = Rc::new(RefCell::new(FakeTx::new()));
         let time = Rc::new(Cell::new(1_000_000_000));
