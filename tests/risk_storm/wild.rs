@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use wirebook::market::{Price, Side, Symbol};
 use wirebook::nic::TxQueue;
-use wirebook::order::wutf::WutfSession;
+use wirebook::order::venue::Venue;
 use wirebook::order::{OrderEvent, OrderUpdate, SendError, Session, SessionCounters, TimeInForce};
 use wirebook::risk::Cleared;
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy};
@@ -100,7 +100,7 @@ impl TxQueue for SharedTx {
 
 /// A session that goes down and comes back without losing a word.
 pub(crate) struct Moody {
-    pub(crate) inner: WutfSession,
+    pub(crate) inner: Venue,
     pub(crate) up: Rc<Cell<bool>>,
 }
 
