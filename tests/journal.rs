@@ -21,7 +21,7 @@ use wirebook::journal::{Action, Kind, Record};
 use wirebook::market::{Side, Symbol};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::nic::tsc::{TimeSource, Tsc, now};
-use wirebook::order::venue::Venue;
+use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Pipeline, Switches, TICK};
 use wirebook::stats::clock::{CALIBRATION, Clock};
@@ -43,7 +43,7 @@ fn config(place: &Path, style: &str) -> Config {
     Config::parse(&(text + &journal), "demo.toml").unwrap()
 }
 
-type Loop<C> = Pipeline<LinkRx, ReplayTx, Imbalance, Venue, C>;
+type Loop<C> = Pipeline<LinkRx, ReplayTx, Imbalance, Session, C>;
 
 /// Exchange, loop and journal on one thread.
 struct Bed<C> {

@@ -87,6 +87,7 @@ fn limits() -> RiskLimits {
         symbol_rate: rate,
         repeat_window_ns: 0,
         restricted: Vec::new(),
+        hours: None,
         fills_remembered: 1_024,
     }
 }
