@@ -33,7 +33,7 @@ EVENTS ?= 100000000
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long miri static test-nic test-dpdk-matrix sim sim-day kill-table canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,6 +70,14 @@ canaries: ## Put known bugs into a copy, one at a time: the tests must catch eac
 sim: ## Run the simulation: handler against exchange from seeds, for example: make sim SEEDS=1..10000, or SEEDS=4711
 	@tools/setup.sh build
 	SEEDS='$(SEEDS)' $(CARGO) test --no-default-features --test sim -- --ignored --nocapture many_seeds
+
+kill-table: ## Kill the order path at every step, in virtual time, and print what came of it as a table
+	@tools/setup.sh build
+	$(CARGO) test --no-default-features --test order_kill -- --nocapture whatever_ends
+
+sim-day: ## Let each strategy trade a whole day against the exchange, under virtual time (some minutes)
+	@tools/setup.sh build
+	$(CARGO) test --no-default-features --test strategies -- --ignored --nocapture a_whole_trading_day
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

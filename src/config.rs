@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::market::{Price, Symbol};
@@ -222,6 +222,12 @@ pub enum StrategyKind {
     None,
     /// Queue imbalance at the touch.
     Imbalance,
+    /// What a model predicts.
+    Model,
+    /// Quotes on both sides.
+    Maker,
+    /// The one to copy.
+    Template,
 }
 
 /// How the strategy trades.
@@ -234,10 +240,12 @@ pub enum Style {
 }
 
 /// `[strategy]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strategy {
     /// Which one runs.
     pub kind: StrategyKind,
+    /// Most instruments for which features are kept, `1 ..= 65534`.
+    pub instruments: u16,
     /// Imbalance, in basis points of (bid − ask) / (bid + ask), from which it enters, `1 ..= 10000`.
     pub entry_bp: u16,
     /// Imbalance under which it cancels what rests, in basis points, less than `entry_bp`.
@@ -250,6 +258,31 @@ pub struct Strategy {
     pub max_spread: Price,
     /// Rest after an order, per instrument.
     pub cooldown: Duration,
+    /// The file of the model; `None`: there is none, and kind is not [`StrategyKind::Model`].
+    pub model: Option<PathBuf>,
+    /// Prediction from which it enters, in 1/1,000 basis points, `1 ..= 1_000_000`.
+    pub model_entry_mbp: u32,
+    /// Prediction under which it cancels what rests, less than that.
+    pub model_exit_mbp: u32,
+    /// What a maker is told.
+    pub maker: Maker,
+}
+
+/// The keys of `[strategy]` that begin with `maker_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker {
+    /// Least distance of a quote from the microprice.
+    pub edge: Price,
+    /// What the quotes move by for each `order_shares` held.
+    pub skew: Price,
+    /// Largest position that it quotes for, in shares, `1 ..= 100_000_000`.
+    pub position: u32,
+    /// Ticks that a quote with a good place may be off its price, `0 ..= 100`.
+    pub keep_ticks: u32,
+    /// Imbalance of three levels from which a side is not quoted, in basis points, `1 ..= 10_000`.
+    pub turn_bp: u16,
+    /// How long a reply may take.
+    pub reply: Duration,
 }
 
 /// `[risk]`: nothing leaves that breaks one of these.

@@ -4,22 +4,43 @@
 //! [`Intent`]s: wishes, which leave only if [`crate::risk::Risk`] clears them. The loop is generic over the strategy,
 //! so each is compiled into it; there is no dynamic call.
 //!
+//! One that needs more than tops says so ([`Strategy::FOLLOWS`]) and is shown each event of its instruments, after the books have
+//! applied it, and each book that was made anew. For one that does not, none of that is compiled.
+//!
 //! # Contract
 //! - No call allocates, blocks or panics; all memory is taken when the strategy is made.
 //! - For each intent taken from the list, exactly one of [`Strategy::on_sent`] and [`Strategy::on_unsent`] follows,
-//!   before the next call of any other method.
+//!   before the next call of any other method. Several replies that came together are several calls of
+//!   [`Strategy::on_order`], and what they want is taken from the list after the last of them.
 //! - The loop takes back open orders of a book that can no longer be believed, and all at its end. Those cancels are not the
 //!   strategy's: neither of the two calls follows, and it hears of the order's end by [`Strategy::on_order`] only.
 //! - Prices are in 1/10,000, quantities are shares.
 //!
 //! A strategy may build on [`features`], kept event by event, and on a [`model`] of them.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`imbalance`] | leans with the queues at the touch |
+//! | [`signal`] | leans with what a model predicts from the features |
+//! | [`maker`] | quotes both sides around the microprice |
+//! | [`template`] | the smallest complete one, to be copied: `docs/writing-a-strategy.md` |
+//! | [`lean`] | one working order an instrument, for those that lean |
 
+use crate::book::Books;
 use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};
 pub use crate::order::{OrderUpdate, TimeInForce};
 
+mod counters;
 pub mod features;
 pub mod imbalance;
+pub mod lean;
+pub mod maker;
 pub mod model;
+pub mod signal;
+pub mod template;
+
+pub use counters::StrategyCounters;
+use features::Step;
 
 /// One instrument at one moment: all that a decision and its risk check look at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,16 +187,52 @@ impl Default for Intents {
     }
 }
 
+/// Takes down when the parts of a decision are done.
+pub trait Marks {
+    /// The features are there.
+    fn featured(&mut self);
+
+    /// The model has answered.
+    fn inferred(&mut self);
+}
+
+/// Nobody wants to know.
+impl Marks for () {
+    fn featured(&mut self) {}
+    fn inferred(&mut self) {}
+}
+
 /// Decides.
 pub trait Strategy {
+    /// True: it is shown events, by [`Strategy::on_step`] and [`Strategy::on_rebuilt`].
+    const FOLLOWS: bool = false;
+
     /// A new session of the feed began: locates mean nothing until they are announced again.
     fn on_session(&mut self) {}
 
     /// An instrument exists today under this locate.
     fn on_instrument(&mut self, locate: u16, symbol: Symbol);
 
+    /// The book of an instrument that it acts on is another than the events shown so far have made it: it is announced, was
+    /// rebuilt, or is being rebuilt. Always called before the first [`Strategy::on_step`] of an instrument.
+    fn on_rebuilt(&mut self, _books: &Books, _locate: u16) {}
+
+    /// The books have applied an event of an instrument that it acts on. The call of [`Strategy::on_top`] for the same event
+    /// comes afterwards.
+    fn on_step(&mut self, _books: &Books, _step: &Step) {}
+
     /// A top of book, a book state or a trading state changed.
     fn on_top(&mut self, view: &MarketView, out: &mut Intents);
+
+    /// [`Strategy::on_top`], as the loop calls it. A strategy of which features and inference are to be timed by themselves makes
+    /// this one its decision and tells when each is done.
+    #[inline]
+    fn on_top_in_parts(&mut self, view: &MarketView, out: &mut Intents, _marks: &mut impl Marks) {
+        self.on_top(view, out);
+    }
+
+    /// Time has passed: some ten thousand times a second. What it costs is lost to the feed.
+    fn on_timer(&mut self, _now_ns: u64, _out: &mut Intents) {}
 
     /// One of our orders changed, or a trade of ours was broken.
     fn on_order(&mut self, update: &OrderUpdate, out: &mut Intents);
@@ -190,6 +247,11 @@ pub trait Strategy {
 
     /// The intent did not leave: risk refused it, or there was no room to send.
     fn on_unsent(&mut self, intent: &Intent);
+
+    /// What it did, for operators.
+    fn counters(&self) -> StrategyCounters {
+        StrategyCounters::default()
+    }
 }
 
 /// Watches and never acts: for running the books alone.

@@ -114,7 +114,7 @@ fn wrong_shapes_are_told_apart() {
         ),
         (
             "[strategy]\nkind = \"x\"",
-            "2:8: strategy.kind is \"x\", which is none of its values — write one of \"none\", \"imbalance\"",
+            "2:8: strategy.kind is \"x\", which is none of its values — write one of \"none\", \"imbalance\", \"model\", \"maker\", \"template\"",
         ),
         ("[risk]\narmed = \"yes\"", "2:9: risk.armed is a text, not true or false — write armed = false"),
         (
@@ -214,6 +214,14 @@ fn contradictions_are_found() {
             "strategy.exit_bp 10 is not below strategy.entry_bp 10",
         ),
         ("[strategy]\nentry_bp = 10".to_owned(), "strategy.exit_bp 2000 is not below strategy.entry_bp 10"),
+        (
+            "[strategy]\nmodel_entry_mbp = 10\nmodel_exit_mbp = 10".to_owned(),
+            "strategy.model_exit_mbp 10 is not below strategy.model_entry_mbp 10",
+        ),
+        (
+            format!("{GATEWAY}[instruments]\nall = true\n[strategy]\nkind = \"model\""),
+            "strategy.kind = \"model\" names no model",
+        ),
         (
             "[instruments]\nall = true\nsymbols = [\"A\"]".to_owned(),
             "instruments.symbols lists some, while instruments.all = true takes all",

@@ -8,7 +8,7 @@ use clap::Args;
 use super::complain;
 use super::exit::Exit;
 use crate::config::{Config, Framing, Instruments, Recovery, Stack, StrategyKind};
-use crate::pipeline::worker::book_limits;
+use crate::pipeline::worker::{AssembleError, book_limits, model};
 
 /// `check-config`
 #[derive(Args, Debug)]
@@ -22,6 +22,9 @@ pub(super) fn main(args: &CheckConfigArgs) -> Exit {
     match Config::load(&args.file) {
         Err(errors) => complain(Exit::Usage, &errors.to_string()),
         Ok(config) => {
+            if let Err(why) = model(&config.strategy) {
+                return complain(Exit::Usage, &AssembleError::Model(why).to_string());
+            }
             // A closed pipe is the reader's choice.
             let _ = std::io::stdout().write_all(describe(&config).as_bytes());
             Exit::Done
@@ -73,8 +76,14 @@ pub(super) fn describe(config: &Config) -> String {
         "strategy",
         match config.strategy.kind {
             StrategyKind::None => "none: books only".to_owned(),
-            StrategyKind::Imbalance => format!(
-                "imbalance on {}",
+            kind => format!(
+                "{} on {}",
+                match kind {
+                    StrategyKind::Model => "model",
+                    StrategyKind::Maker => "maker",
+                    StrategyKind::Template => "template",
+                    StrategyKind::None | StrategyKind::Imbalance => "imbalance",
+                },
                 match &config.instruments {
                     Instruments::All => "all instruments".to_owned(),
                     Instruments::Listed(list) => format!("{} instruments", list.len()),

@@ -3,6 +3,7 @@
 //! `tests/config_file.rs` holds `config/feed.toml` to what is written here.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::document::Document;
@@ -10,7 +11,8 @@ use super::suggest::nearest;
 use super::value::{DOLLAR, is_station, mac, port_ref};
 use super::{
     Book, Config, Determinism, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level,
-    Line, Log, MAX_WORKERS, Ouch, Port, PortRef, Risk, Stack, Strategy, StrategyKind, Style, Telemetry,
+    Line, Log, MAX_WORKERS, Maker, Ouch, Port, PortRef, Risk, Stack, Strategy, StrategyKind, Style,
+    Telemetry,
 };
 use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
@@ -35,6 +37,7 @@ const PORT_WANTED: &str =
 const GROUP_WANTED: &str = "an IPv4 multicast address (224.0.0.0 to 239.255.255.255)";
 const HOST_WANTED: &str = "the IPv4 address of one host";
 const MAC_WANTED: &str = "the hardware address of one station";
+const FILE_WANTED: &str = "the name of a file";
 const SYMBOL_WANTED: &str = "a ticker of 1 to 8 printable ASCII characters without spaces";
 
 /// The configuration that `document` describes. Worthless unless the document is clean afterwards.
@@ -169,9 +172,16 @@ fn instruments(document: &mut Document<'_>) -> Instruments {
 }
 
 fn strategy(document: &mut Document<'_>) -> Strategy {
-    let kinds = [("none", StrategyKind::None), ("imbalance", StrategyKind::Imbalance)];
+    let kinds = [
+        ("none", StrategyKind::None),
+        ("imbalance", StrategyKind::Imbalance),
+        ("model", StrategyKind::Model),
+        ("maker", StrategyKind::Maker),
+        ("template", StrategyKind::Template),
+    ];
     Strategy {
         kind: document.choice("strategy.kind", &kinds, StrategyKind::None),
+        instruments: document.int("strategy.instruments", 1..=65_534, 1_024),
         entry_bp: document.int("strategy.entry_bp", 1..=10_000, 6_000),
         exit_bp: document.int("strategy.exit_bp", 0..=9_999, 2_000),
         order_shares: document.int("strategy.order_shares", 1..=MOST_SHARES, 100),
@@ -182,6 +192,27 @@ fn strategy(document: &mut Document<'_>) -> Strategy {
         ),
         max_spread: price(document, "strategy.max_spread", 500),
         cooldown: Duration::from_micros(document.int("strategy.cooldown_us", 0..=60_000_000, 20_000)),
+        model: document.optional_text("strategy.model", FILE_WANTED, "model.safetensors", |text| {
+            (!text.is_empty()).then(|| PathBuf::from(text))
+        }),
+        model_entry_mbp: document.int("strategy.model_entry_mbp", 1..=1_000_000, 1_000),
+        model_exit_mbp: document.int("strategy.model_exit_mbp", 0..=999_999, 300),
+        maker: maker(document),
+    }
+}
+
+fn maker(document: &mut Document<'_>) -> Maker {
+    let mut distance = |path, default: u32| {
+        let value = document.money(path, 0..=100 * DOLLAR, u64::from(default));
+        Price(u32::try_from(value).unwrap_or(default))
+    };
+    Maker {
+        edge: distance("strategy.maker_edge", 50),
+        skew: distance("strategy.maker_skew", 25),
+        position: document.int("strategy.maker_position", 1..=100_000_000, 500),
+        keep_ticks: document.int("strategy.maker_keep_ticks", 0..=100, 1),
+        turn_bp: document.int("strategy.maker_turn_bp", 1..=10_000, 6_000),
+        reply: Duration::from_millis(document.int("strategy.maker_reply_ms", 1..=60_000, 1_000)),
     }
 }
 

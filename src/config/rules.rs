@@ -111,6 +111,23 @@ fn strategy(config: &Config, document: &mut Document<'_>) {
             "lower exit_bp or raise entry_bp: an order must not be cancelled by the signal that sent it",
         );
     }
+    if strategy.model_exit_mbp >= strategy.model_entry_mbp {
+        document.contradiction(
+            &["strategy.model_exit_mbp", "strategy.model_entry_mbp"],
+            format!(
+                "strategy.model_exit_mbp {} is not below strategy.model_entry_mbp {}",
+                strategy.model_exit_mbp, strategy.model_entry_mbp
+            ),
+            "lower model_exit_mbp or raise model_entry_mbp: an order must not be cancelled by the signal that sent it",
+        );
+    }
+    if strategy.kind == StrategyKind::Model && strategy.model.is_none() {
+        document.contradiction(
+            &["strategy.kind"],
+            "strategy.kind = \"model\" names no model".to_owned(),
+            "write strategy.model = \"FILE.safetensors\", or set strategy.kind to another",
+        );
+    }
     if config.instruments == Instruments::All && document.says("instruments.symbols") {
         document.contradiction(
             &["instruments.symbols", "instruments.all"],

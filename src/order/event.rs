@@ -166,6 +166,18 @@ pub struct OrderUpdate {
     pub state: OrderState,
 }
 
+impl OrderUpdate {
+    /// Is it about this order of ours, or about the one that takes its place?
+    #[must_use]
+    pub const fn is_about(&self, user_ref_num: u32) -> bool {
+        let told = match self.state {
+            OrderState::Open { order, .. } => order == user_ref_num,
+            OrderState::Closed | OrderState::Unaffected => false,
+        };
+        told || self.event.user_ref_num == user_ref_num
+    }
+}
+
 /// Where an order, or the chain of an order and its replacements, stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderState {

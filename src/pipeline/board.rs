@@ -25,7 +25,7 @@ use crate::order::{Session, SessionCounters};
 use crate::risk::RiskCounters;
 use crate::stats::clock::Clock;
 use crate::stats::publish::{self, Publisher, Reader};
-use crate::strategy::Strategy;
+use crate::strategy::{Strategy, StrategyCounters};
 use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.
@@ -113,6 +113,8 @@ pub struct Tally {
     pub connection: ConnectionCounters,
     /// Repairs of books.
     pub repair: RepairCounters,
+    /// The strategy.
+    pub strategy: StrategyCounters,
 }
 
 impl Tally {
@@ -136,6 +138,7 @@ impl Tally {
             .chain(self.blotter.rows())
             .chain(self.session.rows())
             .chain(self.connection.rows())
+            .chain(self.strategy.rows())
     }
 }
 

@@ -23,6 +23,7 @@ use crate::nic::tsc::{TimeSource, Tsc};
 use crate::order::Session;
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
+use crate::strategy::features::Step;
 use crate::strategy::{Intents, Strategy};
 use crate::wire::moldudp64::Blocks;
 
@@ -90,6 +91,17 @@ pub enum Universe {
     Symbols(Vec<Symbol>),
 }
 
+/// What the strategy has to do with an instrument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Acts {
+    /// Nothing.
+    No,
+    /// It may act on it, and was shown every event since it last read the book.
+    Yes,
+    /// It may act on it, and has to read the book anew before anything else: that changed otherwise than by events shown.
+    Rebuilt,
+}
+
 /// Books, strategy, risk and order session of one worker.
 pub struct Desk<T, S, O, C = Tsc> {
     pub(super) books: Books,
@@ -99,8 +111,8 @@ pub struct Desk<T, S, O, C = Tsc> {
     pub(super) tx: T,
     pub(super) division: Division,
     universe: Universe,
-    /// Per locate: may the strategy act on it?
-    acts_on: Box<[bool]>,
+    /// Per locate.
+    acts_on: Box<[Acts]>,
     intents: Intents,
     pub(super) clock: Clock,
     pub(super) time: C,
@@ -160,7 +172,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             tx,
             division: Division::new(share, locates),
             universe: parts.universe,
-            acts_on: vec![false; locates].into_boxed_slice(),
+            acts_on: vec![Acts::No; locates].into_boxed_slice(),
             intents: Intents::new(),
             clock: parts.clock,
             time,
@@ -191,6 +203,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             blotter: *self.risk.blotter().counters(),
             session: *self.session.counters(),
             connection: self.session.connection(),
+            strategy: self.strategy.counters(),
             repair: self.repair.counters,
             ..Tally::default()
         }
@@ -200,6 +213,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     pub fn on_timer(&mut self, now: u64) {
         let now_ns = self.clock.ns(now);
         self.poll_session(now_ns);
+        self.strategy.on_timer(now_ns, &mut self.intents);
+        self.place_wanted();
         self.repair_timer(now_ns);
         self.withdraw(now_ns);
         self.withdraw_left_over(now_ns);
@@ -245,7 +260,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             self.risk.set_reference(message.locate, message.price);
         }
         self.counters.top_changes += u64::from(change.top_changed);
-        if change.top_changed && self.acts_on.get(usize::from(message.locate)).copied().unwrap_or(false) {
+        if S::FOLLOWS && self.acts_on(message.locate) {
+            self.show(&Step::of_message(message, &change, &self.books));
+        }
+        if change.top_changed && self.acts_on(message.locate) {
             self.decide(message.locate, message.timestamp);
         }
         self.stamps.end(&self.time);
@@ -292,15 +310,45 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             _ => change.top_changed,
         };
         self.counters.top_changes += u64::from(change.top_changed);
-        if moved && self.acts_on.get(usize::from(event.locate)).copied().unwrap_or(false) {
+        if S::FOLLOWS && self.acts_on(event.locate) {
+            self.show(&Step::of_event(event, &change, &self.books));
+        }
+        if moved && self.acts_on(event.locate) {
             self.decide(event.locate, event.timestamp);
         }
         self.stamps.end(&self.time);
     }
 
+    #[inline]
+    fn acts_on(&self, locate: u16) -> bool {
+        self.acts_on.get(usize::from(locate)).is_some_and(|acts| *acts != Acts::No)
+    }
+
+    /// Shows the strategy an event that was applied, of an instrument that it acts on. A book that was rebuilt is read anew
+    /// instead, this event with it.
+    #[inline]
+    fn show(&mut self, step: &Step) {
+        let Self { acts_on, strategy, books, .. } = self;
+        match acts_on.get_mut(usize::from(step.locate)) {
+            Some(acts) if *acts == Acts::Rebuilt => {
+                *acts = Acts::Yes;
+                strategy.on_rebuilt(books, step.locate);
+            }
+            _ => strategy.on_step(books, step),
+        }
+    }
+
+    /// The book of `locate` changes otherwise than by events that the strategy is shown.
+    pub(super) fn rebuilds(&mut self, locate: u16) {
+        if let Some(acts) = self.acts_on.get_mut(usize::from(locate)).filter(|acts| **acts == Acts::Yes) {
+            *acts = Acts::Rebuilt;
+        }
+    }
+
     /// A message that only brings a book up to date: nobody may act on it yet. Says what could not be right about it.
     pub(super) fn apply_quietly(&mut self, event: &Event) -> Option<Anomaly> {
         let known = self.books.symbol(event.locate);
+        self.rebuilds(event.locate);
         let change = self.books.apply(event);
         if let Some(price) = printed(&event.kind) {
             self.risk.set_reference(event.locate, price);
@@ -333,7 +381,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             Universe::Symbols(symbols) => symbols.contains(&symbol),
         };
         if let Some(slot) = self.acts_on.get_mut(usize::from(locate)) {
-            *slot = acts;
+            *slot = if acts { Acts::Rebuilt } else { Acts::No };
             if acts {
                 self.strategy.on_instrument(locate, symbol);
             }
@@ -382,7 +430,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
         self.repair.reset();
         self.division.forget();
         self.caught_up();
-        self.acts_on.fill(false);
+        self.acts_on.fill(Acts::No);
         self.strategy.on_session();
         self.risk.on_session();
         // Only a stream seen from its first message makes a book that may be believed.

@@ -6,6 +6,7 @@
 use crate::nic::tsc::TimeSource;
 use crate::stats::clock::Clock;
 use crate::stats::stages::{COLD_AFTER, StageRecorder, StageSample, Stamp};
+use crate::strategy::Marks;
 
 /// The stamps of the message in hand, and where finished ones go.
 pub struct Stamps {
@@ -98,18 +99,6 @@ impl Stamps {
     }
 
     #[inline]
-    #[expect(dead_code, reason = "no strategy tells its features and its model apart yet")]
-    pub(super) fn featured(&mut self, time: &impl TimeSource) {
-        self.mark(Stamp::Featured, time);
-    }
-
-    #[inline]
-    #[expect(dead_code, reason = "as above")]
-    pub(super) fn inferred(&mut self, time: &impl TimeSource) {
-        self.mark(Stamp::Inferred, time);
-    }
-
-    #[inline]
     pub(super) fn decided(&mut self, time: &impl TimeSource) {
         self.mark(Stamp::Decided, time);
     }
@@ -135,9 +124,33 @@ impl Stamps {
         }
     }
 
+    /// What a strategy marks its parts with, by `time`.
+    #[inline]
+    pub(super) const fn marks<'a, C: TimeSource>(&'a mut self, time: &'a C) -> StampMarks<'a, C> {
+        StampMarks { stamps: self, time }
+    }
+
     /// Samples lost because the control thread did not take them in time.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.recorder.dropped()
+    }
+}
+
+/// The parts of a decision, stamped by the loop's time.
+pub(super) struct StampMarks<'a, C> {
+    stamps: &'a mut Stamps,
+    time: &'a C,
+}
+
+impl<C: TimeSource> Marks for StampMarks<'_, C> {
+    #[inline]
+    fn featured(&mut self) {
+        self.stamps.mark(Stamp::Featured, self.time);
+    }
+
+    #[inline]
+    fn inferred(&mut self) {
+        self.stamps.mark(Stamp::Inferred, self.time);
     }
 }

@@ -3,6 +3,7 @@
 //! [`assemble`] makes all parts on the calling thread (that is where memory is reserved and mistakes are reported);
 //! [`Worker::run`] puts them together with the queues on the lcore that polls.
 
+use std::collections::TryReserveError;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
@@ -39,6 +40,10 @@ use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
 use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
 use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
+use crate::strategy::maker::{Maker, MakerParams};
+use crate::strategy::model::{Model, ModelError};
+use crate::strategy::signal::Signal;
+use crate::strategy::template::{Template, TemplateParams};
 use crate::strategy::{Observer, Strategy};
 use crate::wire::NoRoom;
 use crate::wire::ethernet::Mac;
@@ -67,6 +72,15 @@ pub enum AssembleError {
     /// The order connection.
     #[error("gateway: {0}")]
     Tcp(#[from] TcpError),
+    /// The model.
+    #[error("strategy.model: {0}; give a file that tools/train.py wrote")]
+    Model(#[from] ModelError),
+    /// It is asked for, and not named.
+    #[error("strategy.model names no file")]
+    NoModel,
+    /// The memory of the features.
+    #[error("features: {0}; lower strategy.instruments")]
+    Features(#[from] TryReserveError),
     /// The clock.
     #[error("clock: {0}")]
     Clock(#[from] ClockError),
@@ -78,6 +92,12 @@ pub enum Worker {
     Books(Box<Parts<Observer, ClosedSession>>),
     /// Trades on imbalance.
     Imbalance(Box<Parts<Imbalance, Venue>>),
+    /// Trades on what a model predicts.
+    Model(Box<Parts<Signal, Venue>>),
+    /// Quotes both sides.
+    Maker(Box<Parts<Maker, Venue>>),
+    /// Trades as the strategy that is there to be copied.
+    Template(Box<Parts<Template, Venue>>),
 }
 
 /// What the control thread holds of the workers.
@@ -323,8 +343,8 @@ fn worker(
         }
         None => routes,
     };
-    let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
     let fifo_priority = config.determinism.fifo_priority;
+    let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
     let common = Common {
         fifo_priority,
         books,
@@ -348,6 +368,34 @@ fn worker(
                 universe(&config.instruments),
             ))
         }
+        (StrategyKind::Model, Some(gateway)) => {
+            let locates = book_limits(config).locates;
+            let params = signal_params(&config.strategy);
+            // The configuration's rules ask for a file where the kind is this.
+            let Some(model) = model(&config.strategy)? else { return Err(AssembleError::NoModel) };
+            let strategy = Signal::new(model, params, locates, config.strategy.instruments)?;
+            Worker::Model(common.with(
+                strategy,
+                venue(config, gateway, port_mac)?,
+                universe(&config.instruments),
+            ))
+        }
+        (StrategyKind::Maker, Some(gateway)) => {
+            let strategy = Maker::new(maker_params(&config.strategy), book_limits(config).locates)?;
+            Worker::Maker(common.with(
+                strategy,
+                venue(config, gateway, port_mac)?,
+                universe(&config.instruments),
+            ))
+        }
+        (StrategyKind::Template, Some(gateway)) => {
+            let strategy = Template::new(template_params(&config.strategy), book_limits(config).locates);
+            Worker::Template(common.with(
+                strategy,
+                venue(config, gateway, port_mac)?,
+                universe(&config.instruments),
+            ))
+        }
         (StrategyKind::None, _) | (_, None) => {
             Worker::Books(common.with(Observer, ClosedSession::default(), Universe::None))
         }
@@ -366,8 +414,8 @@ struct Common {
     board: Board,
     recovery: Option<RecoveryParts>,
     share: Share,
-    cancels_left_over: bool,
     fifo_priority: Option<u8>,
+    cancels_left_over: bool,
 }
 
 impl Common {
@@ -467,6 +515,9 @@ impl Worker {
         match self {
             Self::Books(parts) => parts.on_ports(frames, stations, next_hop),
             Self::Imbalance(parts) => parts.on_ports(frames, stations, next_hop),
+            Self::Model(parts) => parts.on_ports(frames, stations, next_hop),
+            Self::Maker(parts) => parts.on_ports(frames, stations, next_hop),
+            Self::Template(parts) => parts.on_ports(frames, stations, next_hop),
         }
     }
 
@@ -483,6 +534,9 @@ impl Worker {
         match self {
             Self::Books(parts) => parts.run(rx, tx, side_tx, tap),
             Self::Imbalance(parts) => parts.run(rx, tx, side_tx, tap),
+            Self::Model(parts) => parts.run(rx, tx, side_tx, tap),
+            Self::Maker(parts) => parts.run(rx, tx, side_tx, tap),
+            Self::Template(parts) => parts.run(rx, tx, side_tx, tap),
         }
     }
 }
@@ -543,6 +597,47 @@ fn imbalance_params(strategy: &crate::config::Strategy) -> ImbalanceParams {
         cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
         // The desk shows the strategy only the instruments that it may act on.
         symbols: None,
+    }
+}
+
+/// The model that the section names, if it names one.
+///
+/// # Errors
+/// [`ModelError`], which says what is wrong with the file.
+pub fn model(strategy: &crate::config::Strategy) -> Result<Option<Model>, ModelError> {
+    strategy.model.as_deref().map(Model::load).transpose()
+}
+
+fn signal_params(strategy: &crate::config::Strategy) -> ImbalanceParams {
+    ImbalanceParams {
+        entry: strategy.model_entry_mbp,
+        exit: strategy.model_exit_mbp,
+        ..imbalance_params(strategy)
+    }
+}
+
+fn maker_params(strategy: &crate::config::Strategy) -> MakerParams {
+    let (Price(max_spread), maker) = (strategy.max_spread, &strategy.maker);
+    MakerParams {
+        order_shares: strategy.order_shares,
+        edge: maker.edge.0,
+        skew: maker.skew.0,
+        max_position: maker.position,
+        max_spread,
+        keep_ticks: maker.keep_ticks,
+        turn: i32::from(maker.turn_bp),
+        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
+        reply_ns: u64::try_from(maker.reply.as_nanos()).unwrap_or(u64::MAX),
+        instruments: strategy.instruments,
+    }
+}
+
+fn template_params(strategy: &crate::config::Strategy) -> TemplateParams {
+    let Price(max_spread) = strategy.max_spread;
+    TemplateParams {
+        order_shares: strategy.order_shares,
+        max_spread,
+        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
     }
 }
 

@@ -20,7 +20,7 @@
 //! - Time is the exchange's. A stamp before the latest one, or from beyond the day, counts as the latest.
 
 use crate::book::{Books, Change, Outcome, Touched};
-use crate::market::{Event, EventKind, OrderMessage, Price, Side};
+use crate::market::{Event, EventKind, OrderMessage, Price, Side, TopOfBook};
 
 mod bank;
 mod flow;
@@ -297,6 +297,23 @@ impl FeatureState {
         let (whole, total) = (low * asks + high * bids, bids + asks);
         let fraction = ((whole % total) << 16) / total;
         Some(((whole / total) << 16) + fraction)
+    }
+
+    /// How far the best three levels of either side lean, `(B3 − A3) / (B3 + A3)` in parts per 10,000, rounded towards 0: 10,000
+    /// is bids only. `None` where there are none.
+    #[must_use]
+    pub const fn lean_of_three(&self) -> Option<i32> {
+        let [_, bids, ..] = self.near[0].depths();
+        let [_, asks, ..] = self.near[1].depths();
+        // Three levels hold less than 2^28 shares.
+        if bids + asks == 0 { None } else { Some(((bids - asks) * 10_000 / (bids + asks)) as i32) }
+    }
+
+    /// Is the touch the one of `top`? Where it is not, the book changed in a way that was not told.
+    #[inline]
+    #[must_use]
+    pub fn is_of(&self, top: &TopOfBook) -> bool {
+        self.near[0].is_best(Side::Buy, top.bid) && self.near[1].is_best(Side::Sell, top.ask)
     }
 
     /// Latest exchange time, ns since midnight.

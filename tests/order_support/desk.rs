@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
 
 use wirebook::market::Symbol;
-use wirebook::nic::TxQueue;
+use wirebook::nic::{Frame, TxQueue};
 use wirebook::order::Session;
 use wirebook::order::ouch::OuchProfile;
 use wirebook::order::wutf::WutfSession;
@@ -102,6 +102,34 @@ impl<O: Session> Desk<O> {
             }
         }
         self.intents.clear();
+    }
+
+    /// A frame came that may be the session's.
+    pub(crate) fn on_frame<T: TxQueue>(
+        &mut self,
+        frame: Frame<'_>,
+        now_ns: u64,
+        tx: &mut T,
+        heard: &mut impl FnMut(&wirebook::order::OrderEvent),
+    ) -> bool {
+        let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
+        self.session.on_frame(frame, now_ns, tx, &mut |event| {
+            heard(&event);
+            if let Some(update) = risk.on_event(&event) {
+                strategy.on_order(&update, intents);
+            }
+        })
+    }
+
+    /// Checks and sends what somebody wants; its number, or `None` where it did not leave.
+    pub(crate) fn place<T: TxQueue>(&mut self, intent: Intent, view: &MarketView, tx: &mut T) -> Option<u32> {
+        self.risk.set_session_healthy(self.session.healthy());
+        let cleared = self.risk.check(intent, view, view.now_ns).ok()?;
+        if self.session.send(&cleared, tx).is_err() {
+            self.risk.release(&cleared);
+            return None;
+        }
+        Some(cleared.user_ref_num())
     }
 
     /// What the loop does about orders of a process before: takes them back once all are known. How many that were.

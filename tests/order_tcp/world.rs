@@ -1,6 +1,8 @@
 //! Two hosts and a cable in virtual time: our client, a second TCP stack as the server, and frames that get lost, doubled
 //! and overtaken on the way.
 
+#![allow(dead_code, reason = "shared by several tests, each of which uses a part")]
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::Ipv4Addr;
@@ -25,8 +27,8 @@ pub(crate) const SECOND: u64 = 1_000 * MS;
 pub(crate) const LATENCY: u64 = 20 * US;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const PORT: u16 = 9_000;
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(crate) const PORT: u16 = 9_000;
 
 pub(crate) const ADDRESSING: TcpAddressing = TcpAddressing {
     frame: FrameAddressing {
@@ -91,12 +93,12 @@ impl TxQueue for Tx {
 
 /// The server's device: packets as they are, without Ethernet.
 #[derive(Default)]
-struct Packets {
-    received: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
+pub(crate) struct Packets {
+    pub(crate) received: VecDeque<Vec<u8>>,
+    pub(crate) sent: Vec<Vec<u8>>,
 }
 
-struct In(Vec<u8>);
+pub(crate) struct In(Vec<u8>);
 
 impl RxToken for In {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
@@ -104,7 +106,7 @@ impl RxToken for In {
     }
 }
 
-struct Out<'a>(&'a mut Vec<Vec<u8>>);
+pub(crate) struct Out<'a>(&'a mut Vec<Vec<u8>>);
 
 impl TxToken for Out<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
@@ -144,7 +146,7 @@ pub(crate) struct Server {
     pub(crate) asleep: bool,
 }
 
-fn instant(now: u64) -> Instant {
+pub(crate) fn instant(now: u64) -> Instant {
     Instant::from_micros((now / 1_000) as i64)
 }
 

@@ -4,6 +4,7 @@ use exchange::host::{self, Roll};
 use exchange::market::{self, Mix};
 use exchange::rng::Rng;
 use exchange::{glimpse, lines, publisher, rerequest, soup};
+use wirebook::config::StrategyKind;
 use wirebook::feed::StreamConfig;
 use wirebook::feed::recovery::{RecoveryConfig, RequestsConfig, SnapshotConfig, Stated};
 
@@ -39,6 +40,8 @@ pub(crate) struct Draw {
     pub(crate) round: u64,
     /// One way through the network, ns.
     pub(crate) delay: u64,
+    /// Which strategy trades.
+    pub(crate) strategy: StrategyKind,
     pub(crate) join_style: bool,
     pub(crate) cooldown: u64,
     pub(crate) faults: Vec<Fault>,
@@ -116,6 +119,15 @@ impl Draw {
             tick: dice.between(50_000, MS),
             round: dice.between(200_000, 2 * MS),
             delay: dice.between(1_000, 500_000),
+            strategy: [
+                StrategyKind::Imbalance,
+                StrategyKind::Maker,
+                StrategyKind::Model,
+                StrategyKind::Maker,
+            ]
+            .get(seed as usize % 5)
+            .copied()
+            .unwrap_or(StrategyKind::Template),
             join_style: dice.chance(60),
             cooldown: dice.about(200_000, 50 * MS),
             faults: Vec::new(),

@@ -26,6 +26,7 @@ struct Sums {
     messages: u64,
     orders: u64,
     books: u64,
+    features: u64,
     all_live: u64,
     kinds: BTreeMap<Kind, u64>,
     rows: BTreeMap<&'static str, (u64, u64)>,
@@ -117,6 +118,7 @@ impl Sums {
                 self.messages += outcome.messages;
                 self.orders += outcome.checks.orders;
                 self.books += outcome.checks.books;
+                self.features += outcome.checks.features;
                 self.all_live += u64::from(outcome.all_live);
                 self.recoveries.extend(outcome.checks.recoveries);
                 for (name, value) in outcome.rows {
@@ -132,9 +134,10 @@ impl Sums {
     }
 
     fn tell(&self, story: bool) {
-        let Self { runs, messages, orders, books, all_live, .. } = self;
+        let Self { runs, messages, orders, books, features, all_live, .. } = self;
         println!(
-            "{runs} runs: {messages} messages, {orders} orders and {books} times all live books compared"
+            "{runs} runs: {messages} messages, {orders} orders, {books} times all live books and {features} times the features of one \
+             compared"
         );
         println!("{all_live} ended with every book live, the others with books that say that they are not");
         println!("\nfault                     seeds");

@@ -20,6 +20,8 @@ pub(crate) struct Checks {
     pub(crate) orders: u64,
     /// Times that all live books were compared.
     pub(crate) books: u64,
+    /// Times that the features of an instrument were compared with its book.
+    pub(crate) features: u64,
     /// Repairs seen so far.
     repairs: u64,
     /// Since when some book is not live; and how long that took, each time, ns.
@@ -153,7 +155,13 @@ impl World {
         let stream = self.handler.pipeline.stream();
         let Some(session) = stream.session() else { return Ok(()) };
         let expected = stream.expected();
-        let mut decisions = std::mem::take(&mut *self.handler.decisions.borrow_mut());
+        let mut seen = self.handler.seen.borrow_mut();
+        self.checks.features = seen.compared;
+        if let Some(astray) = seen.astray.take() {
+            return Err(astray);
+        }
+        let mut decisions = std::mem::take(&mut seen.decisions);
+        drop(seen);
         let Some(log) = self.logs.iter().find(|log| log.session == session) else {
             // Nothing was heard before, or the session had ended: a stray one is taken, until the right one is heard.
             self.truth = None;

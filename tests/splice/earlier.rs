@@ -61,6 +61,13 @@ impl Strategy for Listener {
     fn on_unsent(&mut self, _intent: &Intent) {}
 }
 
+/// The ticker of locate 3, as the feed says it.
+fn symbol(day: &Day) -> Symbol {
+    let named = |message: &&Vec<u8>| message[0] == b'R' && message[1..3] == [0, 3];
+    let message = (1..500).map(|at| &day.range(at, at + 1)[0]).find(named).unwrap();
+    Symbol(message[11..19].try_into().unwrap())
+}
+
 fn event(user_ref_num: u32, kind: OrderEventKind) -> OrderEvent {
     OrderEvent { user_ref_num, timestamp: 1, kind }
 }
@@ -79,11 +86,7 @@ fn executed(shares: u32) -> OrderEventKind {
 #[test]
 fn earlier_orders_are_taken_back_when_all_are_known_and_positions_find_their_names() {
     let day = Day::new(61, 4_000);
-    // The ticker of locate 3, as the feed will say it.
-    let directory = (1..500).map(|at| &day.range(at, at + 1)[0]);
-    let named = |message: &&Vec<u8>| message[0] == b'R' && message[1..3] == [0, 3];
-    let symbol = Symbol(directory.clone().find(named).unwrap()[11..19].try_into().unwrap());
-
+    let symbol = symbol(&day);
     let said = Rc::new(RefCell::new(Vec::new()));
     let listener = Listener::default();
     let told = Rc::clone(&listener.0);
@@ -113,4 +116,19 @@ fn earlier_orders_are_taken_back_when_all_are_known_and_positions_find_their_nam
     assert_eq!(told.borrow().last(), Some(&(3, Some(50))));
     assert!(!rig.pipeline.blotter().uncertain());
     assert_eq!(rig.pipeline.blotter().holding(3).position, 50);
+}
+
+#[test]
+fn earlier_orders_are_taken_back_where_the_books_are_good_too() {
+    let day = Day::new(62, 4_000);
+    let said = Rc::new(RefCell::new(Vec::new()));
+    let mut rig = Rig::with_session(&Options::default(), Listener::default(), |session| {
+        Repeats(session, Rc::clone(&said))
+    });
+    rig.play(&day, 1, 1_000, 7);
+    assert!(rig.live().contains(&3));
+    said.borrow_mut().push(event(5, adopted(symbol(&day))));
+    said.borrow_mut().push(event(0, OrderEventKind::Resumed { next: 6 }));
+    rig.turns(10_000);
+    assert_eq!(requests(&mut rig), (vec![], vec![5]));
 }

@@ -104,6 +104,7 @@ impl Crew {
                 Worker::Imbalance(parts) => {
                     Running::Trades(Box::new(Pipeline::with_time(*parts, vec![rx], tx, time.clone())))
                 }
+                _ => panic!("the configuration of these tests trades on imbalance"),
             }
         });
         Self { workers: workers.collect(), ends, handles, time }

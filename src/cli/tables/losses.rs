@@ -135,6 +135,11 @@ const LOSSES: &[(&str, &str)] = &[
         "requests did not leave, or found nobody: check the route and recovery.requests.servers",
     ),
     ("recovery_notices_dropped", "lines of the log only"),
+    ("strategy_no_place", "instruments without features are not traded: raise strategy.instruments"),
+    ("strategy_no_prediction", "the model made no number of some features: train it on a day like this one"),
+    ("strategy_timeouts", "the venue did not answer within strategy.maker_reply_ms: is the gateway well?"),
+    ("strategy_strangers", "replies about orders from before a restart: they are the loop's to cancel"),
+    ("strategy_out_of_step", "features were not those of the book, and were made anew: please report it"),
     ("desk_orders_unsent", "cleared orders found the transmit ring full: raise port.tx_descriptors"),
 ];
 

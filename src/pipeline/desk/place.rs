@@ -65,6 +65,11 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         if self.resumed != 0 {
             self.note_resumed();
         }
+        self.place_wanted();
+    }
+
+    /// Places what the strategy wants on no particular view.
+    pub(super) fn place_wanted(&mut self) {
         if !self.intents.is_empty() {
             self.place_all(None);
         }
@@ -85,7 +90,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
         self.counters.decisions += 1;
         let view = self.view(locate, timestamp, self.time.now());
-        self.strategy.on_top(&view, &mut self.intents);
+        let marks = &mut self.stamps.marks(&self.time);
+        self.strategy.on_top_in_parts(&view, &mut self.intents, marks);
         self.stamps.decided(&self.time);
         self.place_all(Some(&view));
     }

@@ -99,6 +99,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         for _ in 0..BOOKS {
             let Some(locate) = self.repair.to_drain() else { return };
             if self.repair.is_wanted(locate) {
+                self.rebuilds(locate);
                 let before = self.books.usage().orders;
                 if !self.books.drain(locate, orders) {
                     return;

@@ -4,6 +4,7 @@ use std::collections::TryReserveError;
 
 use super::{FeatureState, Step};
 use crate::book::Books;
+use crate::market::TopOfBook;
 use crate::memory::touched;
 
 /// Of a locate that is not followed.
@@ -18,16 +19,19 @@ pub struct FeatureCounters {
     pub no_place: u64,
     /// Times that levels were read anew, by [`Features::resync`].
     pub resyncs: u64,
+    /// Times that a touch was not the one of the book: a change of it was not told.
+    pub out_of_step: u64,
 }
 
 impl FeatureCounters {
     /// Names and values for display.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 3] {
+    pub const fn rows(&self) -> [(&'static str, u64); 4] {
         [
             ("features_events", self.events),
             ("features_no_place", self.no_place),
             ("features_resyncs", self.resyncs),
+            ("features_out_of_step", self.out_of_step),
         ]
     }
 }
@@ -39,6 +43,8 @@ pub struct Features {
     places: Vec<u16>,
     states: Vec<FeatureState>,
     used: u16,
+    /// One whose touch was found to be another than its book's, to be read anew at its next event.
+    doubtful: Option<u16>,
     counters: FeatureCounters,
 }
 
@@ -52,6 +58,7 @@ impl Features {
             places: touched(locates as usize, NOBODY)?,
             states: touched(usize::from(instruments.min(NOBODY - 1)), FeatureState::new())?,
             used: 0,
+            doubtful: None,
             counters: FeatureCounters::default(),
         })
     }
@@ -79,6 +86,7 @@ impl Features {
     pub fn forget_all(&mut self) {
         self.places.fill(NOBODY);
         self.used = 0;
+        self.doubtful = None;
     }
 
     /// Takes up what an event did; the state if its instrument is followed.
@@ -87,7 +95,36 @@ impl Features {
         let place = *self.places.get(usize::from(step.locate))?;
         let state = self.states.get_mut(usize::from(place))?;
         self.counters.events += 1;
+        if self.doubtful == Some(step.locate) {
+            self.doubtful = None;
+            self.counters.resyncs += 1;
+            state.resync(books, step.locate);
+        }
         state.on_step(books, step);
+        Some(state)
+    }
+
+    /// Follows an instrument whose book was made anew, or reads that of one that is followed; false (counted) if there is no
+    /// place left.
+    pub fn rebuilt(&mut self, books: &Books, locate: u16) -> bool {
+        if self.state(locate).is_none() {
+            return self.follow(books, locate);
+        }
+        self.resync(books, locate);
+        true
+    }
+
+    /// The features of `locate` for a decision on `top`, which is the top of its book now; `None` (counted, and mended with
+    /// the next event) where they are of another one.
+    #[inline]
+    pub fn checked(&mut self, locate: u16, top: &TopOfBook) -> Option<&FeatureState> {
+        let place = *self.places.get(usize::from(locate))?;
+        let state = self.states.get(usize::from(place))?;
+        if !state.is_of(top) {
+            self.counters.out_of_step += 1;
+            self.doubtful = Some(locate);
+            return None;
+        }
         Some(state)
     }
 

@@ -5,7 +5,7 @@
 //! changed, and the new tenth where one of the ten went.
 
 use crate::book::{Books, Touched};
-use crate::market::{Price, Side};
+use crate::market::{Level, Price, Side};
 
 /// Levels kept.
 pub const LEVELS: usize = 10;
@@ -72,6 +72,13 @@ impl Near {
     #[inline(always)]
     pub(super) const fn best_price(&self, side: Side) -> Option<Price> {
         if self.count == 0 { None } else { Some(Price(price_of(side, self.keys[0]))) }
+    }
+
+    /// Is `level` the best of `side`, which this is?
+    #[inline]
+    pub(super) fn is_best(&self, side: Side, level: Option<Level>) -> bool {
+        let of = |level: Level| Best { key: key(side, level.price), shares: counted(level.shares) };
+        self.best() == level.map_or(Self::EMPTY.best(), of)
     }
 
     /// Shares of the best 1, 3, 5 and 10 levels.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::market::{BookState, Level, TradingState};
-use crate::order::{OrderEvent, OrderEventKind};
+use crate::market::{BookState, Level, Price, Side, TradingState};
+use crate::order::{OrderEvent, OrderEventKind, OrderState, TimeInForce};
 
 const LOCATE: u16 = 5;
 
@@ -49,7 +49,7 @@ fn enter(side: Side, price: u32, time_in_force: TimeInForce) -> Option<Intent> {
 }
 
 fn told(strategy: &mut Imbalance, side: Side, state: OrderState) {
-    let event = OrderEvent { user_ref_num: 1, timestamp: 0, kind: OrderEventKind::CancelPending };
+    let event = OrderEvent { user_ref_num: 7, timestamp: 0, kind: OrderEventKind::CancelPending };
     let update = OrderUpdate { event, locate: LOCATE, side, position: 0, state };
     let mut out = Intents::new();
     strategy.on_order(&update, &mut out);
@@ -183,6 +183,17 @@ fn unsent_wishes_leave_things_as_they_were() {
     s.on_unsent(&intent);
     assert_eq!(top(&mut s, &strong(999)), None, "cooling down");
     assert_eq!(top(&mut s, &strong(1_000)), Some(intent));
+
+    // Refused again and again, it rests twice as long each time.
+    s.on_unsent(&intent);
+    assert_eq!(top(&mut s, &strong(2_999)), None);
+    assert_eq!(top(&mut s, &strong(3_000)), Some(intent));
+    s.on_unsent(&intent);
+    assert_eq!(top(&mut s, &strong(6_999)), None);
+    assert_eq!(top(&mut s, &strong(7_000)), Some(intent));
+    s.on_sent(&intent, 7);
+    told(&mut s, Side::Buy, open(7, 100, 1_000, false));
+    told(&mut s, Side::Buy, OrderState::Closed);
 
     let mut s = resting();
     let weak = view((1_000, 100), (1_100, 900), 1);
