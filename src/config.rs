@@ -57,6 +57,8 @@ pub struct Config {
     pub gateway: Option<Gateway>,
     /// `[journal]`; `None` where the file has no such section: orders are not journalled.
     pub journal: Option<Journal>,
+    /// `[determinism]`
+    pub determinism: Determinism,
     /// `[latency]`
     pub latency: Latency,
     /// `[telemetry]`
@@ -325,6 +327,17 @@ pub struct Gateway {
     pub next_hop: Option<Ipv4Addr>,
     /// 802.1Q VLAN of its frames, `1 ..= 4094`; `None`: untagged.
     pub vlan: Option<u16>,
+}
+
+/// `[determinism]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Determinism {
+    /// Lock all memory of the process.
+    pub lock_memory: bool,
+    /// `SCHED_FIFO` priority of the loops, `1 ..= 99`; `None`: they are scheduled like everybody.
+    pub fifo_priority: Option<u8>,
+    /// Longest time that CPUs may take to wake up, us; `None`: as the system has it.
+    pub cpu_dma_latency: Option<u32>,
 }
 
 /// `[latency]`

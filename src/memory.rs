@@ -3,10 +3,10 @@
 //! A vector is reserved at once and every page of it written, so that no page fault is left for later. Vectors of 2 MiB and
 //! more are put on pages of 2 MiB where the system gives them (`/sys/kernel/mm/transparent_hugepage/enabled` says `madvise`
 //! or `always`): a random access then misses the cache but hardly ever the TLB as well.
-#![allow(unsafe_code, reason = "one call to the kernel about memory that is reserved and not yet used")]
+#![allow(unsafe_code, reason = "calls to the kernel about memory")]
 
 use std::collections::TryReserveError;
-use std::fs;
+use std::{fs, io};
 
 /// Bytes of a huge page.
 pub const HUGE_PAGE: usize = 2 << 20;
@@ -22,6 +22,19 @@ pub fn touched<T: Clone>(len: usize, value: T) -> Result<Vec<T>, TryReserveError
     // Written one by one into reserved memory: `vec![0; n]` would leave zero pages to the kernel until first use.
     all.resize(len, value);
     Ok(all)
+}
+
+/// Keeps all memory of the process where it is, that which it has and that which it takes from now on: nothing is swapped out,
+/// and nothing is first touched in the loop.
+///
+/// # Errors
+/// The process may not lock so much (`CAP_IPC_LOCK`, or `RLIMIT_MEMLOCK`), or there is not so much.
+pub fn lock_all() -> io::Result<()> {
+    // SAFETY: two flags; the call changes nothing that the program sees.
+    if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Has the kernel put what lies between `start` and `start + len` on huge pages when it is first written.

@@ -152,6 +152,8 @@ pub struct Parts<S, O> {
     pub recovery: Option<RecoveryParts>,
     /// The instruments whose books are kept here.
     pub share: Share,
+    /// `SCHED_FIFO` priority of the loop's thread; `None`: as it is.
+    pub fifo_priority: Option<u8>,
 }
 
 /// What a loop needs to get back what it lost.

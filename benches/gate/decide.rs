@@ -1,5 +1,7 @@
 //! The second half of the loop: features, models, risk, orders.
 
+#![expect(clippy::expect_used, reason = "a case that is not what it says ends everything")]
+
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +15,7 @@ use wirebook::order::ouch::OuchProfile;
 use wirebook::order::template::FrameAddressing;
 use wirebook::order::wutf::WutfSession;
 use wirebook::risk::{Rate, Risk, RiskLimits};
-use wirebook::strategy::features::{FeatureVector, Features, NAMES, Step};
+use wirebook::strategy::features::{FeatureState, FeatureVector, Features, NAMES, Step};
 use wirebook::strategy::model::{Kind, Model, Path};
 use wirebook::strategy::{Intent, MarketView};
 
@@ -60,11 +62,11 @@ fn features(day: &Case) {
     let of_all = locates.iter().cycle().take(records.len());
     figure("features.vector", records.len(), || {
         for locate in of_all.clone() {
-            black_box(features.state(*locate).map(|state| state.vector()));
+            black_box(features.state(*locate).map(FeatureState::vector));
         }
     });
     let changes: u64 =
-        locates.iter().map(|locate| features.state(*locate).map_or(0, |state| state.changes())).sum();
+        locates.iter().map(|locate| features.state(*locate).map_or(0, FeatureState::changes)).sum();
     assert!(changes > 0 && books.counters().anomalies == 0, "the touch moved, {changes} times");
 }
 

@@ -1,8 +1,8 @@
 //! From messages to what arrives on two lines: packing, heartbeats, the end of the session, the next session.
 //!
 //! A [`Publisher`] lives by the times that it is given, real or virtual, in ns; they never go back. A packet leaves
-//! when the next message does not fit, or when its first message has waited for [`Config::coalesce_ns`]. A publisher
-//! that was silent for [`Config::heartbeat_ns`] sends a heartbeat.
+//! when it has as many messages as it may, when the next one does not fit, or when its first message has waited for
+//! [`Config::coalesce_ns`]. A publisher that was silent for [`Config::heartbeat_ns`] sends a heartbeat.
 
 use crate::lines::{self, Line, Lines};
 use crate::mold::{DEFAULT_LIMIT, Packetizer, TooLong};
@@ -19,6 +19,8 @@ pub struct Config {
     pub session: [u8; 10],
     /// The longest payload, bytes.
     pub limit: usize,
+    /// The most messages of a packet.
+    pub most: u16,
     /// The longest that a message waits for others to share its packet, ns.
     pub coalesce_ns: u64,
     /// Silence after which a heartbeat is sent, ns. At least 1 ms.
@@ -32,6 +34,7 @@ impl Default for Config {
         Self {
             session: *b"WIREBOOK01",
             limit: DEFAULT_LIMIT,
+            most: u16::MAX,
             coalesce_ns: 50_000,
             heartbeat_ns: 1_000_000_000,
             lines: lines::Config::default(),
@@ -44,6 +47,7 @@ impl Default for Config {
 pub struct Publisher {
     packetizer: Packetizer,
     lines: Lines,
+    most: u16,
     coalesce: u64,
     heartbeat: u64,
     /// When the first message of the packet under way came.
@@ -72,6 +76,7 @@ impl Publisher {
         Self {
             packetizer: Packetizer::new(config.session, config.limit),
             lines: Lines::new(&config.lines),
+            most: config.most,
             coalesce: config.coalesce_ns,
             heartbeat: config.heartbeat_ns.max(1_000_000),
             opened: 0,
@@ -100,7 +105,7 @@ impl Publisher {
         if self.packetizer.gathered() == 1 {
             self.opened = time;
         }
-        if self.losing == 1 {
+        if self.losing == 1 || self.packetizer.gathered() >= self.most {
             self.flush(time, out);
         }
         self.losing = self.losing.saturating_sub(1);
@@ -235,6 +240,22 @@ mod tests {
     use crate::lines::LineConfig;
     use crate::mold::Packet;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_packet_that_may_hold_no_more_waits_for_nothing() {
+        let lines = lines::Config { b: None, ..lines::Config::default() };
+        let mut publisher = Publisher::new(&Config { most: 2, lines, ..Config::default() });
+        let mut seen = Vec::new();
+        let mut out = |_, at, payload: &[u8]| {
+            let packet = Packet::parse(payload).expect("a packet");
+            seen.push((at, packet.sequence, packet.count));
+        };
+        for time in [10, 20, 30, 40, 50] {
+            publisher.push(time, b"message", &mut out).expect("short");
+        }
+        publisher.tick(60, &mut out);
+        assert_eq!(seen, [(20, 1, 2), (40, 3, 2)]);
+    }
 
     #[test]
     fn messages_wait_for_company_and_silence_is_broken() {

@@ -59,6 +59,9 @@ pub(super) struct ExchangeArgs {
     /// Length of a burst, in ms.
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     burst_ms: u64,
+    /// The most messages of a packet; otherwise those of 50 µs share one, as many as fit.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    packet_messages: Option<u16>,
     /// Instruments.
     #[arg(long, value_name = "COUNT", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     symbols: u16,
@@ -214,6 +217,7 @@ fn run(eal_args: &[OsString], args: &ExchangeArgs) -> Result<(), Failure> {
 fn exchange_config(args: &ExchangeArgs) -> Result<exchange::host::Config, String> {
     let mut config = venue::exchange_config(args.rate, args.symbols, args.seed, args.loss);
     config.publisher.lines.disjoint = !args.independent;
+    config.publisher.most = args.packet_messages.unwrap_or(config.publisher.most);
     config.plan.clone_from(&args.plan.0);
     if args.requests.len() > 2 {
         return Err("--requests takes one port or two: a server for each line".to_owned());

@@ -20,6 +20,7 @@ use crate::pipeline::worker::{self, Finished, Handles};
 use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
+mod calm;
 mod direct;
 #[cfg(feature = "dpdk")]
 mod dpdk;
@@ -71,6 +72,11 @@ pub(super) fn main(eal: &[OsString], args: &LiveArgs) -> Exit {
     };
     config.risk.armed |= args.arm;
     super::log::start(args.log.unwrap_or_else(|| of(config.log.level)), of(config.log.dpdk));
+    // Held to the end.
+    let _calm = match calm::Calm::begin(&config.determinism) {
+        Ok(calm) => calm,
+        Err(why) => return complain(Exit::Environment, &why),
+    };
     match &args.nic {
         Backend::Udp(_) if !eal.is_empty() => complain(
             Exit::Usage,

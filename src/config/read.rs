@@ -11,8 +11,8 @@ use super::document::Document;
 use super::suggest::nearest;
 use super::value::{DOLLAR, MIDNIGHT, is_station, mac, port_ref, time_of_day};
 use super::{
-    Book, Config, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level, Line, Log,
-    MAX_WORKERS, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
+    Book, Config, Determinism, Doctor, Feed, Framing, Gateway, Igmp, Instruments, Latency, Lcores, Level,
+    Line, Log, MAX_WORKERS, Port, PortRef, Risk, Strategy, StrategyKind, Style, Telemetry,
 };
 use crate::host::{Profile, catalogue};
 use crate::market::{Price, Symbol};
@@ -57,6 +57,11 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
     let risk = risk(document);
     let gateway = gateway(document);
     let journal = journal::journal(document);
+    let determinism = Determinism {
+        lock_memory: document.flag("determinism.lock_memory", false),
+        fifo_priority: document.optional_int("determinism.fifo_priority", 1..=99, 50),
+        cpu_dma_latency: document.optional_int("determinism.cpu_dma_latency_us", 0..=1_000_000, 0),
+    };
     let latency = Latency {
         stages: document.flag("latency.stages", true),
         sample_every: document.int("latency.sample_every", 1..=1_000_000, 1),
@@ -82,6 +87,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         risk,
         gateway,
         journal,
+        determinism,
         latency,
         telemetry,
         log,

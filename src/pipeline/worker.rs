@@ -25,7 +25,7 @@ use crate::feed::{Stream, StreamConfig};
 use crate::journal::JournalWriter;
 use crate::market::{BookState, Price, Symbol};
 use crate::memory;
-use crate::nic::{RxQueue, TxQueue};
+use crate::nic::{RxQueue, TxQueue, cpu};
 use crate::order::Session;
 use crate::order::closed::ClosedSession;
 use crate::order::ouch::OuchProfile;
@@ -305,7 +305,20 @@ fn worker(
         }
         None => routes,
     };
-    let common = Common { books, risk, stream, routes, clock, stamps, switches, board, recovery, share };
+    let fifo_priority = config.determinism.fifo_priority;
+    let common = Common {
+        fifo_priority,
+        books,
+        risk,
+        stream,
+        routes,
+        clock,
+        stamps,
+        switches,
+        board,
+        recovery,
+        share,
+    };
     Ok(match (config.strategy.kind, &config.gateway) {
         (StrategyKind::Imbalance, Some(gateway)) => {
             let strategy = Imbalance::new(imbalance_params(&config.strategy), book_limits(config).locates);
@@ -329,13 +342,36 @@ struct Common {
     board: Board,
     recovery: Option<RecoveryParts>,
     share: Share,
+    fifo_priority: Option<u8>,
 }
 
 impl Common {
     fn with<S, O>(self, strategy: S, session: O, universe: Universe) -> Box<Parts<S, O>> {
-        let Self { books, risk, stream, routes, clock, stamps, switches, board, recovery, share } = self;
+        let Self {
+            books,
+            risk,
+            stream,
+            routes,
+            clock,
+            stamps,
+            switches,
+            board,
+            recovery,
+            share,
+            fifo_priority,
+        } = self;
         let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, journal: None };
-        Box::new(Parts { desk, stream, routes, switches, board, recovery, frames: None, share })
+        Box::new(Parts {
+            desk,
+            stream,
+            routes,
+            switches,
+            board,
+            recovery,
+            frames: None,
+            share,
+            fifo_priority,
+        })
     }
 }
 
@@ -396,6 +432,12 @@ impl<S: Strategy, O: Session> Parts<S, O> {
         side_tx: Vec<Option<T>>,
         tap: Option<Tap>,
     ) -> Finished {
+        // It was tried before: only a right that was taken away meanwhile is missing now.
+        if let Some(priority) = self.fifo_priority
+            && let Err(why) = cpu::run_first(priority)
+        {
+            tracing::error!("the loop is scheduled like everybody: SCHED_FIFO {priority} is refused: {why}");
+        }
         let mut pipeline = Pipeline::new(self, rx, tx).with_side_tx(side_tx).with_tap(tap);
         pipeline.run();
         pipeline.finish()

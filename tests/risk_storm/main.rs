@@ -182,14 +182,24 @@ impl Episode {
         let Worker::Imbalance(parts) = worker else { unreachable!("the demo trades on imbalance") };
         let head = RingHead { run: RUN, worker: 0, capacity: 1_024, journal: "none".into() };
         let (writer, taker) = ring::create(ring, &head).unwrap();
-        let Parts { desk, stream, routes, switches, board, share, .. } = *parts;
+        let Parts { desk, stream, routes, switches, board, share, fifo_priority, .. } = *parts;
         let DeskParts { books, risk, session, universe, stamps, .. } = desk;
         let strategy = Wild { rng: Rng(rng.below(1 << 50) | 1), orders: VecDeque::new() };
         let journal = Some(writer);
         let up = Rc::new(Cell::new(true));
         let session = Moody { inner: session, up: Rc::clone(&up) };
         let desk = DeskParts { books, strategy, risk, session, universe, clock, stamps, journal };
-        let parts = Parts { desk, stream, routes, switches, board, frames: None, recovery: None, share };
+        let parts = Parts {
+            desk,
+            stream,
+            routes,
+            switches,
+            board,
+            frames: None,
+            recovery: None,
+            share,
+            fifo_priority,
+        };
         let (wire, rx) = link(LinkConfig { ring: 4, buffers: 6, slot_len: 512 });
         let tx = Rc::new(RefCell::new(FakeTx::new()));
         let time = Rc::new(Cell::new(1_000_000_000));

@@ -132,6 +132,7 @@ impl Handler {
             frames: None,
             share: Share::WHOLE,
             recovery: Some(RecoveryParts { end: loop_end, buffer_bytes: draw.log_bytes }),
+            fifo_priority: None,
         };
         let wire = LinkConfig { ring: 4, buffers: 6, slot_len: 2_048 };
         let (feed, feed_rx) = link(wire);
