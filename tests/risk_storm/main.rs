@@ -182,7 +182,7 @@ impl Episode {
         let Worker::Imbalance(parts) = worker else { unreachable!("the demo trades on imbalance") };
         let head = RingHead { run: RUN, worker: 0, capacity: 1_024, journal: "none".into() };
         let (writer, taker) = ring::create(ring, &head).unwrap();
-        let Parts { desk, stream, routes, switches, board, share, fifo_priority, .. } = *parts;
+        let Parts { desk, stream, routes, switches, board, share, .. } = *parts;
         let DeskParts { books, risk, session, universe, stamps, .. } = desk;
         let strategy = Wild { rng: Rng(rng.below(1 << 50) | 1), orders: VecDeque::new() };
         let journal = Some(writer);
