@@ -12,6 +12,7 @@ use wirebook::nic::cpu;
 use wirebook::stats::clock::{CALIBRATION, Clock};
 
 use super::Trouble;
+use super::model::perceptron;
 
 /// How long a program may take to come up, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -183,6 +184,10 @@ impl Machine {
             Some(path) => fs::read_to_string(path).map_err(|why| format!("{path}: {why}"))?,
             None => include_str!("feed.toml").to_owned(),
         };
+        fs::write(file("model.safetensors"), perceptron())?;
+        let text = text
+            .replace("MODEL", &file("model.safetensors").display().to_string())
+            .replace("JOURNAL", &scratch.path().display().to_string());
         fs::write(file("feed.toml"), text)?;
         let socket = file("memif.sock");
         let vdev = |role: &str| {
