@@ -4,7 +4,6 @@
 //! [`Worker::run`] puts them together with the queues on the lcore that polls.
 
 use std::collections::TryReserveError;
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -19,36 +18,39 @@ use super::stamp::Stamps;
 use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
-use crate::config::{Config, Framing, Gateway, Instruments, Line, OUCH_PORTS, Stack, StrategyKind, Style};
+use crate::config::{Config, Framing, Instruments, Line, OUCH_PORTS, StrategyKind};
 use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::journal::JournalWriter;
-use crate::market::{BookState, Price, Symbol};
+use crate::market::{BookState, Symbol};
 use crate::memory;
 use crate::nic::{RxQueue, TxQueue, cpu};
 use crate::order::Session;
 use crate::order::closed::ClosedSession;
-use crate::order::kernel::KernelTcp;
-use crate::order::ouch::OuchProfile;
-use crate::order::ouch_session::OuchSession;
-use crate::order::soup::Login;
-use crate::order::tcp::{TcpAddressing, TcpError, UserTcp};
-use crate::order::template::{FrameAddressing, TemplateError};
+use crate::order::tcp::TcpError;
+use crate::order::template::TemplateError;
 use crate::order::venue::Venue;
-use crate::order::wutf::WutfSession;
-use crate::risk::{LimitsError, Rate, Risk, RiskLimits};
+use crate::risk::{LimitsError, Risk};
 use crate::stats::clock::{Clock, ClockError};
 use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
-use crate::strategy::imbalance::{self, Imbalance, ImbalanceParams};
-use crate::strategy::maker::{Maker, MakerParams};
-use crate::strategy::model::{Model, ModelError};
+use crate::strategy::imbalance::Imbalance;
+use crate::strategy::maker::Maker;
+use crate::strategy::model::ModelError;
 use crate::strategy::signal::Signal;
-use crate::strategy::template::{Template, TemplateParams};
+use crate::strategy::template::Template;
 use crate::strategy::{Observer, Strategy};
 use crate::wire::NoRoom;
 use crate::wire::ethernet::Mac;
+
+mod gateway;
+mod params;
+
+pub use params::model;
+
+use gateway::{choose_ports, venue};
+use params::{imbalance_params, maker_params, risk_limits, signal_params, template_params};
 
 /// Stage samples that wait for the control thread: 50 ms at over a million messages a second.
 const SAMPLES: usize = 1 << 16;
@@ -464,58 +466,6 @@ impl Common {
     }
 }
 
-/// Where the configuration leaves the ports of our own TCP to us: some of those that are for that (RFC 6335), others
-/// with each start, so that a gateway that still remembers the last one does not mind.
-fn choose_ports(gateway: &mut Gateway) {
-    const FIRST: u16 = 49_152;
-    if gateway.framing == Framing::OuchTcp && gateway.local_port == 0 {
-        let rows = u64::from((u16::MAX - FIRST) / OUCH_PORTS);
-        // Below 2^16.
-        gateway.local_port = FIRST + (random() % rows) as u16 * OUCH_PORTS;
-    }
-}
-
-/// Another number with each call, unknown to others: what the standard library keys its maps with.
-fn random() -> u64 {
-    RandomState::new().hash_one(0)
-}
-
-/// The session with the venue that `gateway` names.
-fn venue(config: &Config, gateway: &Gateway, port_mac: [u8; 6]) -> Result<Venue, AssembleError> {
-    let profile = OuchProfile::default();
-    let frame = addressing(gateway, port_mac);
-    let unanswered = config.risk.max_open_orders as usize;
-    Ok(match (gateway.framing, gateway.ouch.stack) {
-        (Framing::WutfUdp, _) => Venue::Wutf(WutfSession::new(&frame, &profile)?),
-        (Framing::OuchTcp, Stack::Own) => {
-            let stream = UserTcp::new(TcpAddressing { frame, ports: OUCH_PORTS, seed: random() })?;
-            Venue::Tcp(Box::new(OuchSession::new(stream, login(gateway), &profile, unanswered)?))
-        }
-        (Framing::OuchTcp, Stack::Kernel) => {
-            let stream = KernelTcp::new(SocketAddrV4::new(gateway.ip, gateway.port).into());
-            Venue::Kernel(Box::new(OuchSession::new(stream, login(gateway), &profile, unanswered)?))
-        }
-    })
-}
-
-/// A process that knows nothing of the day hears it from the start.
-fn login(gateway: &Gateway) -> Login {
-    fn padded<const N: usize>(text: &str) -> [u8; N] {
-        let mut field = [b' '; N];
-        for (place, byte) in field.iter_mut().zip(text.bytes()) {
-            *place = byte;
-        }
-        field
-    }
-    let ouch = &gateway.ouch;
-    Login {
-        username: padded(&ouch.username),
-        password: padded(ouch.password.expose()),
-        session: padded(&ouch.session),
-        next: 1,
-    }
-}
-
 fn universe(instruments: &Instruments) -> Universe {
     match instruments {
         Instruments::All => Universe::All,
@@ -592,99 +542,5 @@ impl<S, O: Session> Parts<S, O> {
         self.frames = Some(frames);
         self.routes = self.routes.with_stations(stations);
         self.desk.session.set_next_hop(next_hop);
-    }
-}
-
-fn addressing(gateway: &Gateway, port_mac: [u8; 6]) -> FrameAddressing {
-    FrameAddressing {
-        src_mac: gateway.local_mac.unwrap_or(port_mac),
-        // Zeros go to nobody: on ports of our own the session is closed until the address is known, and a kernel's
-        // sockets do not look at it.
-        dst_mac: gateway.mac.unwrap_or_default(),
-        src_ip: gateway.local_ip,
-        dst_ip: gateway.ip,
-        src_port: gateway.local_port,
-        dst_port: gateway.port,
-        vlan: gateway.vlan,
-    }
-}
-
-fn imbalance_params(strategy: &crate::config::Strategy) -> ImbalanceParams {
-    let Price(max_spread) = strategy.max_spread;
-    ImbalanceParams {
-        entry: u32::from(strategy.entry_bp),
-        exit: u32::from(strategy.exit_bp),
-        order_shares: strategy.order_shares,
-        style: match strategy.style {
-            Style::Take => imbalance::Style::Take,
-            Style::Join => imbalance::Style::Join,
-        },
-        max_spread,
-        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
-        // The desk shows the strategy only the instruments that it may act on.
-        symbols: None,
-    }
-}
-
-/// The model that the section names, if it names one.
-///
-/// # Errors
-/// [`ModelError`], which says what is wrong with the file.
-pub fn model(strategy: &crate::config::Strategy) -> Result<Option<Model>, ModelError> {
-    strategy.model.as_deref().map(Model::load).transpose()
-}
-
-fn signal_params(strategy: &crate::config::Strategy) -> ImbalanceParams {
-    ImbalanceParams {
-        entry: strategy.model_entry_mbp,
-        exit: strategy.model_exit_mbp,
-        ..imbalance_params(strategy)
-    }
-}
-
-fn maker_params(strategy: &crate::config::Strategy) -> MakerParams {
-    let (Price(max_spread), maker) = (strategy.max_spread, &strategy.maker);
-    MakerParams {
-        order_shares: strategy.order_shares,
-        edge: maker.edge.0,
-        skew: maker.skew.0,
-        max_position: maker.position,
-        max_spread,
-        keep_ticks: maker.keep_ticks,
-        turn: i32::from(maker.turn_bp),
-        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
-        reply_ns: u64::try_from(maker.reply.as_nanos()).unwrap_or(u64::MAX),
-        instruments: strategy.instruments,
-    }
-}
-
-fn template_params(strategy: &crate::config::Strategy) -> TemplateParams {
-    let Price(max_spread) = strategy.max_spread;
-    TemplateParams {
-        order_shares: strategy.order_shares,
-        max_spread,
-        cooldown_ns: u64::try_from(strategy.cooldown.as_nanos()).unwrap_or(u64::MAX),
-    }
-}
-
-fn risk_limits(risk: &crate::config::Risk) -> RiskLimits {
-    // A second's worth may leave at once: the limit is what the file says, an amount a second.
-    let rate = |per_second| Rate { per_second, burst: per_second };
-    RiskLimits {
-        max_order_shares: risk.max_order_shares,
-        max_order_value: risk.max_order_value,
-        collar_bps: u32::from(risk.collar_bp),
-        reference_collar_bps: risk.reference_collar_bp.map(u32::from),
-        max_long_shares: u64::from(risk.max_position_shares),
-        max_short_shares: u64::from(risk.max_position_shares),
-        max_gross_value: risk.max_gross_value,
-        max_open_orders: risk.max_open_orders,
-        port_rate: rate(risk.max_orders_per_second),
-        symbol_rate: rate(risk.max_orders_per_second_per_symbol),
-        repeat_window_ns: u64::try_from(risk.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
-        restricted: risk.restricted.clone(),
-        hours: risk.hours.clone(),
-        // Broken trades come for fills of the day; a few hundred for each order that may be open is plenty.
-        fills_remembered: risk.max_open_orders.saturating_mul(256).clamp(1, 1 << 16),
     }
 }
