@@ -10,6 +10,7 @@ mod capture;
 mod hostile;
 mod membership;
 mod memif;
+mod orders;
 mod outside;
 mod pcap;
 mod place;

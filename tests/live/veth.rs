@@ -127,7 +127,7 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     {
         assert_eq!(report.count(never), 0, "{never}: {}", all());
     }
-    let positions = positions(&exchange);
+    let positions = positions(&exchange, "10.0.0.2:31000");
     assert!(!positions.is_empty(), "{}", all());
     assert_eq!(report.positions(), positions, "{}", all());
 
@@ -136,10 +136,10 @@ fn trades_over_a_cable(test: &str, vdev: &[&str]) {
     assert_frames(&wire, &report);
 }
 
-/// The client's positions that are not 0, as the exchange tells them last.
-fn positions(exchange: &str) -> BTreeMap<String, i64> {
+/// The positions of this client that are not 0, as the exchange tells them last.
+pub(crate) fn positions(exchange: &str, client: &str) -> BTreeMap<String, i64> {
     let (_, account) =
-        exchange.split_once("client 10.0.0.2:31000").unwrap_or_else(|| panic!("no client: {exchange}"));
+        exchange.split_once(&format!("client {client}")).unwrap_or_else(|| panic!("no client: {exchange}"));
     account
         .lines()
         .skip(1)
