@@ -1,5 +1,5 @@
-//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/session`, `/wirebook/latency`, `/wirebook/recovery`, `/wirebook/books`,
-//! `/wirebook/book,SYMBOL`, `/wirebook/arm`, `/wirebook/disarm` and `/wirebook/kill`.
+//! Commands for `dpdk-telemetry.py`: `/wirebook/counters`, `/wirebook/session`, `/wirebook/strategy`, `/wirebook/latency`,
+//! `/wirebook/recovery`, `/wirebook/books`, `/wirebook/book,SYMBOL`, `/wirebook/arm`, `/wirebook/disarm` and `/wirebook/kill`.
 //!
 //! They run on the EAL's telemetry thread and read only what the loop publishes.
 
@@ -12,8 +12,8 @@ use crate::control::Moment;
 use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
 use crate::market::{Level, Symbol};
-use crate::order::venue::{ConnectionCounters, phase_words};
-use crate::pipeline::board::{BoardReader, BookView};
+use crate::order::venue::phase_words;
+use crate::pipeline::board::{BoardReader, BookView, Tally};
 use crate::pipeline::boards::Boards;
 use crate::pipeline::health::HealthView;
 use crate::pipeline::worker::Handles;
@@ -60,9 +60,9 @@ pub(super) fn register(
             };
             match rows {
                 Some(rows) => {
-                    // An answer has room for so many: those of the connection have a command of their own.
-                    let apart = ConnectionCounters::names();
-                    for (name, value) in rows.into_iter().filter(|(name, _)| !apart.contains(name)) {
+                    let apart = Tally::apart();
+                    let here = |name: &&str| !apart.iter().any(|names| names.contains(name));
+                    for (name, value) in rows.into_iter().filter(|(name, _)| here(name)) {
                         dict.number(name, value);
                     }
                 }
@@ -76,9 +76,9 @@ pub(super) fn register(
     let session = Arc::clone(board);
     eal.register_command(
         "/wirebook/session",
-        "The connection of the order session: where it stands, and all its counters. No parameter.",
+        "The connection of the order session: where it stands; its counters and the journal's. No parameter.",
         move |_, dict| {
-            let names = ConnectionCounters::names();
+            let [names, _] = Tally::apart();
             for (name, value) in session.rows().into_iter().filter(|(name, _)| names.contains(name)) {
                 if name == "session_phase" {
                     dict.text("phase", phase_words(value).unwrap_or("there is no connection"));
@@ -87,6 +87,13 @@ pub(super) fn register(
             }
         },
     )?;
+    let strategy = Arc::clone(board);
+    eal.register_command("/wirebook/strategy", "Counters of the strategy. No parameter.", move |_, dict| {
+        let [_, names] = Tally::apart();
+        for (name, value) in strategy.rows().into_iter().filter(|(name, _)| names.contains(name)) {
+            dict.number(name, value);
+        }
+    })?;
     let latency = latency.clone();
     eal.register_command(
         "/wirebook/latency",

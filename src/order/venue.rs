@@ -37,12 +37,6 @@ impl ConnectionCounters {
             .chain(self.tcp.rows())
             .chain(self.kernel.rows())
     }
-
-    /// The names alone.
-    #[must_use]
-    pub fn names() -> Vec<&'static str> {
-        Self::default().rows().map(|(name, _)| name).collect()
-    }
 }
 
 const fn phase_number(phase: Phase) -> u64 {

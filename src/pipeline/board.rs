@@ -144,6 +144,15 @@ impl Tally {
             .chain(self.strategy.rows())
             .chain(self.journal.rows())
     }
+
+    /// The names of counters that telemetry tells by commands of their own, since one answer has room for 256: those of the
+    /// session's connection and of the journal, and those of the strategy.
+    #[must_use]
+    pub fn apart() -> [Vec<&'static str>; 2] {
+        let this = Self::default();
+        let of = |rows: &mut dyn Iterator<Item = Row>| rows.map(|(name, _)| name).collect();
+        [of(&mut this.connection.rows().chain(this.journal.rows())), of(&mut this.strategy.rows().into_iter())]
+    }
 }
 
 /// Which books the board shows.

@@ -102,7 +102,7 @@ mod tests {
             assert!(names.iter().any(|name| name.starts_with(start)), "{start} begins no name");
         }
         // What a telemetry answer holds.
-        let apart = crate::order::venue::ConnectionCounters::names().len();
+        let apart: usize = Tally::apart().iter().map(Vec::len).sum();
         assert!(names.len() + 3 - apart <= 256, "{} counters", names.len() - apart);
         for end in MEASURES {
             assert!(names.iter().any(|name| name.ends_with(end)), "{end} ends no name");
