@@ -151,7 +151,10 @@ impl Tally {
     pub fn apart() -> [Vec<&'static str>; 2] {
         let this = Self::default();
         let of = |rows: &mut dyn Iterator<Item = Row>| rows.map(|(name, _)| name).collect();
-        [of(&mut this.connection.rows().chain(this.journal.rows())), of(&mut this.strategy.rows().into_iter())]
+        [
+            of(&mut this.connection.rows().chain(this.journal.rows())),
+            of(&mut this.strategy.rows().into_iter()),
+        ]
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Stamps {
     /// Silence that makes the next frame a cold one, ticks.
     cold_after: u64,
     cold: bool,
+    /// A message of the burst in hand was stamped.
+    later: bool,
     /// When the work on the message in hand began.
     began: u64,
     sample: StageSample,
@@ -39,6 +41,7 @@ impl Stamps {
             received: 0,
             cold_after: clock.ticks(COLD_AFTER),
             cold: false,
+            later: false,
             began: 0,
             sample: StageSample::new(0),
         }
@@ -54,6 +57,7 @@ impl Stamps {
     #[inline]
     pub(super) const fn burst(&mut self, polled: u64, received: u64) {
         self.cold = received.saturating_sub(self.received) >= self.cold_after;
+        self.later = false;
         self.polled = polled;
         self.received = received;
     }
@@ -75,7 +79,7 @@ impl Stamps {
     #[inline]
     pub(super) fn begin(&mut self) {
         if self.on {
-            self.sample = StageSample::new(self.polled).cold(self.cold);
+            self.sample = StageSample::new(self.polled).cold(self.cold).later(self.later);
             self.sample.mark(Stamp::Received, self.received);
             self.sample.mark(Stamp::Begun, self.began);
         }
@@ -120,6 +124,7 @@ impl Stamps {
             self.recorder.record(self.sample);
             // Only the first message of a burst finds the loop cold.
             self.cold = false;
+            self.later = true;
             self.began = time.now();
         }
     }

@@ -18,7 +18,7 @@ use super::stamp::Stamps;
 use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
-use crate::config::{Config, Framing, Instruments, Line, OUCH_PORTS, StrategyKind};
+use crate::config::{Config, Framing, Instruments, Line, OUCH_PORTS, Stack, StrategyKind};
 use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};

@@ -64,6 +64,7 @@ pub struct StageSample {
     /// Ticks since then; saturated (about a second and a half at 3 GHz).
     since: [u32; STAMPS],
     cold: bool,
+    later: bool,
 }
 
 impl StageSample {
@@ -71,7 +72,7 @@ impl StageSample {
     #[inline]
     #[must_use]
     pub const fn new(began: u64) -> Self {
-        Self { began, since: [UNSET; STAMPS], cold: false }
+        Self { began, since: [UNSET; STAMPS], cold: false, later: false }
     }
 
     /// The same of the first frame after a silence.
@@ -79,6 +80,13 @@ impl StageSample {
     #[must_use]
     pub const fn cold(self, cold: bool) -> Self {
         Self { cold, ..self }
+    }
+
+    /// The same of a message that is not the first of what its poll brought: the poll was counted with that one.
+    #[inline]
+    #[must_use]
+    pub const fn later(self, later: bool) -> Self {
+        Self { later, ..self }
     }
 
     /// Notes that a stage ended at `tsc`. A stamp set twice keeps the later call's time. A time before the beginning
@@ -348,7 +356,9 @@ impl StageHistograms {
         for (stage, stamp) in STAMPED {
             let Some(since) = sample.since_poll(stamp) else { continue };
             let took = u64::from(since.saturating_sub(before));
-            set.count(stage, clock.ns(took.saturating_sub(clock.read_cost())));
+            if stage != Stage::Receive || !sample.later {
+                set.count(stage, clock.ns(took.saturating_sub(clock.read_cost())));
+            }
             before = since;
             reads += 1;
         }

@@ -164,3 +164,16 @@ fn reading_the_clock_is_not_counted() {
         assert!(got.abs_diff(ns) <= 2, "{stage:?}: {got}");
     }
 }
+
+#[test]
+fn a_poll_is_counted_with_its_first_message_only() {
+    let (_, mut histograms) = stages(1, gigahertz());
+    let stamps = [(Stamp::Received, 40), (Stamp::Decoded, 50), (Stamp::Sent, 90)];
+    histograms.add(&sample(0, &stamps));
+    histograms.add(&sample(0, &stamps).later(true));
+    let counts =
+        [Stage::Receive, Stage::Decode, Stage::RxToTx].map(|stage| histograms.row(stage, Passes::All).count);
+    assert_eq!(counts, [1, 2, 2]);
+    // The way of the second begins with the poll all the same.
+    assert_eq!(histograms.row(Stage::RxToTx, Passes::All).total, 180);
+}
