@@ -6,7 +6,7 @@
 //!
 //! | row | what comes |
 //! |---|---|
-//! | one at a time | 5,000 packets a second with one message each, evenly: whatever it leads to is done before the next one comes |
+//! | one at a time | 50,000 packets a second with one message each, evenly: whatever it leads to is done before the next one comes |
 //! | cold | 200 a second: each is the first after 5 ms without any |
 //! | load | 100,000 messages a second, several in a packet, five times that in bursts of 10 ms |
 //!

@@ -41,7 +41,7 @@ impl Kind {
 
     const fn feed(self) -> &'static [&'static str] {
         match self {
-            Self::OneAtATime => &["--rate", "5000", "--packet-messages", "1"],
+            Self::OneAtATime => &["--rate", "50000", "--packet-messages", "1"],
             Self::Cold => &["--rate", "200", "--packet-messages", "1"],
             Self::Load => {
                 &["--rate", "100000", "--burst-every-ms", "100", "--burst-ms", "10", "--burst-factor", "5"]
