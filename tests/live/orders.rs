@@ -79,6 +79,9 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
             "1000",
             "--symbols",
             &SYMBOLS.to_string(),
+            // Short queues: what rests is reached soon.
+            "--live-orders",
+            "500",
             "--for",
             "100",
         ]);
