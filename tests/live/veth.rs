@@ -179,9 +179,14 @@ fn assert_frames(wire: &Path, report: &Report) {
         &["ip.checksum.status", "udp.checksum.status", "ip.src", "udp.srcport"],
     );
     all_are(&sent, "1\t1\t10.0.0.2\t31000");
-    let counted = ["session_enters", "session_replaces", "session_cancels", "session_heartbeats"];
+    let counted = ["session_enters", "session_replaces", "session_cancels"];
     let counted: u64 = counted.iter().map(|name| report.count(name)).sum();
-    assert_eq!(sent.len() as u64, counted, "{}", report.text());
+    // A heartbeat has the three bytes of its head only.
+    let orders = dissect("udp.dstport==31001 && udp.length > 11", &["frame.number"]);
+    assert_eq!(orders.len() as u64, counted, "{}", report.text());
+    // The last one may be in the driver's ring still when the program ends.
+    let heartbeats = (sent.len() - orders.len()) as u64;
+    assert!((0..=1).contains(&(report.count("session_heartbeats") - heartbeats)), "{}", report.text());
 
     let session = &["ip.checksum.status", "udp.checksum.status", "moldudp64.session", "moldudp64.count"];
     let replies = dissect("moldudp64 && udp.srcport==31001", session);
