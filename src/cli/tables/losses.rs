@@ -144,6 +144,10 @@ const LOSSES: &[(&str, &str)] = &[
         "refused_journal",
         "no new order leaves unless it can be journalled: see journal_failures, or raise journal.ring_mib",
     ),
+    (
+        "refused_session",
+        "the order session was not up: see the log for its connection and login, or the gateway",
+    ),
     ("refused_killed", "the kill switch was thrown: no order leaves until wirebook is started again"),
     ("desk_kills", "the kill switch was thrown, once for each worker: see the log for whom"),
     ("journal_dropped", "records missing in the journal: raise journal.ring_mib, or write to a faster disk"),
