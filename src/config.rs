@@ -402,6 +402,8 @@ pub struct Determinism {
     pub fifo_priority: Option<u8>,
     /// Longest time that CPUs may take to wake up, us; `None`: as the system has it.
     pub cpu_dma_latency: Option<u32>,
+    /// Time between two rehearsals of an order while nothing comes; 0: none.
+    pub rehearse: Duration,
 }
 
 /// `[latency]`

@@ -19,7 +19,7 @@
 //! | [`venue`] | whichever of these sessions the configuration names |
 
 use crate::nic::{Frame, TxQueue};
-use crate::risk::{Cleared, Request};
+use crate::risk::{Cleared, Rehearsal, Request};
 use crate::wire::ethernet::Mac;
 
 pub mod blotter;
@@ -57,6 +57,10 @@ pub trait Session {
     /// # Errors
     /// [`SendError`], counted by kind.
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError>;
+
+    /// Does what [`Session::send`] would do up to the transmit queue, and gives the buffer back unsent. Nothing leaves,
+    /// nothing is counted, and the next request is what it would have been.
+    fn rehearse<T: TxQueue>(&mut self, _rehearsal: &Rehearsal, _tx: &mut T) {}
 
     /// Reads one datagram of the venue, from its UDP payload.
     fn on_datagram(&mut self, _payload: &[u8], _on_event: &mut impl FnMut(OrderEvent)) {}

@@ -55,6 +55,9 @@ pub const TICK: u64 = 20_000;
 /// Empty polls between two looks at the TSC. An empty poll takes a few ns, so [`TICK`] is kept well enough.
 const EMPTY_POLLS: u32 = 256;
 
+/// Empty polls between two looks at whether a rehearsal is due.
+const REHEARSAL_POLLS: u32 = 16;
+
 /// Time between two publications of counters and book tops, ns.
 const PUBLISH: u64 = 50_000_000;
 
@@ -157,6 +160,8 @@ pub struct Parts<S, O> {
     pub share: Share,
     /// `SCHED_FIFO` priority of the loop's thread; `None`: as it is.
     pub fifo_priority: Option<u8>,
+    /// Time between two rehearsals of an order while nothing comes, ns; 0: none.
+    pub rehearse_ns: u64,
 }
 
 /// What a loop needs to get back what it lost.
@@ -190,6 +195,9 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     publish_ticks: u64,
     next_tick: u64,
     next_publish: u64,
+    /// 0: none.
+    rehearsal_ticks: u64,
+    next_rehearsal: u64,
     feed_clock: FeedClock,
     leaving: Option<Leaving>,
 }
@@ -253,6 +261,8 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             publish_ticks: clock.ticks(PUBLISH),
             next_tick: now,
             next_publish: now,
+            rehearsal_ticks: clock.ticks(parts.rehearse_ns),
+            next_rehearsal: now,
             feed_clock: FeedClock { now, looked: now, longest: clock.ticks(C::LONGEST_ROUND) },
             leaving: None,
         }
@@ -274,12 +284,15 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     /// Polls until [`Switches::stop`], then publishes once more.
     pub fn run(&mut self) {
         self.desk.mark_now(Kind::Start);
-        let mut empty = 0;
+        let mut empty: u32 = 0;
         loop {
             if self.poll() {
                 empty = 0;
             } else {
                 empty += 1;
+                if self.rehearsal_ticks != 0 && empty.is_multiple_of(REHEARSAL_POLLS) {
+                    self.rehearse_in_time();
+                }
                 if empty < EMPTY_POLLS {
                     continue;
                 }
@@ -299,6 +312,21 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         }
         self.desk.mark_now(Kind::End);
         self.publish();
+    }
+
+    /// Nothing comes: a rehearsal, if it is due.
+    fn rehearse_in_time(&mut self) {
+        let now = self.desk.time.now();
+        if now >= self.next_rehearsal {
+            self.next_rehearsal = now.wrapping_add(self.rehearsal_ticks);
+            self.rehearse();
+        }
+    }
+
+    /// Walks through the way of an order up to the transmit buffer, so that the next one finds it in the caches. Nothing leaves,
+    /// and nothing is kept but the count. [`Pipeline::run`] does it while nothing comes.
+    pub fn rehearse(&mut self) {
+        self.desk.rehearse();
     }
 
     /// One round over the receive queues; true where frames came.

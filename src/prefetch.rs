@@ -22,3 +22,14 @@ pub fn bytes(bytes: &[u8]) {
         line(at);
     }
 }
+
+/// Asks for all lines of what is at `at`.
+#[inline(always)]
+pub(crate) fn lines<T>(at: *const T) {
+    let from = at.cast::<u8>();
+    for offset in (0..size_of::<T>()).step_by(64) {
+        line(from.wrapping_add(offset));
+    }
+    // It need not begin with a line.
+    line(from.wrapping_add(size_of::<T>().saturating_sub(1)));
+}

@@ -30,7 +30,7 @@ mod limits;
 mod rate;
 mod refusal;
 
-pub use cleared::{Cleared, Request};
+pub use cleared::{Cleared, Rehearsal, Request};
 pub use limits::{HIGHEST_PRICE, LimitsError, MOST_SHARES, RiskLimits};
 pub use rate::Rate;
 pub use refusal::{Refusal, RiskCounters};
@@ -90,6 +90,20 @@ struct Ask {
     side: Side,
     shares: u32,
     price: Price,
+}
+
+impl Ask {
+    const fn likeness(&self) -> Likeness {
+        let Self { locate, side, shares, price } = *self;
+        Likeness { locate, side, shares, price }
+    }
+}
+
+/// What is known of a new order that may leave, beside what was asked for.
+struct Enterable {
+    symbol: Symbol,
+    short: bool,
+    user_ref_num: u32,
 }
 
 impl Risk {
@@ -291,6 +305,25 @@ impl Risk {
         view: &MarketView,
         now_ns: u64,
     ) -> Result<Cleared, Refusal> {
+        let Enterable { symbol, short, user_ref_num } = self.judge_enter(ask, view, now_ns)?;
+        let Ask { locate, side, shares, price } = *ask;
+        let order = NewOrder { locate, side, short, shares, price, time_in_force };
+        if !self.blotter.reserve(user_ref_num, order) {
+            return Err(Refusal::OpenOrders);
+        }
+        self.spend(locate, now_ns);
+        self.next_ref += 1;
+        if self.limits.repeat_window_ns > 0 {
+            self.recent.insert(ask.likeness(), now_ns);
+        }
+        let request = Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force };
+        Ok(Cleared::new(request, locate))
+    }
+
+    /// May a new order leave? Takes nothing and counts nothing. Not inlined, so that a rehearsal and what it is for run the
+    /// same code.
+    #[inline(never)]
+    fn judge_enter(&self, ask: &Ask, view: &MarketView, now_ns: u64) -> Result<Enterable, Refusal> {
         let symbol = self.check_gates(ask.locate, view)?;
         self.check_order(ask, view)?;
         let Ask { locate, side, shares, price } = *ask;
@@ -299,24 +332,31 @@ impl Risk {
         if self.blotter.is_full() {
             return Err(Refusal::OpenOrders);
         }
-        let likeness = Likeness { locate, side, shares, price };
         let window = self.limits.repeat_window_ns;
-        if self.recent.get(likeness).is_some_and(|then| now_ns.saturating_sub(*then) < window) {
+        if window > 0
+            && self.recent.get(ask.likeness()).is_some_and(|then| now_ns.saturating_sub(*then) < window)
+        {
             return Err(Refusal::Repeated);
         }
         let short = side == Side::Sell && holding.worst(side, u64::from(shares)) > 0;
         let user_ref_num = self.check_rates(locate, now_ns)?;
-        let order = NewOrder { locate, side, short, shares, price, time_in_force };
-        if !self.blotter.reserve(user_ref_num, order) {
-            return Err(Refusal::OpenOrders);
-        }
-        self.spend(locate, now_ns);
-        self.next_ref += 1;
-        if window > 0 {
-            self.recent.insert(likeness, now_ns);
+        Ok(Enterable { symbol, short, user_ref_num })
+    }
+
+    /// Judges a new order as [`Risk::check`] would, and asks for the memory that clearing it would take: for the caches and
+    /// branch predictors, while nothing comes. Nothing is counted or kept, and what it returns cannot be sent. `None` where
+    /// it would be refused, or is no new order.
+    #[must_use]
+    pub fn rehearse(&self, intent: &Intent, view: &MarketView, now_ns: u64) -> Option<Rehearsal> {
+        let Intent::Enter { locate, side, shares, price, time_in_force } = *intent else { return None };
+        let ask = Ask { locate, side, shares, price };
+        let Enterable { symbol, short, user_ref_num } = self.judge_enter(&ask, view, now_ns).ok()?;
+        self.blotter.prefetch(user_ref_num, locate);
+        if self.limits.repeat_window_ns > 0 {
+            self.recent.prefetch(ask.likeness());
         }
         let request = Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force };
-        Ok(Cleared::new(request, locate))
+        Some(Rehearsal::new(request))
     }
 
     fn check_replace(

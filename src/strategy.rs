@@ -234,6 +234,13 @@ pub trait Strategy {
     /// Time has passed: some ten thousand times a second. What it costs is lost to the feed.
     fn on_timer(&mut self, _now_ns: u64, _out: &mut Intents) {}
 
+    /// A new order that it might ask for on `view`, worked out the way a decision is: a rehearsal, some ten thousand times a
+    /// second while nothing comes, so that the next decision finds its memory in the caches. Risk and the session rehearse it,
+    /// too; it never leaves. `None`: nothing is rehearsed.
+    fn rehearse(&self, _view: &MarketView) -> Option<Intent> {
+        None
+    }
+
     /// One of our orders changed, or a trade of ours was broken.
     fn on_order(&mut self, update: &OrderUpdate, out: &mut Intents);
 

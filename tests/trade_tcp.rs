@@ -40,6 +40,8 @@ struct Cable {
     reset: bool,
     losses: u64,
     resets: u64,
+    /// Of all bytes of all frames that left.
+    digest: u64,
 }
 
 /// A transmit queue on such a cable.
@@ -57,6 +59,9 @@ impl<T: TxQueue> TxQueue for Loses<T> {
 
     fn send(&mut self, mut slot: T::Slot, len: u16) -> Result<(), T::Slot> {
         let mut cable = self.cable.borrow_mut();
+        for byte in &slot[..usize::from(len)] {
+            cable.digest = (cable.digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+        }
         let is_segment = slot.get(12..14) == Some(&[8, 0]) && slot.get(23) == Some(&6);
         if is_segment {
             cable.random ^= cable.random << 13;
@@ -117,6 +122,8 @@ struct World {
     step: u64,
     /// Ours to the exchange, and back.
     cables: [Rc<RefCell<Cable>>; 2],
+    /// Rehearsals after each poll.
+    rehearsals: u32,
     /// Never read, and never full.
     _handles: wirebook::pipeline::worker::Handles,
 }
@@ -146,6 +153,7 @@ impl World {
             time,
             step: 0,
             cables,
+            rehearsals: 0,
             _handles: handles,
         }
     }
@@ -164,7 +172,15 @@ impl World {
 
     /// Ours.
     fn wirebook(&mut self) {
-        while self.pipeline.poll() {}
+        loop {
+            let busy = self.pipeline.poll();
+            for _ in 0..self.rehearsals {
+                self.pipeline.rehearse();
+            }
+            if !busy {
+                break;
+            }
+        }
         self.pipeline.tick(self.time.get());
     }
 
@@ -305,4 +321,34 @@ fn the_loop_allocates_nothing_over_tcp() {
     for happened in ["tcp_hot", "tcp_segments", "orders_accepted", "tcp_probes"] {
         assert!(world.count(happened) > 0, "{happened} {}", world.count(happened));
     }
+}
+
+#[test]
+fn rehearsals_leave_no_trace() {
+    let config = config(&[("cooldown_us = 20000", "cooldown_us = 500")]);
+    let [without, with] = [0, 3].map(|rehearsals| {
+        let mut world = World { rehearsals, ..World::new(&config, 9, 20) };
+        world.until("session", 5 * SECOND, |world| world.phase() == "up");
+        world.play(SECOND / 2);
+        // Away and back: while it is not up nothing can be rehearsed to the end.
+        world.cables[1].borrow_mut().reset = true;
+        world.until("break", SECOND, |world| world.count("session_breaks") == 1);
+        world.until("session", 20 * SECOND, |world| world.phase() == "up");
+        let mut calls = 0;
+        for _ in 0..SECOND / 2 {
+            world.exchange();
+            calls += counting::calls(|| world.wirebook());
+        }
+        assert_eq!(calls, 0);
+        let cables = world.cables.clone();
+        let (finished, legacy) = world.end();
+        agree(&finished, &legacy);
+        let count = |name: &str| finished.tally.rows().find(|(row, _)| *row == name).unwrap().1;
+        assert_eq!(count("desk_rehearsals") > 10_000, rehearsals > 0, "{}", count("desk_rehearsals"));
+        assert!(count("desk_orders_sent") > 100 && count("tcp_hot") > 100 && count("tcp_cold") > 0);
+        let rows: Vec<_> = finished.tally.rows().filter(|(name, _)| *name != "desk_rehearsals").collect();
+        let digest = cables.map(|cable| cable.borrow().digest);
+        (rows, digest, finished.positions, legacy.books)
+    });
+    assert_eq!(without, with);
 }

@@ -63,6 +63,7 @@ pub(super) fn config(document: &mut Document<'_>) -> Config {
         lock_memory: document.flag("determinism.lock_memory", false),
         fifo_priority: document.optional_int("determinism.fifo_priority", 1..=99, 50),
         cpu_dma_latency: document.optional_int("determinism.cpu_dma_latency_us", 0..=1_000_000, 0),
+        rehearse: Duration::from_micros(document.int("determinism.rehearse_us", 0..=1_000_000, 10)),
     };
     let journal = journal::journal(document);
     let latency = Latency {

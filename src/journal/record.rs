@@ -293,8 +293,9 @@ impl Record {
         KillCause::of(self.code.into()).filter(|_| self.kind == Kind::Killed)
     }
 
-    /// As it stands in ring and file, in words of the machine's own byte order, for the run of this number.
-    #[inline]
+    /// As it stands in ring and file, in words of the machine's own byte order, for the run of this number. Not inlined:
+    /// rehearsals run the same code.
+    #[inline(never)]
     #[must_use]
     pub(super) fn words(&self, run: u64) -> [u64; WORDS] {
         let two = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;

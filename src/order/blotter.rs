@@ -257,6 +257,8 @@ impl Blotter {
             return false;
         }
         self.adopting = false;
+        let shares = u64::from(order.shares);
+        let value = u128::from(shares) * u128::from(order.price.0);
         let entry = OpenOrder {
             locate: order.locate,
             adopted: false,
@@ -264,23 +266,30 @@ impl Blotter {
             short: order.short,
             time_in_force: order.time_in_force,
             price: order.price,
-            total: u64::from(order.shares),
+            total: shares,
             executed: 0,
             accepted: false,
             cancel_sent: false,
             replaced_by: None,
             replaces: None,
             place: Place::of(order.locate),
-            held_shares: 0,
-            held_value: 0,
+            held_shares: shares,
+            held_value: value,
         };
         if !self.orders.insert(user_ref_num, entry) {
             return false;
         }
         self.chains += 1;
         self.highest = self.highest.max(user_ref_num);
-        self.weigh(user_ref_num);
+        // As it would be weighed.
+        self.hold(Place::of(order.locate), order.side, (0, 0), (shares, value));
         true
+    }
+
+    /// Asks for the memory that an order of this number will take in an instrument, before it is [reserved](Self::reserve).
+    pub(crate) fn prefetch(&self, user_ref_num: u32, locate: u16) {
+        self.orders.prefetch(user_ref_num);
+        self.places.prefetch(locate);
     }
 
     /// Counts a replacement as under way; `total` is of the whole chain. False where the order is gone, busy, or

@@ -28,7 +28,7 @@ use super::stream::{Stream, StreamState};
 use super::table::RecentTable;
 use super::{SendError, Session, SessionCounters};
 use crate::nic::{Frame, TxQueue};
-use crate::risk::{Cleared, Request};
+use crate::risk::{Cleared, Rehearsal, Request};
 use crate::wire::NoRoom;
 use crate::wire::ethernet::Mac;
 use crate::wire::ouch::AccountQuery;
@@ -117,6 +117,13 @@ impl Unanswered {
             Request::Enter { user_ref_num, .. } => self.orders.insert(user_ref_num, true),
             Request::Replace { user_ref_num, .. } => self.orders.insert(user_ref_num, false),
             Request::Cancel { user_ref_num } => self.cancels.insert(user_ref_num, ()),
+        }
+    }
+
+    /// Asks for what [`Unanswered::on_sent`] of a new order will touch.
+    fn prefetch(&self, request: &Request) {
+        if let Request::Enter { user_ref_num, .. } = *request {
+            self.orders.prefetch(user_ref_num);
         }
     }
 
@@ -484,6 +491,14 @@ impl<S: Stream> Session for OuchSession<S> {
             Err(error) => self.counters.count(error),
         }
         result
+    }
+
+    fn rehearse<T: TxQueue>(&mut self, rehearsal: &Rehearsal, tx: &mut T) {
+        if self.phase == Phase::Up {
+            let request = rehearsal.request();
+            self.stream.rehearse(self.packets.patch(request), tx);
+            self.unanswered.prefetch(request);
+        }
     }
 
     fn on_frame<T: TxQueue>(

@@ -47,8 +47,8 @@ impl OrderPackets {
         Ok(Self { enter, replace, cancel })
     }
 
-    /// The packet of a request, valid until the next call.
-    #[inline]
+    /// The packet of a request, valid until the next call. Not inlined: rehearsals run the same code.
+    #[inline(never)]
     pub fn patch(&mut self, request: &Request) -> &[u8] {
         let prepared = match request {
             Request::Enter { .. } => &mut self.enter,

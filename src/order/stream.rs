@@ -47,6 +47,9 @@ pub trait Stream {
     /// [`SendError`]; nothing was taken then.
     fn write<T: TxQueue>(&mut self, bytes: &[u8], tx: &mut T) -> Result<(), SendError>;
 
+    /// Does what [`Stream::write`] would do up to the transmit queue, and forgets it.
+    fn rehearse<T: TxQueue>(&mut self, _bytes: &[u8], _tx: &mut T) {}
+
     /// Takes a frame that the port received, if it belongs to this connection; false if not.
     fn on_frame<T: TxQueue>(
         &mut self,

@@ -3,6 +3,8 @@
 //! Open addressing with linear probes, at most half full, so a probe is short. Removal moves later entries back:
 //! no tombstones, no degradation over a day.
 
+use crate::prefetch;
+
 /// A key that can spread itself over 64 bits.
 pub(crate) trait Key: Copy + Eq {
     /// A well-mixed hash; the table uses the upper bits.
@@ -76,6 +78,12 @@ impl<K: Key, V: Copy> FixedTable<K, V> {
         self.slots[self.find(key)].as_ref().map(|(_, value)| value)
     }
 
+    /// Asks for the lines where `key` is, or would go.
+    pub(crate) fn prefetch(&self, key: K) {
+        let slot = self.slots.as_ptr().wrapping_add(self.home(key));
+        prefetch::lines(slot);
+    }
+
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let at = self.find(key);
         self.slots[at].as_mut().map(|(_, value)| value)
@@ -133,13 +141,16 @@ pub(crate) struct RecentTable<K, V> {
     /// Value and number of the insertion that put it there.
     table: FixedTable<K, (u64, V)>,
     ring: Box<[Option<(K, u64)>]>,
+    /// The place in the ring of the next insertion.
+    next: usize,
     inserted: u64,
 }
 
 impl<K: Key, V: Copy> RecentTable<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self { table: FixedTable::new(capacity), ring: vec![None; capacity].into_boxed_slice(), inserted: 0 }
+        let ring = vec![None; capacity].into_boxed_slice();
+        Self { table: FixedTable::new(capacity), ring, next: 0, inserted: 0 }
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
@@ -148,6 +159,16 @@ impl<K: Key, V: Copy> RecentTable<K, V> {
 
     pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
         self.table.get_mut(key).map(|(_, value)| value)
+    }
+
+    /// Asks for the lines that [`RecentTable::insert`] of `key` will touch.
+    pub(crate) fn prefetch(&self, key: K) {
+        self.table.prefetch(key);
+        let place = self.ring.get(self.next);
+        place.inspect(|place| prefetch::lines(*place));
+        if let Some(Some((oldest, _))) = place {
+            self.table.prefetch(*oldest);
+        }
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
@@ -163,7 +184,8 @@ impl<K: Key, V: Copy> RecentTable<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let number = self.inserted;
         self.inserted += 1;
-        let at = (number % self.ring.len() as u64) as usize;
+        let at = self.next;
+        self.next = if at + 1 == self.ring.len() { 0 } else { at + 1 };
         if let Some((oldest, its_number)) = self.ring[at].replace((key, number))
             && self.table.get(oldest).is_some_and(|(latest, _)| *latest == its_number)
         {

@@ -186,8 +186,8 @@ impl OrderFrames {
         Ok(Self { enter, replace, cancel, heartbeat })
     }
 
-    /// The frame of a request, valid until the next call.
-    #[inline]
+    /// The frame of a request, valid until the next call. Not inlined: rehearsals run the same code.
+    #[inline(never)]
     pub fn patch(&mut self, request: &Request) -> &[u8] {
         let template = match request {
             Request::Enter { .. } => &mut self.enter,

@@ -10,7 +10,7 @@ use super::tcp::{TcpCounters, UserTcp};
 use super::wutf::WutfSession;
 use super::{SendError, Session, SessionCounters};
 use crate::nic::{Frame, TxQueue};
-use crate::risk::Cleared;
+use crate::risk::{Cleared, Rehearsal};
 use crate::wire::ethernet::Mac;
 
 /// What a connection of a session did, and where it stands; all 0 where there is none.
@@ -95,6 +95,10 @@ impl Session for Venue {
     #[inline]
     fn send<T: TxQueue>(&mut self, cleared: &Cleared, tx: &mut T) -> Result<(), SendError> {
         each!(self, session => session.send(cleared, tx))
+    }
+
+    fn rehearse<T: TxQueue>(&mut self, rehearsal: &Rehearsal, tx: &mut T) {
+        each!(self, session => session.rehearse(rehearsal, tx));
     }
 
     fn on_datagram(&mut self, payload: &[u8], on_event: &mut impl FnMut(OrderEvent)) {

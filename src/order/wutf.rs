@@ -11,7 +11,7 @@ use super::ouch::{self, OuchProfile};
 use super::template::{FrameAddressing, OrderFrames, TemplateError};
 use super::{SendError, Session, SessionCounters};
 use crate::nic::TxQueue;
-use crate::risk::Cleared;
+use crate::risk::{Cleared, Rehearsal};
 use crate::wire::ethernet::Mac;
 use crate::wire::moldudp64::{Kind, Packet};
 
@@ -88,11 +88,14 @@ impl WutfSession {
     }
 }
 
-/// Copies a frame into a transmit buffer and sends it.
-#[inline]
-fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T) -> Result<(), SendError> {
+/// Copies a frame into a transmit buffer and, where it leaves, sends it. Not inlined: rehearsals run the same code.
+#[inline(never)]
+fn transmit<T: TxQueue>(frame: &[u8], tx: &mut T, leaves: bool) -> Result<(), SendError> {
     let mut slot = tx.reserve().ok_or(SendError::NoBuffer)?;
     slot.get_mut(..frame.len()).ok_or(SendError::BufferTooShort)?.copy_from_slice(frame);
+    if !leaves {
+        return Ok(());
+    }
     // Frames are shorter than `LONGEST_FRAME`.
     tx.send(slot, frame.len() as u16).map_err(|_slot| SendError::RingFull)
 }
@@ -105,13 +108,19 @@ impl Session for WutfSession {
             return Err(SendError::NoNextHop);
         }
         let request = cleared.request();
-        let result = transmit(self.frames.patch(request), tx);
+        let result = transmit(self.frames.patch(request), tx, true);
         match &result {
             Err(error) => self.counters.count(*error),
             Ok(()) => self.counters.count_sent(request),
         }
         self.sent |= result.is_ok();
         result
+    }
+
+    fn rehearse<T: TxQueue>(&mut self, rehearsal: &Rehearsal, tx: &mut T) {
+        if self.reachable {
+            let _ = transmit(self.frames.patch(rehearsal.request()), tx, false);
+        }
     }
 
     fn on_datagram(&mut self, payload: &[u8], on_event: &mut impl FnMut(OrderEvent)) {
@@ -152,7 +161,7 @@ impl Session for WutfSession {
         if !self.reachable || now_ns.saturating_sub(self.last_sent_ns) < HEARTBEAT_NS {
             return;
         }
-        match transmit(self.frames.heartbeat(), tx) {
+        match transmit(self.frames.heartbeat(), tx, true) {
             Ok(()) => {
                 self.counters.heartbeats += 1;
                 self.last_sent_ns = now_ns;

@@ -30,8 +30,10 @@ use crate::wire::moldudp64::Blocks;
 
 mod place;
 mod record;
+mod rehearse;
 mod withdraw;
 
+use rehearse::Lately;
 use withdraw::Watch;
 
 /// What happened to messages and orders at the desk.
@@ -62,12 +64,14 @@ pub struct DeskCounters {
     pub replies: u64,
     /// The kill switch was thrown: 1 a worker.
     pub kills: u64,
+    /// Rehearsals of an order, as far as the transmit buffer.
+    pub rehearsals: u64,
 }
 
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 12] {
+    pub fn rows(&self) -> [(&'static str, u64); 13] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
@@ -81,6 +85,7 @@ impl DeskCounters {
             ("desk_withdrawn", self.withdrawn),
             ("desk_replies", self.replies),
             ("desk_kills", self.kills),
+            ("desk_rehearsals", self.rehearsals),
         ]
     }
 }
@@ -140,6 +145,7 @@ pub struct Desk<T, S, O, C = Tsc> {
     resumed: u32,
     /// Exchange time of the latest message, ns since midnight.
     feed_time: u64,
+    lately: Lately,
     /// Where orders are journalled.
     pub(super) scribe: Option<JournalWriter>,
     /// Everything that was decoded, by sequence: what a replay must come to, too.
@@ -200,6 +206,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             watch: Watch::new(parts.cancels_left_over),
             resumed: 0,
             feed_time: 0,
+            lately: Lately::default(),
             scribe: parts.journal,
             #[cfg(test)]
             journal: Vec::new(),
@@ -467,8 +474,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
             if filled.is_empty() {
                 break;
             }
-            // A share of the instruments would look ahead in vain more often than not.
-            if self.division.is_whole() {
+            // A share of the instruments would look ahead in vain more often than not, and a message by itself has no other to
+            // wait together with.
+            if self.division.is_whole() && filled.records().len() > 1 {
                 self.books.look_ahead(filled.records());
             }
             for (at, message) in filled.records().iter().enumerate() {

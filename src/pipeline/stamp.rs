@@ -3,6 +3,7 @@
 //! Reading the TSC costs about as much as a book update's cheapest part, so a message is stamped only when its frame is
 //! one of the sampled ones; `sample_every = 1` stamps all. The time is the loop's own, given with each call.
 
+use crate::nic::TxQueue;
 use crate::nic::tsc::TimeSource;
 use crate::stats::clock::Clock;
 use crate::stats::stages::{COLD_AFTER, StageRecorder, StageSample, Stamp};
@@ -112,9 +113,18 @@ impl Stamps {
         self.mark(Stamp::Checked, time);
     }
 
+    /// It was sent: at `rung`, or now where the doorbell was not asked.
     #[inline]
-    pub(super) fn sent(&mut self, time: &impl TimeSource) {
-        self.mark(Stamp::Sent, time);
+    pub(super) fn sent(&mut self, rung: Option<u64>, time: &impl TimeSource) {
+        if self.on {
+            self.sample.mark(Stamp::Sent, rung.unwrap_or_else(|| time.now()));
+        }
+    }
+
+    /// `tx`, which tells when it was rung.
+    #[inline]
+    pub(super) const fn doorbell<'a, T, C>(&self, tx: &'a mut T, time: &'a C) -> Doorbell<'a, T, C> {
+        Doorbell { tx, time, asked: self.on, rung: None }
     }
 
     /// The work on the message in hand is done; the next one of the frame begins now.
@@ -157,5 +167,48 @@ impl<C: TimeSource> Marks for StampMarks<'_, C> {
     #[inline]
     fn inferred(&mut self) {
         self.stamps.mark(Stamp::Inferred, self.time);
+    }
+}
+
+/// A transmit queue that notes when it has taken a frame. What a session still has to note for itself afterwards does not keep
+/// an order from the wire.
+pub(super) struct Doorbell<'a, T, C> {
+    tx: &'a mut T,
+    time: &'a C,
+    asked: bool,
+    rung: Option<u64>,
+}
+
+impl<T, C> Doorbell<'_, T, C> {
+    /// When the last frame was taken, in ticks; `None`: none was, or nobody wanted to know.
+    #[inline]
+    pub(super) const fn rung(&self) -> Option<u64> {
+        self.rung
+    }
+}
+
+impl<T: TxQueue, C: TimeSource> TxQueue for Doorbell<'_, T, C> {
+    type Slot = T::Slot;
+
+    #[inline]
+    fn reserve(&mut self) -> Option<Self::Slot> {
+        self.tx.reserve()
+    }
+
+    #[inline]
+    fn send(&mut self, slot: Self::Slot, len: u16) -> Result<(), Self::Slot> {
+        self.tx.send(slot, len)?;
+        if self.asked {
+            self.rung = Some(self.time.now());
+        }
+        Ok(())
+    }
+
+    fn reclaim(&mut self) -> usize {
+        self.tx.reclaim()
+    }
+
+    fn warm(&mut self) {
+        self.tx.warm();
     }
 }

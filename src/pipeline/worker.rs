@@ -18,7 +18,7 @@ use super::stamp::Stamps;
 use super::tap::Tap;
 use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
-use crate::config::{Config, Framing, Instruments, Line, OUCH_PORTS, Stack, StrategyKind};
+use crate::config::{Config, Determinism, Framing, Instruments, Line, OUCH_PORTS, Stack, StrategyKind};
 use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
 use crate::feed::handover::{self, ClientEnd, LoopEnd};
@@ -350,10 +350,12 @@ fn worker(
         }
         None => routes,
     };
-    let fifo_priority = config.determinism.fifo_priority;
+    let Determinism { fifo_priority, rehearse, .. } = config.determinism;
+    let rehearse_ns = u64::try_from(rehearse.as_nanos()).unwrap_or(u64::MAX);
     let cancels_left_over = config.gateway.as_ref().is_some_and(|gateway| gateway.ouch.cancel_on_disconnect);
     let common = Common {
         fifo_priority,
+        rehearse_ns,
         books,
         risk,
         stream,
@@ -422,6 +424,7 @@ struct Common {
     recovery: Option<RecoveryParts>,
     share: Share,
     fifo_priority: Option<u8>,
+    rehearse_ns: u64,
     cancels_left_over: bool,
 }
 
@@ -439,6 +442,7 @@ impl Common {
             recovery,
             share,
             fifo_priority,
+            rehearse_ns,
             cancels_left_over,
         } = self;
         let desk = DeskParts {
@@ -462,6 +466,7 @@ impl Common {
             frames: None,
             share,
             fifo_priority,
+            rehearse_ns,
         })
     }
 }

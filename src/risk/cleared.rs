@@ -43,6 +43,22 @@ pub enum Request {
     },
 }
 
+/// What a request would have been, had it been asked for in earnest. It has no number that is used up, and no session sends it.
+#[derive(Debug)]
+pub struct Rehearsal(Request);
+
+impl Rehearsal {
+    pub(super) const fn new(request: Request) -> Self {
+        Self(request)
+    }
+
+    /// What would have been sent.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        &self.0
+    }
+}
+
 /// A request that passed every check. Only [`super::Risk`] makes one; it can be neither copied nor altered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleared {

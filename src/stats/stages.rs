@@ -47,7 +47,7 @@ pub enum Stamp {
     Decided = 6,
     /// Risk has cleared or refused it.
     Checked = 7,
-    /// `send` has returned: the NIC's doorbell was rung.
+    /// The transmit queue has taken the frame: the NIC's doorbell was rung.
     Sent = 8,
 }
 

@@ -58,6 +58,10 @@ impl Strategy for Imbalance {
         }
     }
 
+    fn rehearse(&self, view: &MarketView) -> Option<Intent> {
+        self.lean.rehearse(view)
+    }
+
     fn on_order(&mut self, update: &OrderUpdate, _out: &mut Intents) {
         self.lean.on_order(update);
     }

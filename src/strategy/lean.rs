@@ -168,6 +168,12 @@ impl Lean {
         Some(Intent::Enter { locate: view.locate, side, shares, price, time_in_force })
     }
 
+    /// What it would enter on a signal to buy, now; changes nothing.
+    #[must_use]
+    pub fn rehearse(&self, view: &MarketView) -> Option<Intent> {
+        if self.acts_on(view.locate) && view.tradable() { self.wish_to_enter(view, 1) } else { None }
+    }
+
     /// What to do about a resting order.
     fn wish_to_change(&self, view: &MarketView, signal: Option<i32>, working: Working) -> Option<Intent> {
         let Working { order, side, shares, price } = working;

@@ -23,7 +23,7 @@
 
 use std::collections::TryReserveError;
 
-use super::features::{Features, Step};
+use super::features::{FeatureState, Features, Step};
 use super::lean::rest;
 use super::{Intent, Intents, MarketView, Marks, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
 use crate::book::Books;
@@ -82,6 +82,22 @@ struct Scene<'a> {
     turned: [bool; 2],
 }
 
+impl<'a> Scene<'a> {
+    /// Not inlined: rehearsals run the same code.
+    #[inline(never)]
+    fn of(params: &MakerParams, state: Option<&FeatureState>, view: &'a MarketView, position: i64) -> Self {
+        let closed = Self { view, wanted: [None; 2], turned: [false; 2] };
+        let (Some(bid), Some(ask), Some(state)) = (view.top.bid, view.top.ask, state) else { return closed };
+        let spread = ask.price.0.saturating_sub(bid.price.0);
+        let (Some(fair), Some(lean)) = (state.microprice(), state.lean_of_three()) else { return closed };
+        if !view.tradable() || spread == 0 || spread > params.max_spread {
+            return closed;
+        }
+        let wanted = quote::wanted(params, fair, position, (bid.price, ask.price));
+        Self { view, wanted, turned: [lean <= -params.turn, lean >= params.turn] }
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Maker {
@@ -118,16 +134,9 @@ impl Maker {
 
     /// Prices to quote at, and where the queues lean. Where the features are not those of the book, nothing is wanted.
     fn scene<'a>(&mut self, view: &'a MarketView, position: i64) -> Scene<'a> {
-        let closed = Scene { view, wanted: [None; 2], turned: [false; 2] };
-        let (Some(bid), Some(ask)) = (view.top.bid, view.top.ask) else { return closed };
-        let Some(state) = self.features.checked(view.locate, &view.top) else { return closed };
-        let spread = ask.price.0.saturating_sub(bid.price.0);
-        let (Some(fair), Some(lean)) = (state.microprice(), state.lean_of_three()) else { return closed };
-        if !view.tradable() || spread == 0 || spread > self.params.max_spread {
-            return closed;
-        }
-        let wanted = quote::wanted(&self.params, fair, position, (bid.price, ask.price));
-        Scene { view, wanted, turned: [lean <= -self.params.turn, lean >= self.params.turn] }
+        let Self { features, params, .. } = self;
+        let state = view.top.bid.zip(view.top.ask).and_then(|_| features.checked(view.locate, &view.top));
+        Scene::of(params, state, view, position)
     }
 
     /// Shares that may be open on `side`.
@@ -269,6 +278,15 @@ impl Strategy for Maker {
                 }
             }
         }
+    }
+
+    fn rehearse(&self, view: &MarketView) -> Option<Intent> {
+        let Instrument { enabled, position, .. } = *self.instruments.get(usize::from(view.locate))?;
+        let scene = Scene::of(&self.params, self.features.state(view.locate), view, position);
+        let shares = self.room(Side::Buy, position);
+        let price = scene.wanted[Side::Buy as usize].filter(|_| enabled && shares > 0)?;
+        let (locate, side, time_in_force) = (view.locate, Side::Buy, TimeInForce::Day);
+        Some(Intent::Enter { locate, side, shares, price, time_in_force })
     }
 
     fn on_order(&mut self, update: &OrderUpdate, _out: &mut Intents) {

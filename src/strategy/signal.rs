@@ -9,6 +9,7 @@
 //! that is no number), nothing is entered, and what rests is cancelled.
 
 use std::collections::TryReserveError;
+use std::hint::black_box;
 
 use super::features::{FeatureVector, Features, Step};
 use super::lean::{Lean, LeanParams};
@@ -106,6 +107,12 @@ impl Strategy for Signal {
         let prediction = features.and_then(|features| self.infer(&features));
         marks.inferred();
         self.signal(view, prediction, out);
+    }
+
+    fn rehearse(&self, view: &MarketView) -> Option<Intent> {
+        let features = self.features.state(view.locate)?.vector();
+        black_box(self.model.infer(&features));
+        self.lean.rehearse(view)
     }
 
     fn on_order(&mut self, update: &OrderUpdate, _out: &mut Intents) {

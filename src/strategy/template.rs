@@ -4,6 +4,8 @@
 //! orders that the venue cancels unless they trade at once. So it has at most one order an instrument, and holds at most one
 //! lot. It is there to be read, not to earn anything.
 
+use std::hint::black_box;
+
 use super::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
 use crate::market::{Side, Symbol};
 use crate::order::OrderState;
@@ -101,6 +103,16 @@ impl Strategy for Template {
                 instrument.quiet_until = view.now_ns.saturating_add(self.params.cooldown_ns);
             }
         }
+    }
+
+    // Nothing comes: an order like those it asks for, to be walked through risk and session up to the transmit buffer. It never
+    // leaves.
+    fn rehearse(&self, view: &MarketView) -> Option<Intent> {
+        let instrument = self.instruments.get(usize::from(view.locate)).filter(|one| one.enabled)?;
+        black_box(self.wish(view, instrument));
+        let (shares, price) = (self.params.order_shares, view.top.ask?.price);
+        let (locate, side, time_in_force) = (view.locate, Side::Buy, TimeInForce::Ioc);
+        Some(Intent::Enter { locate, side, shares, price, time_in_force })
     }
 
     // The wish left: remember its number. From here on the order is under way, and only a reply ends it.

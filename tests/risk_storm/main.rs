@@ -209,6 +209,7 @@ impl Episode {
             recovery: None,
             share,
             fifo_priority: None,
+            rehearse_ns: 0,
         };
         let (wire, rx) = link(LinkConfig { ring: 4, buffers: 6, slot_len: 512 });
         let tx = Rc::new(RefCell::new(FakeTx::new()));

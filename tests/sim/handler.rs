@@ -300,6 +300,7 @@ impl Handler {
             share: Share::WHOLE,
             recovery: Some(RecoveryParts { end: loop_end, buffer_bytes: draw.log_bytes }),
             fifo_priority: None,
+            rehearse_ns: 0,
         };
         let wire = LinkConfig { ring: 4, buffers: 6, slot_len: 2_048 };
         let (feed, feed_rx) = link(wire);

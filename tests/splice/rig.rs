@@ -117,6 +117,7 @@ impl<S: Strategy, O: Session> Rig<S, O> {
             share: Share::WHOLE,
             recovery: Some(RecoveryParts { end, buffer_bytes: options.buffer_bytes }),
             fifo_priority: None,
+            rehearse_ns: 0,
         };
         let (End { rx: far, tx: line }, End { rx, tx }) =
             pair(LinkConfig { ring: options.ring, buffers: 2 * options.ring, slot_len: 2_048 });

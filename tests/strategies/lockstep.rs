@@ -96,7 +96,11 @@ macro_rules! with_parts {
     };
 }
 
-fn play<S: Strategy, O: Session>(parts: Parts<S, O>, config: &Config, seed: u64, steps: u64) -> Run {
+fn play<S: Strategy, O: Session>(
+    parts: Parts<S, O>,
+    config: &Config,
+    (seed, steps, rehearsals): (u64, u64, u32),
+) -> Run {
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) =
         pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let exchange = exchange_config(200_000, 40, seed, 20_000);
@@ -112,7 +116,15 @@ fn play<S: Strategy, O: Session>(parts: Parts<S, O>, config: &Config, seed: u64,
         }
         while venue.pump(&mut venue_rx, &mut venue_tx, now) {}
         calls += counting::calls(|| {
-            while pipeline.poll() {}
+            loop {
+                let busy = pipeline.poll();
+                for _ in 0..rehearsals {
+                    pipeline.rehearse();
+                }
+                if !busy {
+                    break;
+                }
+            }
             pipeline.tick(now);
         });
     }
@@ -125,7 +137,7 @@ fn each_trades_and_both_sides_agree() {
         let config = config(&text);
         let clock = Clock::from_hz(HZ).unwrap();
         let (worker, _handles) = assemble(&config, [2, 0, 0, 0, 0, 2], clock).unwrap();
-        let run = with_parts!(worker, parts => play(*parts, &config, 11 + at as u64, 12_000));
+        let run = with_parts!(worker, parts => play(*parts, &config, (11 + at as u64, 12_000, 0)));
         run.agrees().unwrap_or_else(|why| panic!("{name}: {why}"));
         let tally = &run.finished.tally.strategy;
         println!("{name}: {tally:?}");
@@ -164,5 +176,26 @@ fn each_trades_and_both_sides_agree() {
         ] {
             assert_eq!(run.count(never), 0, "{name}: {never}");
         }
+    }
+}
+
+#[test]
+fn rehearsals_change_nothing() {
+    for (name, text) in strategies() {
+        let config = config(&text);
+        let [without, with] = [0, 2].map(|rehearsals| {
+            let clock = Clock::from_hz(HZ).unwrap();
+            let (worker, _handles) = assemble(&config, [2, 0, 0, 0, 0, 2], clock).unwrap();
+            let run = with_parts!(worker, parts => play(*parts, &config, (5, 4_000, rehearsals)));
+            run.agrees().unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert_eq!(run.calls, 0, "{name}: the loop allocates");
+            let rehearsed = run.count("desk_rehearsals");
+            assert_eq!(rehearsed > 1_000, rehearsals > 0, "{name}: {rehearsed} rehearsals");
+            assert!(run.count("desk_orders_sent") > 10, "{name}");
+            let Run { finished, legacy, .. } = run;
+            let rows: Vec<_> = finished.tally.rows().filter(|(row, _)| *row != "desk_rehearsals").collect();
+            (rows, finished.positions, legacy.rows, legacy.positions, legacy.books)
+        });
+        assert_eq!(without, with, "{name}");
     }
 }

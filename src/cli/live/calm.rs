@@ -68,17 +68,25 @@ fn warn_of_throttling() {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const REST: Determinism = Determinism {
+        lock_memory: false,
+        fifo_priority: None,
+        cpu_dma_latency: None,
+        rehearse: Duration::from_micros(10),
+    };
 
     #[test]
     fn nothing_asked_for_is_nothing_done() {
-        let nothing = Determinism { lock_memory: false, fifo_priority: None, cpu_dma_latency: None };
-        assert!(Calm::begin(&nothing).is_ok());
+        assert!(Calm::begin(&REST).is_ok());
     }
 
     #[test]
     fn a_refusal_names_the_key_and_the_way_out() {
-        let wanted = Determinism { lock_memory: false, fifo_priority: Some(100), cpu_dma_latency: None };
+        let wanted = Determinism { fifo_priority: Some(100), ..REST };
         let why = Calm::begin(&wanted).unwrap_err();
         assert!(why.contains("determinism.fifo_priority = 100") && why.contains("CAP_SYS_NICE"), "{why}");
     }

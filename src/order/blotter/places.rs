@@ -7,6 +7,7 @@
 use super::Holding;
 use crate::market::Symbol;
 use crate::order::table::{FixedTable, Key, mix};
+use crate::prefetch;
 
 /// A holding's place: a locate, or beyond all of those a symbol without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,11 @@ impl Places {
     #[inline]
     pub(super) fn holding(&self, locate: u16) -> Holding {
         self.by_locate.get(usize::from(locate)).copied().unwrap_or_default()
+    }
+
+    /// Asks for the holding of a locate.
+    pub(super) fn prefetch(&self, locate: u16) {
+        prefetch::lines(self.by_locate.as_ptr().wrapping_add(usize::from(locate)));
     }
 
     /// The locate of a place, if it has one.

@@ -92,7 +92,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    fn view(&self, locate: u16, timestamp: u64, now: u64) -> MarketView {
+    pub(super) fn view(&self, locate: u16, timestamp: u64, now: u64) -> MarketView {
         MarketView {
             locate,
             timestamp,
@@ -106,6 +106,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     #[inline]
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
         self.counters.decisions += 1;
+        self.lately.note(locate);
         let view = self.view(locate, timestamp, self.time.now());
         let marks = &mut self.stamps.marks(&self.time);
         self.strategy.on_top_in_parts(&view, &mut self.intents, marks);
@@ -138,9 +139,11 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         match checked {
             Err(_counted_by_risk) => self.strategy.on_unsent(intent),
             Ok(order) => {
-                let sent = self.session.send(&order, &mut self.tx);
+                let mut tx = self.stamps.doorbell(&mut self.tx, &self.time);
+                let sent = self.session.send(&order, &mut tx);
+                let rung = tx.rung();
                 if sent.is_ok() {
-                    self.stamps.sent(&self.time);
+                    self.stamps.sent(rung, &self.time);
                     self.counters.orders_sent += 1;
                 } else {
                     self.counters.orders_unsent += 1;

@@ -105,7 +105,7 @@ pub(super) fn note_event(
 
 /// Adds how risk stands.
 #[inline]
-fn with_state(mut record: Record, risk: &Risk) -> Record {
+pub(super) fn with_state(mut record: Record, risk: &Risk) -> Record {
     let blotter = risk.blotter();
     if record.locate != 0 {
         let (symbol, reference) = risk.instrument(record.locate);

@@ -130,7 +130,8 @@ impl Quotients {
 }
 
 impl FeatureState {
-    /// The features as they are after the latest event.
+    /// The features as they are after the latest event. Not inlined: rehearsals run the same code.
+    #[inline(never)]
     #[must_use]
     pub fn vector(&self) -> FeatureVector {
         let mut all = Quotients { over: [0.0; WIDTH], under: [0.0; WIDTH] };
