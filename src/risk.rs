@@ -22,6 +22,7 @@ use crate::market::{BookState, Price, Side, Symbol, TradingState};
 use crate::order::blotter::{Blotter, BlotterLimits, NewOrder, OpenOrder};
 use crate::order::table::{Key, RecentTable, mix};
 use crate::order::{OrderEvent, OrderUpdate, TimeInForce};
+use crate::prefetch;
 use crate::strategy::{Intent, MarketView};
 
 mod cleared;
@@ -174,6 +175,13 @@ impl Risk {
     #[inline]
     pub const fn set_journal_open(&mut self, open: bool) {
         self.journal_open = open;
+    }
+
+    /// Asks for what a check of an order in an instrument will look at.
+    #[inline]
+    pub fn prefetch(&self, locate: u16) {
+        prefetch::lines(self.instruments.as_ptr().wrapping_add(usize::from(locate)));
+        self.blotter.prefetch_holding(locate);
     }
 
     /// The ticker under which a locate was announced, and its reference price, as far as they are known.

@@ -217,6 +217,11 @@ pub trait Strategy {
     /// rebuilt, or is being rebuilt. Always called before the first [`Strategy::on_step`] of an instrument.
     fn on_rebuilt(&mut self, _books: &Books, _locate: u16) {}
 
+    /// An event of an instrument that it acts on is about to be applied: ask for the memory that it will take
+    /// ([`Features::prefetch`](features::Features::prefetch)), so that it comes while the books are busy.
+    #[inline]
+    fn on_coming(&self, _locate: u16) {}
+
     /// The books have applied an event of an instrument that it acts on. The call of [`Strategy::on_top`] for the same event
     /// comes afterwards.
     fn on_step(&mut self, _books: &Books, _step: &Step) {}

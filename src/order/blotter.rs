@@ -286,6 +286,12 @@ impl Blotter {
         true
     }
 
+    /// Asks for the holding of an instrument.
+    #[inline]
+    pub(crate) fn prefetch_holding(&self, locate: u16) {
+        self.places.prefetch(locate);
+    }
+
     /// Asks for the memory that an order of this number will take in an instrument, before it is [reserved](Self::reserve).
     pub(crate) fn prefetch(&self, user_ref_num: u32, locate: u16) {
         self.orders.prefetch(user_ref_num);

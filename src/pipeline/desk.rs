@@ -265,6 +265,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.stamps.begin();
         self.stamps.decoded(&self.time);
         self.feed_time = message.timestamp;
+        if S::FOLLOWS && self.acts_on(message.locate) {
+            self.strategy.on_coming(message.locate);
+            self.risk.prefetch(message.locate);
+        }
         #[cfg(test)]
         self.journal.extend(message.event().map(|event| (self.next - 1, event)));
         if self.repair.is_on()

@@ -21,6 +21,7 @@
 
 use crate::book::{Books, Change, Outcome, Touched};
 use crate::market::{Event, EventKind, OrderMessage, Price, Side, TopOfBook};
+use crate::prefetch;
 
 mod bank;
 mod flow;
@@ -210,6 +211,19 @@ impl FeatureState {
             self.totals.depth += i64::from(after[0].shares) + i64::from(after[1].shares);
             self.totals.changes += 1;
             self.on_mid();
+        }
+    }
+
+    /// Asks for the memory that the next event and a vector after it will look at.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch::lines(&raw const self.totals);
+        prefetch::lines(&raw const self.near);
+        prefetch::line(&raw const self.now);
+        self.changes.prefetch(&CHANGE_WINDOWS);
+        self.trades.prefetch(&[TRADE_WINDOW]);
+        for window in &self.time {
+            prefetch::line(window.start());
         }
     }
 

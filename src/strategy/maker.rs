@@ -222,6 +222,11 @@ impl Strategy for Maker {
     }
 
     #[inline]
+    fn on_coming(&self, locate: u16) {
+        self.features.prefetch(locate);
+    }
+
+    #[inline]
     fn on_step(&mut self, books: &Books, step: &Step) {
         self.features.on_step(books, step);
         if let Some(instrument) = self.instruments.get_mut(usize::from(step.locate)) {

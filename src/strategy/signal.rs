@@ -85,6 +85,11 @@ impl Strategy for Signal {
     }
 
     #[inline]
+    fn on_coming(&self, locate: u16) {
+        self.features.prefetch(locate);
+    }
+
+    #[inline]
     fn on_step(&mut self, books: &Books, step: &Step) {
         self.features.on_step(books, step);
     }

@@ -104,6 +104,14 @@ impl Features {
         Some(state)
     }
 
+    /// Asks for the memory that the next event of `locate` will touch.
+    #[inline]
+    pub fn prefetch(&self, locate: u16) {
+        if let Some(state) = self.state(locate) {
+            state.prefetch();
+        }
+    }
+
     /// Follows an instrument whose book was made anew, or reads that of one that is followed; false (counted) if there is no
     /// place left.
     pub fn rebuilt(&mut self, books: &Books, locate: u16) -> bool {

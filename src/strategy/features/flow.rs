@@ -4,6 +4,8 @@
 //! what the totals were where it begins. So an event costs one line of additions, however many windows there are, and what
 //! a window says is exact: a difference of integers, which forgets completely what is older than the window.
 
+use crate::prefetch;
+
 /// Sums since the start. They wrap: differences over a window are right as long as those fit, and they do (see the
 /// limits of each).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +114,14 @@ impl<const N: usize> StepWindow<N> {
     pub(super) const fn step(&mut self, before: [i64; 2]) {
         self.before[self.steps as usize % N] = before;
         self.steps += 1;
+    }
+
+    /// Asks for what the next step will write, and windows of so many steps will read.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, windows: &[u64]) {
+        for back in windows.iter().copied().chain([0]) {
+            prefetch::line(&raw const self.before[self.steps.wrapping_sub(back) as usize % N]);
+        }
     }
 
     /// How the totals, which are `now`, changed over the last `steps` steps, or over all where there were fewer; and the
