@@ -8,6 +8,7 @@
 
 mod capture;
 mod hostile;
+mod kills;
 mod membership;
 mod memif;
 mod orders;

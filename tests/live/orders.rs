@@ -1,10 +1,12 @@
 //! Orders by OUCH in SoupBinTCP, live: to the exchange's gateway on the kernel's TCP, over a TCP of our own on a port of
 //! AF_PACKET, and over the kernel's. In mid-run the gateway ends the connection. What passed is read by tshark.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::kills::{net, read_all};
 use crate::place::{alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade};
 use crate::programs::{exchange, must, say, wirebook};
 use crate::report::Report;
@@ -12,15 +14,54 @@ use crate::running::Running;
 use crate::veth::{Cable, positions};
 
 const SYMBOLS: u32 = 12;
-const USER: &str = "WIRE01";
+pub(crate) const USER: &str = "WIRE01";
+
+/// The handler's end of the cable.
+pub(crate) const VDEV: &str = "--vdev=net_af_packet0,iface=feed0,blocksz=65536,framesz=2048,framecnt=16384";
+
+/// Is everything here that it takes?
+pub(crate) fn may_run(vdev: &[&str]) -> Result<(), String> {
+    if !is_root() {
+        return Err("needs root, for network namespaces".to_owned());
+    }
+    let tools = missing(&["ip", "ethtool", "unshare", "nsenter", "dumpcap", "tshark", "bash"]);
+    let driver = || vdev.iter().find_map(|vdev| no_driver(vdev.trim_start_matches("--vdev=")));
+    tools.or_else(driver).map_or(Ok(()), Err)
+}
+
+/// The configuration of a handler that trades over TCP.
+pub(crate) fn order_config(directory: &Path, stack: &str, more: &str) -> PathBuf {
+    let gateway = format!("framing = \"ouch-tcp\"\nstack = \"{stack}\"\nusername = \"{USER}\"");
+    let text = trade(&symbols(SYMBOLS), true)
+        .replace("framing = \"wutf-udp\"", &gateway)
+        .replace("local_port = 31000\n", "")
+        .replace("style = \"take\"", "style = \"join\"");
+    config(directory, "0", None, &format!("{text}\n{more}\n"))
+}
+
+/// The exchange with its gateway on the kernel's TCP, for so many seconds, or until there is a file `end`.
+pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64) -> Running {
+    let mut server = exchange();
+    server
+        .args(["serve", "--interface-ip", "10.0.0.1", "--ouch", "31001", "--control", "--linger-ms", "500"])
+        .args(["--rate", "10000", "--coalesce-us", "1000", "--symbols", &SYMBOLS.to_string()])
+        // Short queues: what rests is reached soon.
+        .args(["--live-orders", "500", "--for", &seconds.to_string()]);
+    // Its standard input ends the day: a pipe that is held open by somebody who is told when to let go.
+    let mut holder = Command::new("sh");
+    let line = format!(
+        "(until [ -e {end} ]; do sleep 0.1; done) | exec {program} {args}",
+        end = end.display(),
+        program = server.get_program().to_string_lossy(),
+        args = server.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    );
+    holder.args(["-c", &line]);
+    Running::start(&mut cable.exchange.enter(&holder))
+}
 
 #[test]
 fn live_orders_over_our_own_tcp() {
-    trades(
-        "live_orders_over_our_own_tcp",
-        "own",
-        &["--vdev=net_af_packet0,iface=feed0,blocksz=65536,framesz=2048,framecnt=16384"],
-    );
+    trades("live_orders_over_our_own_tcp", "own", &[VDEV]);
 }
 
 #[test]
@@ -30,24 +71,16 @@ fn live_orders_over_the_kernel_s_tcp() {
 
 fn trades(test: &str, stack: &str, vdev: &[&str]) {
     let _alone = alone();
-    if !is_root() {
-        return skip(test, "needs root, for network namespaces");
-    }
-    let tools = missing(&["ip", "ethtool", "unshare", "nsenter", "dumpcap", "tshark", "bash"]);
-    if let Some(why) =
-        tools.or_else(|| vdev.iter().find_map(|vdev| no_driver(vdev.trim_start_matches("--vdev="))))
-    {
+    if let Err(why) = may_run(vdev) {
         return skip(test, &why);
     }
     let cable = Cable::new();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    let gateway = format!("framing = \"ouch-tcp\"\nstack = \"{stack}\"\nusername = \"{USER}\"");
-    let more = trade(&symbols(SYMBOLS), true)
-        .replace("framing = \"wutf-udp\"", &gateway)
-        .replace("local_port = 31000\n", "")
-        .replace("style = \"take\"", "style = \"join\"");
-    let config = config(directory.path(), "0", None, &more);
+    let journals = file("journals");
+    std::fs::create_dir(&journals).unwrap();
+    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let config = order_config(directory.path(), stack, &journal);
 
     let wire = file("wire.pcapng");
     let mut capture = Running::start(
@@ -69,32 +102,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     program.args(["--for", "110", "--config"]).arg(&config).arg("--report").arg(file("live.toml"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
-    let mut server = exchange();
-    server
-        .args(["serve", "--interface-ip", "10.0.0.1", "--ouch", "31001", "--control", "--linger-ms", "500"])
-        .args([
-            "--rate",
-            "10000",
-            "--coalesce-us",
-            "1000",
-            "--symbols",
-            &SYMBOLS.to_string(),
-            // Short queues: what rests is reached soon.
-            "--live-orders",
-            "500",
-            "--for",
-            "100",
-        ]);
-    // Its standard input ends the day: a pipe that is held open by somebody who is told when to let go.
-    let mut holder = Command::new("sh");
-    let line = format!(
-        "(until [ -e {end} ]; do sleep 0.1; done) | exec {program} {args}",
-        end = file("end").display(),
-        program = server.get_program().to_string_lossy(),
-        args = server.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    );
-    holder.args(["-c", &line]);
-    let server = Running::start(&mut cable.exchange.enter(&holder));
+    let server = serve(&cable, &file("end"), 100);
 
     let ups = |running: &Running| running.stderr().matches("order session up").count();
     handler.wait_until("first session", |running| ups(running) == 1);
@@ -129,6 +137,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     let positions = positions(&exchange.stdout, USER);
     assert!(!positions.is_empty(), "{}", all());
     assert_eq!(report.positions(), positions, "{}", all());
+    assert_journal(&journals, &report, &positions);
 
     capture.signal("INT");
     assert_eq!(capture.end().code, Some(0));
@@ -138,6 +147,27 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
         report.count("session_enters"),
         report.count("orders_executed")
     ));
+}
+
+/// The journal knows of each order and each fill that the report counts, and comes to the venue's positions.
+fn assert_journal(journals: &Path, report: &Report, positions: &BTreeMap<String, i64>) {
+    let [journal] = &read_all(journals)[..] else { panic!("one run, one journal") };
+    assert_eq!(&net(journal), positions, "{}", report.text());
+    let of = |kind: &str, action: &str| {
+        let is = |record: &&serde_json::Value| record["kind"] == kind && record["action"] == action;
+        journal.iter().filter(is).count() as u64
+    };
+    for (kind, action, counter) in [
+        ("sent", "enter", "session_enters"),
+        ("sent", "replace", "session_replaces"),
+        ("sent", "cancel", "session_cancels"),
+        ("event", "accepted", "orders_accepted"),
+        ("event", "executed", "orders_executed"),
+        ("event", "replaced", "orders_replaced"),
+        ("event", "canceled", "orders_canceled"),
+    ] {
+        assert_eq!(of(kind, action), report.count(counter), "{kind} {action}: {}", report.text());
+    }
 }
 
 /// Somebody else's dissectors find nothing wrong.
