@@ -25,10 +25,15 @@ impl Hugepages {
     fn reserve() -> Result<Self, String> {
         let before = number(RESERVED);
         let this = Self(before);
-        let missing = PAGES.saturating_sub(number(FREE));
-        if missing > 0 {
-            fs::write(RESERVED, (before + missing).to_string())
-                .map_err(|why| format!("{RESERVED}: {why}"))?;
+        let wanted = before + PAGES.saturating_sub(number(FREE));
+        let reserve =
+            || fs::write(RESERVED, wanted.to_string()).map_err(|why| format!("{RESERVED}: {why}"));
+        reserve()?;
+        if number(FREE) < PAGES {
+            // Memory in pieces, as after a build: what tools/hugepages.sh would advise.
+            let _ = fs::write("/proc/sys/vm/drop_caches", "1");
+            let _ = fs::write("/proc/sys/vm/compact_memory", "1");
+            reserve()?;
         }
         let free = number(FREE);
         if free < PAGES {
