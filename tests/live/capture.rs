@@ -26,8 +26,7 @@ impl Hugepages {
         let before = number(RESERVED);
         let this = Self(before);
         let wanted = before + PAGES.saturating_sub(number(FREE));
-        let reserve =
-            || fs::write(RESERVED, wanted.to_string()).map_err(|why| format!("{RESERVED}: {why}"));
+        let reserve = || fs::write(RESERVED, wanted.to_string()).map_err(|why| format!("{RESERVED}: {why}"));
         reserve()?;
         if number(FREE) < PAGES {
             // Memory in pieces, as after a build: what tools/hugepages.sh would advise.

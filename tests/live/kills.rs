@@ -12,12 +12,13 @@ use serde_json::Value;
 use crate::orders::{USER, VDEV, may_run, order_config, serve};
 use crate::place::{alone, private_eal, skip};
 use crate::programs::{must, say, wirebook};
+use crate::recovery::{REQUESTS, SERVES, SNAPSHOT};
 use crate::report::Report;
 use crate::running::Running;
 use crate::veth::{Cable, positions};
 
 /// When a process is killed, ms after its session came up: while it hears of orders before it, takes them back, trades.
-const MOMENTS: [u64; 7] = [700, 20, 1_500, 0, 350, 5, 1_000];
+const MOMENTS: [u64; 7] = [3_000, 20, 2_000, 1_200, 0, 350, 1_500];
 
 #[test]
 fn live_kills() {
@@ -32,9 +33,13 @@ fn live_kills() {
     let journals = file("journals");
     std::fs::create_dir(&journals).unwrap();
     let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
-    let config = order_config(directory.path(), "own", &journal);
+    // Each process but the first begins in mid-day.
+    let recovery = format!("[recovery]\nhole_wait_ms = 4000\n{REQUESTS}{SNAPSHOT}");
+    let config = order_config(directory.path(), "own", &format!("{recovery}{journal}"));
     let end = file("end");
-    let server = serve(&cable, &end, 60 + 10 * kills);
+    // Its kernel asks for snapshots under an address of its own: what comes to ours is for our own TCP.
+    must(cable.handler.run("ip").args(["address", "add", "10.0.0.3/24", "dev", "feed0"]));
+    let server = serve(&cable, &end, 60 + 10 * kills, &SERVES);
 
     let start = || {
         let mut program = wirebook();
@@ -65,7 +70,7 @@ fn live_kills() {
         say(&format!("{:>4}  {wire:<7}  {moment:>5} ms  {:>11} ms", round + 1, up.as_millis()));
     }
     let (handler, _) = start();
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(4));
     handler.signal("TERM");
     let ended = handler.end();
     std::fs::write(&end, "").unwrap();

@@ -40,13 +40,14 @@ pub(crate) fn order_config(directory: &Path, stack: &str, more: &str) -> PathBuf
 }
 
 /// The exchange with its gateway on the kernel's TCP, for so many seconds, or until there is a file `end`.
-pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64) -> Running {
+pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64, more: &[&str]) -> Running {
     let mut server = exchange();
     server
         .args(["serve", "--interface-ip", "10.0.0.1", "--ouch", "31001", "--control", "--linger-ms", "500"])
         .args(["--rate", "10000", "--coalesce-us", "1000", "--symbols", &SYMBOLS.to_string()])
         // Short queues: what rests is reached soon.
-        .args(["--live-orders", "500", "--for", &seconds.to_string()]);
+        .args(["--live-orders", "500", "--for", &seconds.to_string()])
+        .args(more);
     // Its standard input ends the day: a pipe that is held open by somebody who is told when to let go.
     let mut holder = Command::new("sh");
     let line = format!(
@@ -102,7 +103,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     program.args(["--for", "110", "--config"]).arg(&config).arg("--report").arg(file("live.toml"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
-    let server = serve(&cable, &file("end"), 100);
+    let server = serve(&cable, &file("end"), 100, &[]);
 
     let ups = |running: &Running| running.stderr().matches("order session up").count();
     handler.wait_until("first session", |running| ups(running) == 1);

@@ -14,11 +14,11 @@ use crate::veth::Cable;
 
 const SYMBOLS: u32 = 12;
 
-const REQUESTS: &str = "[recovery.requests]\nservers = [\"10.0.0.1:31011\", \"10.0.0.1:31012\"]\n\
+pub(crate) const REQUESTS: &str = "[recovery.requests]\nservers = [\"10.0.0.1:31011\", \"10.0.0.1:31012\"]\n\
                         timeout_ms = 100\nretries = 20\n";
-const SNAPSHOT: &str = "[recovery.snapshot]\nserver = \"10.0.0.1:31013\"\nusername = \"WIRE01\"\npassword = \"secret\"\n\
+pub(crate) const SNAPSHOT: &str = "[recovery.snapshot]\nserver = \"10.0.0.1:31013\"\nusername = \"WIRE01\"\npassword = \"secret\"\n\
                         back_off_ms = 200\nback_off_max_ms = 1000\n";
-const SERVES: [&str; 4] = ["--requests", "31011,31012", "--glimpse", "31013"];
+pub(crate) const SERVES: [&str; 4] = ["--requests", "31011,31012", "--glimpse", "31013"];
 
 /// What of DPDK the handler runs on; nothing: on kernel sockets.
 const SOCKETS: &[&str] = &[];

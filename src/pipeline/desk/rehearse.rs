@@ -16,6 +16,10 @@ use crate::strategy::Strategy;
 /// Decisions that are remembered, a power of two.
 const REMEMBERED: usize = 8;
 
+/// Rehearsals to each warming of the NIC's own way to send, which may cost it something ([`TxQueue::warm`]; Onload's example
+/// warms every 400 us).
+const WARMED_EVERY: u64 = 32;
+
 /// Instruments that were decided on lately; rehearsals take turns.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lately {
@@ -55,7 +59,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         // The queue as it is for a real one, so that it is the same code.
         let mut tx = self.stamps.doorbell(&mut self.tx, &self.time);
         self.session.rehearse(&rehearsal, &mut tx);
-        self.tx.warm();
+        if self.counters.rehearsals.is_multiple_of(WARMED_EVERY) {
+            self.tx.warm();
+        }
         self.counters.rehearsals += 1;
     }
 }
