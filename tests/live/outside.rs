@@ -92,9 +92,11 @@ fn live_outside_tshark_reads_the_exchange() {
 /// The rows that tshark makes of the packets that fit `filter`, an error of dissection being one.
 fn dissect(wire: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let mut tshark = Command::new("tshark");
-    // Newer ones take GLIMPSE's add orders for another exchange's order replies; older ones know no such protocol, and do
-    // not mind.
-    tshark.args(["--disable-protocol", "bist_ouch"]);
+    // Newer ones take GLIMPSE's add orders for another exchange's order replies; where there is no such protocol, some mind its
+    // being disabled.
+    if must(Command::new("tshark").args(["-G", "protocols"])).contains("\tbist_ouch") {
+        tshark.args(["--disable-protocol", "bist_ouch"]);
+    }
     tshark.arg("-r").arg(wire).args(["-n", "-Y", filter, "-T", "fields", "-E", "occurrence=a"]);
     for (ports, protocol) in [([LINES, REQUESTS], "moldudp64"), ([GLIMPSE, ORDERS], "soupbintcp")] {
         let layer = if protocol == "moldudp64" { "udp" } else { "tcp" };

@@ -2,8 +2,8 @@
 # Lets public programs judge, which share nothing with ours:
 # - meatpy 0.5.0, an order book builder: the books of "wirebook replay" are compared with its own, order by order, for the
 #   busiest symbols, of a day that our own exchange makes with everything that it can do, or of the ITCH 5.0 files named;
-# - nasdaq-protocols 1.3.0, a SoupBinTCP client and server: it speaks to our exchange, and to wirebook (soup.py). Not
-#   where files are named.
+# - nasdaq-protocols 1.3.0, a SoupBinTCP client and server: it speaks to our exchange, and to wirebook (soup.py); as root it is the order
+#   gateway of a wirebook that comes over a TCP of its own (orders.py). Not where files are named.
 #
 #   tests/oracle/run.sh [FILE.itch]...
 #
@@ -32,6 +32,13 @@ programs=${CARGO_TARGET_DIR:-target}/release
 "$cargo" build --quiet --release --no-default-features -p wirebook
 if [ $# -eq 0 ]; then
     "$venv/bin/python" tests/oracle/soup.py "$programs/exchange" "$programs/wirebook"
+    if [ "$(id -u)" -eq 0 ]; then
+        # With DPDK, beside the other.
+        "$cargo" build --quiet --release -p wirebook --target-dir "$place/dpdk"
+        "$venv/bin/python" tests/oracle/orders.py "$programs/exchange" "$place/dpdk/release/wirebook"
+    else
+        echo 'oracle: orders over TCP of our own are left out: they need root, for network namespaces'
+    fi
     "$programs/exchange" stream --messages 2000000 --symbols 64 --seed 7 --out "$place/day.itch"
     set -- "$place/day.itch"
 fi

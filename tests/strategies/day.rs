@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use exchange::host;
+use wirebook::journal::{Action, Kind};
 use wirebook::nic::replay::{End, LinkConfig, pair};
 use wirebook::order::Session;
 use wirebook::pipeline::worker::{Worker, assemble};
@@ -14,6 +15,7 @@ use wirebook::stop::StopFlag;
 use wirebook::strategy::Strategy;
 use wirebook::venue::{Setup, Venue, exchange_config};
 
+use crate::account::Account;
 use crate::lockstep::{Run, config, strategies};
 use crate::with_parts;
 
@@ -41,7 +43,12 @@ fn market(seed: u64) -> host::Config {
     exchange
 }
 
-fn play<S: Strategy, O: Session>(parts: Parts<S, O>, config: &wirebook::config::Config, seed: u64) -> Run {
+fn play<S: Strategy, O: Session>(
+    parts: Parts<S, O>,
+    config: &wirebook::config::Config,
+    seed: u64,
+    account: &mut Account,
+) -> Run {
     let link = || pair(LinkConfig { ring: 4096, buffers: 8192, slot_len: 2048 });
     let (End { rx: mut venue_rx, tx: mut venue_tx }, End { rx, tx }) = link();
     let mut venue = Venue::new(&Setup::new(config, market(seed), StopFlag::new())).unwrap();
@@ -62,8 +69,10 @@ fn play<S: Strategy, O: Session>(parts: Parts<S, O>, config: &wirebook::config::
         if now >= tick {
             tick = now + TICK;
             pipeline.tick(now);
+            account.take();
         }
     }
+    account.take();
     Run { finished: pipeline.finish(), legacy: venue.leave(), calls: 0 }
 }
 
@@ -80,7 +89,7 @@ fn a_whole_trading_day() {
         days.map(|day| day.join().unwrap()).into_iter().collect()
     });
     let mut all = [0; 6];
-    for (name, (run, took)) in rows {
+    for (name, (run, account, took)) in rows {
         let counts = [
             "desk_orders_sent",
             "orders_accepted",
@@ -99,6 +108,7 @@ fn a_whole_trading_day() {
             took.as_secs_f64()
         );
         agreed.unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_journal(name, &run, &account);
         assert_eq!(run.finished.stale(), 0, "{name}");
         assert!(counts[..3].iter().all(|count| *count > 100), "{name}: {counts:?}");
         all.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
@@ -118,11 +128,35 @@ fn a_whole_trading_day() {
     );
 }
 
-fn day(text: &str) -> (Run, Duration) {
+/// The journal knows of everything that the loop counts, and comes to the exchange's positions.
+fn assert_journal(name: &str, run: &Run, account: &Account) {
+    assert_eq!(account.positions(), run.legacy.positions, "{name}: positions by the journal");
+    for (kind, action, counter) in [
+        (Kind::Sent, Action::Enter, "session_enters"),
+        (Kind::Sent, Action::Replace, "session_replaces"),
+        (Kind::Sent, Action::Cancel, "session_cancels"),
+        (Kind::Event, Action::Accepted, "orders_accepted"),
+        (Kind::Event, Action::Executed, "orders_executed"),
+        (Kind::Event, Action::Replaced, "orders_replaced"),
+        (Kind::Event, Action::Canceled, "orders_canceled"),
+        (Kind::Event, Action::Rejected, "orders_rejected"),
+    ] {
+        assert_eq!(account.count(kind, action), run.count(counter), "{name}: {counter} in the journal");
+    }
+    let refused = run.finished.tally.rows().filter(|(row, _)| row.starts_with("refused_"));
+    let refused: u64 = refused.map(|(_, count)| count).sum();
+    let told =
+        [Action::Enter, Action::Replace, Action::Cancel].map(|action| account.count(Kind::Refused, action));
+    assert_eq!(told.iter().sum::<u64>(), refused, "{name}: refusals in the journal");
+}
+
+fn day(text: &str) -> (Run, Account, Duration) {
     let began = Instant::now();
     let config = config(text);
     let clock = Clock::from_hz(HZ).unwrap();
-    let (worker, _handles) = assemble(&config, [2, 0, 0, 0, 0, 2], clock).unwrap();
-    let run = with_parts!(worker, parts => play(*parts, &config, 21));
-    (run, began.elapsed())
+    let (mut worker, _handles) = assemble(&config, [2, 0, 0, 0, 0, 2], clock).unwrap();
+    let (writer, mut account) = Account::open();
+    worker.set_journal(writer);
+    let run = with_parts!(worker, parts => play(*parts, &config, 21, &mut account));
+    (run, account, began.elapsed())
 }

@@ -6,6 +6,7 @@
 #[path = "../counting/mod.rs"]
 mod counting;
 
+mod account;
 mod all;
 mod conformance;
 mod day;
