@@ -29,8 +29,8 @@ pub(super) struct Summary {
     pub(super) counts: BTreeMap<(u8, u8, String), u64>,
     /// By ticker.
     pub(super) instruments: BTreeMap<Symbol, Traded>,
-    /// The side of every order.
-    sides: BTreeMap<(u16, u32), Side>,
+    /// Side and ticker of every order, by worker and number.
+    orders: BTreeMap<(u16, u32), (Side, Symbol)>,
     /// What every match moved: worker, order and match.
     matches: BTreeMap<(u16, u32, u64), Fill>,
 }
@@ -45,19 +45,21 @@ impl Summary {
         let key = (record.worker, record.order);
         match (record.kind, record.action) {
             (Kind::Cleared, Action::Enter) | (Kind::Event, Action::Adopted) => {
-                self.sides.insert(key, record.side());
+                self.orders.insert(key, (record.side(), record.symbol));
             }
-            (Kind::Cleared, Action::Replace) => {
-                if let Some(side) = self.sides.get(&(record.worker, record.other)).copied() {
-                    self.sides.insert(key, side);
+            // Of a process before this one, the venue tells of the replacement only.
+            (Kind::Cleared, Action::Replace) | (Kind::Event, Action::Replaced) => {
+                if let Some(order) = self.orders.get(&(record.worker, record.other)).copied() {
+                    self.orders.insert(key, order);
                 }
             }
             (Kind::Sent, Action::Enter | Action::Replace) => {
                 self.instruments.entry(record.symbol).or_default().sent += 1;
             }
             (Kind::Event, Action::Executed) => {
-                let side = self.sides.get(&key).copied().unwrap_or(Side::Buy);
-                let fill = (record.symbol, side, record.shares, record.price.0);
+                // The record of a fill names no ticker before the feed has.
+                let (side, symbol) = self.orders.get(&key).copied().unwrap_or((Side::Buy, record.symbol));
+                let fill = (symbol, side, record.shares, record.price.0);
                 // The same match of the same order again is the same trade.
                 if self.matches.insert((record.worker, record.order, record.number), fill).is_none() {
                     self.trade(fill, 1);
@@ -114,5 +116,39 @@ impl Summary {
         }
         text.push('\n');
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::Price;
+    use crate::order::{OrderEvent, OrderEventKind, TimeInForce};
+
+    #[test]
+    fn fills_of_orders_before_this_process_go_to_their_ticker_and_side() {
+        let symbol = Symbol::new("ABCD").unwrap();
+        let (shares, price, order_ref, live) = (100, Price(1_000), 7, true);
+        let (side, short, time_in_force) = (Side::Sell, false, TimeInForce::Day);
+        let adopted =
+            OrderEventKind::Adopted { symbol, side, short, time_in_force, shares, price, order_ref, live };
+        let executed =
+            |shares, match_number| OrderEventKind::Executed { shares, price, match_number, liquidity: b'A' };
+        let replaced = OrderEventKind::Replaced { original: 5, shares: 70, price, order_ref: 8, live };
+        let mut summary = Summary::default();
+        for (user_ref_num, kind) in [
+            (5, adopted),
+            (5, executed(30, 1)),
+            (6, replaced),
+            (6, executed(20, 2)),
+            // Said again.
+            (6, executed(20, 2)),
+            (6, executed(1, 3)),
+            (6, OrderEventKind::Broken { match_number: 3, reason: b'E' }),
+        ] {
+            summary.count(&Record::of_event(&OrderEvent { user_ref_num, timestamp: 0, kind }, 0));
+        }
+        let traded = summary.instruments.into_iter().collect::<Vec<_>>();
+        assert_eq!(traded, [(symbol, Traded { sent: 0, bought: 0, sold: 50, value: 50_000 })]);
     }
 }
