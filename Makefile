@@ -31,11 +31,13 @@ PEERS ?=
 EVENTS ?= 100000000
 # Random intents for test-risk
 INTENTS ?= 10000000
+# kill -9 in kill-live
+KILLS ?= 20
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim sim-day kill-table canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim sim-day kill-table kill-live canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -76,6 +78,10 @@ sim: ## Run the simulation: handler against exchange from seeds, for example: ma
 kill-table: ## Kill the order path at every step, in virtual time, and print what came of it as a table
 	@tools/setup.sh build
 	$(CARGO) test --no-default-features --test order_kill -- --nocapture whatever_ends
+
+kill-live: ## The same with real processes over a virtual cable: kill -9 in mid-trade, KILLS times (root)
+	@tools/setup.sh build test
+	WIREBOOK_REQUIRE_LIVE=1 WIREBOOK_KILLS='$(KILLS)' $(CARGO) test --test live -- --nocapture live_kills
 
 sim-day: ## Let each strategy trade a whole day against the exchange, under virtual time (some minutes)
 	@tools/setup.sh build
