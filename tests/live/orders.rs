@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::kills::{net, read_all};
 use crate::place::{alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade};
-use crate::programs::{exchange, must, say, wirebook};
+use crate::programs::{exchange, must, say, tshark, wirebook};
 use crate::report::Report;
 use crate::running::Running;
 use crate::veth::{Cable, positions};
@@ -174,7 +174,7 @@ fn assert_journal(journals: &Path, report: &Report, positions: &BTreeMap<String,
 /// Somebody else's dissectors find nothing wrong.
 fn assert_segments(wire: &Path, report: &Report) {
     let dissect = |filter: &str, field: &str| {
-        let mut tshark = Command::new("tshark");
+        let mut tshark = tshark();
         tshark.arg("-r").arg(wire).args([
             "-n",
             "-o",

@@ -4,12 +4,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::hostile::network::{Network, VENUE};
 use crate::place::{alone, is_root, missing, skip};
-use crate::programs::{exchange, must, say};
+use crate::programs::{exchange, must, say, tshark};
 use crate::running::Running;
 
 const LINES: u16 = 26_400;
@@ -91,12 +90,7 @@ fn live_outside_tshark_reads_the_exchange() {
 
 /// The rows that tshark makes of the packets that fit `filter`, an error of dissection being one.
 fn dissect(wire: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
-    let mut tshark = Command::new("tshark");
-    // Newer ones take GLIMPSE's add orders for another exchange's order replies; where there is no such protocol, some mind its
-    // being disabled.
-    if must(Command::new("tshark").args(["-G", "protocols"])).contains("\tbist_ouch") {
-        tshark.args(["--disable-protocol", "bist_ouch"]);
-    }
+    let mut tshark = tshark();
     tshark.arg("-r").arg(wire).args(["-n", "-Y", filter, "-T", "fields", "-E", "occurrence=a"]);
     for (ports, protocol) in [([LINES, REQUESTS], "moldudp64"), ([GLIMPSE, ORDERS], "soupbintcp")] {
         let layer = if protocol == "moldudp64" { "udp" } else { "tcp" };
