@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::kills::{net, read_all};
+use crate::outside::tshark;
 use crate::place::{alone, config, is_root, missing, no_driver, private_eal, skip, symbols, trade};
-use crate::programs::{exchange, must, say, tshark, wirebook};
+use crate::programs::{exchange, must, say, wirebook};
 use crate::report::Report;
 use crate::running::Running;
 use crate::veth::{Cable, positions};

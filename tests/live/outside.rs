@@ -4,11 +4,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
 use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::hostile::network::{Network, VENUE};
 use crate::place::{alone, is_root, missing, skip};
-use crate::programs::{exchange, must, say, tshark};
+use crate::programs::{exchange, must, say};
 use crate::running::Running;
 
 const LINES: u16 = 26_400;
@@ -86,6 +88,22 @@ fn live_outside_tshark_reads_the_exchange() {
     snapshot_as_sent(&wire, messages);
     orders_as_sent(&wire);
     say(&format!("{test}: {said} messages on each line, {messages} in a snapshot: all dissected"));
+}
+
+/// `tshark`, for what is ours. Newer ones take what SoupBinTCP carries for the messages of another exchange; where that
+/// protocol is not known, some mind its being disabled.
+pub(crate) fn tshark() -> Command {
+    static FOREIGN: OnceLock<bool> = OnceLock::new();
+    let foreign = || {
+        must(Command::new("tshark").args(["-G", "protocols"]))
+            .lines()
+            .any(|line| line.contains("\tbist_ouch"))
+    };
+    let mut tshark = Command::new("tshark");
+    if *FOREIGN.get_or_init(foreign) {
+        tshark.args(["--disable-protocol", "bist_ouch"]);
+    }
+    tshark
 }
 
 /// The rows that tshark makes of the packets that fit `filter`, an error of dissection being one.

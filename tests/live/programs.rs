@@ -29,22 +29,6 @@ pub(crate) fn exchange() -> Command {
     }))
 }
 
-/// `tshark`, for what is ours. Newer ones take what SoupBinTCP carries for the messages of another exchange; where that
-/// protocol is not known, some mind its being disabled.
-pub(crate) fn tshark() -> Command {
-    static FOREIGN: OnceLock<bool> = OnceLock::new();
-    let foreign = || {
-        must(Command::new("tshark").args(["-G", "protocols"]))
-            .lines()
-            .any(|line| line.contains("\tbist_ouch"))
-    };
-    let mut tshark = Command::new("tshark");
-    if *FOREIGN.get_or_init(foreign) {
-        tshark.args(["--disable-protocol", "bist_ouch"]);
-    }
-    tshark
-}
-
 /// How a program ended and what it said.
 pub(crate) struct Ended {
     /// The exit code; `None` where a signal ended it.
