@@ -19,7 +19,10 @@ fn a_guest_has_its_nics_and_takes_commands() {
     assert_eq!(guest.run("exit 7", SHORT).code, Some(7));
     let version = guest.must("wirebook --version");
     assert_eq!(version.lines().next(), Some(concat!("wirebook ", env!("CARGO_PKG_VERSION"))));
-    assert!(guest.must("cat /sys/class/net/lan/operstate").contains("up"));
+    // The guest is there before its link is.
+    let lan = "for i in $(seq 100); do grep -q up /sys/class/net/lan/operstate && break; sleep 0.1; done; \
+               cat /sys/class/net/lan/operstate";
+    assert!(guest.must(lan).contains("up"));
     let sleeper = guest.spawn("sh -c 'echo asleep >&2; exec sleep 1000'");
     guest.wait_for(&sleeper, "asleep", SHORT);
     guest.signal(&sleeper, "TERM");
