@@ -180,11 +180,76 @@ impl Record for Chain {
     }
 }
 
+/// What a level's sums change by, modulo their width: shares, orders.
+#[derive(Clone, Copy, Debug)]
+struct Change(u64, u32);
+
+impl Change {
+    const NOTHING: Self = Self(0, 0);
+
+    const fn joined(shares: u32) -> Self {
+        Self(shares as u64, 1)
+    }
+
+    const fn left(shares: u32) -> Self {
+        Self((shares as u64).wrapping_neg(), 1_u32.wrapping_neg())
+    }
+}
+
 impl Chain {
     #[inline(always)]
-    const fn add(&mut self, shares: u32) {
-        self.shares = self.shares.wrapping_add(shares as u64);
-        self.orders = self.orders.wrapping_add(1);
+    const fn change(&mut self, by: Change) {
+        self.shares = self.shares.wrapping_add(by.0);
+        self.orders = self.orders.wrapping_add(by.1);
+    }
+}
+
+/// Changes that are not yet in their chains, so that nobody waits for a chain's line: it is asked for when a change is
+/// owed, and changed when as many others have been owed since.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    chains: [u32; OWED],
+    by: [Change; OWED],
+    /// Changes so far: the next one has this place, modulo [`OWED`].
+    next: usize,
+}
+
+/// Places for changes that are owed.
+const OWED: usize = 16;
+
+impl Owed {
+    const NONE: Self = Self { chains: [NO_CHAIN.raw(); OWED], by: [Change::NOTHING; OWED], next: 0 };
+
+    /// Owes a change.
+    #[inline(always)]
+    fn owe(&mut self, chains: &mut Pool<Chain>, chain: Handle<Chain>, by: Change) {
+        let at = self.next % OWED;
+        self.next = self.next.wrapping_add(1);
+        chains.prefetch(chain);
+        chains[Handle::from_raw(self.chains[at])].change(self.by[at]);
+        self.chains[at] = chain.raw();
+        self.by[at] = by;
+    }
+
+    /// All that is owed is paid.
+    #[inline(never)]
+    fn settle(&mut self, chains: &mut Pool<Chain>) {
+        for (chain, by) in self.chains.iter().zip(&self.by) {
+            chains[Handle::from_raw(*chain)].change(*by);
+        }
+        (self.chains, self.by) = (Self::NONE.chains, Self::NONE.by);
+    }
+
+    /// The sums of a chain.
+    #[inline(always)]
+    fn sums(&self, chains: &Pool<Chain>, chain: Handle<Chain>) -> Chain {
+        let mut sums = chains[chain];
+        for (other, by) in self.chains.iter().zip(&self.by) {
+            if *other == chain.raw() {
+                sums.change(*by);
+            }
+        }
+        sums
     }
 }
 
@@ -203,13 +268,14 @@ pub(super) enum Fate {
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) segments: Pool<Segment>,
-    pub(super) chains: Pool<Chain>,
+    chains: Pool<Chain>,
+    owed: Owed,
 }
 
 impl Queues {
     /// Room for so many orders, and so many levels of more than one segment.
     pub(super) fn new(orders: u32, chains: u32) -> Result<Self, TryReserveError> {
-        let mut queues = Self { segments: Pool::new(orders)?, chains: Pool::new(chains + 1)? };
+        let mut queues = Self { segments: Pool::new(orders)?, chains: Pool::new(chains + 1)?, owed: Owed::NONE };
         queues.clear();
         Ok(queues)
     }
@@ -217,6 +283,7 @@ impl Queues {
     pub(super) fn clear(&mut self) {
         self.segments.clear();
         self.chains.clear();
+        self.owed = Owed::NONE;
         let none = self.chains.take(Chain::VACANT);
         debug_assert_eq!(none, Some(NO_CHAIN));
     }
@@ -228,7 +295,7 @@ impl Queues {
         if segment.chain() == NO_CHAIN {
             Level { price: segment.price(), shares: segment.sum(), orders: segment.len() as u32 }
         } else {
-            let Chain { shares, orders, .. } = self.chains[segment.chain()];
+            let Chain { shares, orders, .. } = self.owed.sums(&self.chains, segment.chain());
             Level { price: segment.price(), shares, orders }
         }
     }
@@ -254,7 +321,7 @@ impl Queues {
         }
         segment.push(order_ref, shares);
         let chain = segment.chain();
-        self.chains[chain].add(shares);
+        self.owed.owe(&mut self.chains, chain, Change::joined(shares));
         Some(last)
     }
 
@@ -267,6 +334,8 @@ impl Queues {
         let new = self.segments.take(new)?;
         let mut chain = old.chain();
         if chain == NO_CHAIN {
+            // Nothing may be owed to what a record was before.
+            self.owed.settle(&mut self.chains);
             let made = Chain { shares: old.sum(), orders: old.len() as u32, first: last };
             let Some(made) = self.chains.take(made) else {
                 self.segments.give(new);
@@ -277,7 +346,7 @@ impl Queues {
         }
         self.segments[last].0[NEXT] = new.raw();
         self.segments[new].0[CHAIN] = chain.raw();
-        self.chains[chain].add(shares);
+        self.owed.owe(&mut self.chains, chain, Change::joined(shares));
         Some(new)
     }
 
@@ -286,8 +355,8 @@ impl Queues {
     pub(super) fn reduce(&mut self, here: Handle<Segment>, at: usize, shares: u32) {
         let segment = &mut self.segments[here];
         segment.0[(ROOM + at) & 15] -= shares;
-        let chain = &mut self.chains[segment.chain()];
-        chain.shares = chain.shares.wrapping_sub(u64::from(shares));
+        let chain = segment.chain();
+        self.owed.owe(&mut self.chains, chain, Change(u64::from(shares).wrapping_neg(), 0));
     }
 
     /// Takes an order out of its queue.
@@ -299,9 +368,7 @@ impl Queues {
         segment.0[REST] -= 1;
         let empty = segment.len() == 0;
         let chain = segment.chain();
-        let level = &mut self.chains[chain];
-        level.shares = level.shares.wrapping_sub(u64::from(shares));
-        level.orders = level.orders.wrapping_sub(1);
+        self.owed.owe(&mut self.chains, chain, Change::left(shares));
         if !empty {
             return Fate::Stays;
         }
