@@ -53,6 +53,7 @@ fn features(day: &Case) {
     figure("features.day_with_book", records.len(), || {
         for record in &records {
             let change = books.apply_order(black_box(record));
+            books.settle();
             let step = Step::of_message(record, &change, &books);
             black_box(features.on_step(&books, &step));
         }

@@ -16,7 +16,7 @@ pub struct Audit {
     pub orders: u32,
     /// Price levels, each found on its side.
     pub levels: u32,
-    /// Segments of up to eight orders that the queues take.
+    /// Segments of up to five orders that the queues take.
     pub segments: u32,
 }
 

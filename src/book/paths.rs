@@ -61,11 +61,18 @@ impl Books {
     by_path!(look_on_path, look_avx2, look_avx512, look_ahead_in, (self: &Self), messages: &[OrderMessage]);
 
     /// Asks the memory for all that `messages` will touch, so that they wait for it together and not one after the other. To
-    /// be called once for the messages of a packet, before the first of them is applied. Changes nothing in the books.
+    /// be called once for the messages of a packet, before the first of them is applied: from then until it is called for a
+    /// single message the totals of long levels are brought up to date later (see [`Books::settle`]). What the books hold
+    /// stays the same.
     #[inline]
-    pub fn look_ahead(&self, messages: &[OrderMessage]) {
-        for group in messages.chunks(GROUP) {
-            self.look_on_path(group);
+    pub fn look_ahead(&mut self, messages: &[OrderMessage]) {
+        let many = messages.len() > 1;
+        self.store.queues.set_owes(many);
+        // A message by itself has no other to wait together with.
+        if many {
+            for group in messages.chunks(GROUP) {
+                self.look_on_path(group);
+            }
         }
     }
 }

@@ -107,6 +107,12 @@ impl<T: Record> Pool<T> {
         }
     }
 
+    /// Asks for the line of a record that is smaller than a line, by a handle that is not nil.
+    #[inline(always)]
+    pub(super) fn prefetch_live(&self, handle: Handle<T>) {
+        crate::prefetch::line(self.records.as_ptr().wrapping_add(handle.raw as usize));
+    }
+
     /// Makes `record` live, or returns `None` if all records are.
     #[inline(always)]
     pub(super) fn take(&mut self, record: T) -> Option<Handle<T>> {

@@ -187,12 +187,19 @@ struct Change(u64, u32);
 impl Change {
     const NOTHING: Self = Self(0, 0);
 
+    #[inline(always)]
     const fn joined(shares: u32) -> Self {
         Self(shares as u64, 1)
     }
 
+    #[inline(always)]
     const fn left(shares: u32) -> Self {
         Self((shares as u64).wrapping_neg(), 1_u32.wrapping_neg())
+    }
+
+    #[inline(always)]
+    const fn reduced(shares: u32) -> Self {
+        Self((shares as u64).wrapping_neg(), 0)
     }
 }
 
@@ -204,52 +211,67 @@ impl Chain {
     }
 }
 
-/// Changes that are not yet in their chains, so that nobody waits for a chain's line: it is asked for when a change is
-/// owed, and changed when as many others have been owed since.
-#[derive(Clone, Copy, Debug)]
-struct Owed {
-    chains: [u32; OWED],
-    by: [Change; OWED],
-    /// Changes so far: the next one has this place, modulo [`OWED`].
-    next: usize,
-}
-
-/// Places for changes that are owed.
+/// Most changes that are owed.
 const OWED: usize = 16;
 
-impl Owed {
-    const NONE: Self = Self { chains: [NO_CHAIN.raw(); OWED], by: [Change::NOTHING; OWED], next: 0 };
+/// Changes that are not in their chains yet. A chain's line is often cold, and nothing but a reader of the level wants it:
+/// it is asked for when a change is owed, and written when [`OWED`] others have been owed since, so that no message waits.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Owed {
+    /// [`NO_CHAIN`] where nothing is owed.
+    chains: [Handle<Chain>; OWED],
+    by: [Change; OWED],
+    /// The next change's place, modulo [`OWED`].
+    next: usize,
+    /// All before this one were paid.
+    paid: usize,
+}
 
-    /// Owes a change.
+impl Owed {
+    const NOTHING: Self =
+        Self { chains: [NO_CHAIN; OWED], by: [Change::NOTHING; OWED], next: OWED, paid: OWED };
+
+    /// Owes a change, and pays the one whose place it takes. No branch: to no chain changes are owed as well.
     #[inline(always)]
     fn owe(&mut self, chains: &mut Pool<Chain>, chain: Handle<Chain>, by: Change) {
         let at = self.next % OWED;
-        self.next = self.next.wrapping_add(1);
-        chains.prefetch(chain);
-        chains[Handle::from_raw(self.chains[at])].change(self.by[at]);
-        self.chains[at] = chain.raw();
-        self.by[at] = by;
+        self.next += 1;
+        chains.prefetch_live(chain);
+        chains[self.chains[at]].change(self.by[at]);
+        (self.chains[at], self.by[at]) = (chain, by);
     }
 
-    /// All that is owed is paid.
-    #[inline(never)]
-    fn settle(&mut self, chains: &mut Pool<Chain>) {
-        for (chain, by) in self.chains.iter().zip(&self.by) {
-            chains[Handle::from_raw(*chain)].change(*by);
-        }
-        (self.chains, self.by) = (Self::NONE.chains, Self::NONE.by);
-    }
-
-    /// The sums of a chain.
+    /// The places of what is owed.
     #[inline(always)]
-    fn sums(&self, chains: &Pool<Chain>, chain: Handle<Chain>) -> Chain {
-        let mut sums = chains[chain];
-        for (other, by) in self.chains.iter().zip(&self.by) {
-            if *other == chain.raw() {
-                sums.change(*by);
-            }
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.paid.max(self.next - OWED)..self.next).map(|place| place % OWED)
+    }
+
+    /// Pays all that is owed.
+    #[inline]
+    fn settle(&mut self, chains: &mut Pool<Chain>) {
+        if self.paid == self.next {
+            return;
         }
-        sums
+        for at in self.places() {
+            chains[self.chains[at]].change(self.by[at]);
+            (self.chains[at], self.by[at]) = (NO_CHAIN, Change::NOTHING);
+        }
+        self.paid = self.next;
+    }
+
+    /// A chain as it is when all is paid.
+    #[inline(always)]
+    fn chain(&self, chains: &Pool<Chain>, handle: Handle<Chain>) -> Chain {
+        let mut chain = chains[handle];
+        if self.paid == self.next {
+            return chain;
+        }
+        for at in self.places().filter(|at| self.chains[*at] == handle) {
+            chain.change(self.by[at]);
+        }
+        chain
     }
 }
 
@@ -270,12 +292,14 @@ pub(super) struct Queues {
     pub(super) segments: Pool<Segment>,
     chains: Pool<Chain>,
     owed: Owed,
+    /// Nothing is owed where it is false.
+    owes: bool,
 }
 
 impl Queues {
-    /// Room for so many orders, and so many levels of more than one segment.
-    pub(super) fn new(orders: u32, chains: u32) -> Result<Self, TryReserveError> {
-        let mut queues = Self { segments: Pool::new(orders)?, chains: Pool::new(chains + 1)?, owed: Owed::NONE };
+    /// Room for so many segments, and so many levels of more than one.
+    pub(super) fn new(segments: u32, chains: u32) -> Result<Self, TryReserveError> {
+        let mut queues = Self { segments: Pool::new(segments)?, chains: Pool::new(chains + 1)?, owed: Owed::NOTHING, owes: false };
         queues.clear();
         Ok(queues)
     }
@@ -283,7 +307,7 @@ impl Queues {
     pub(super) fn clear(&mut self) {
         self.segments.clear();
         self.chains.clear();
-        self.owed = Owed::NONE;
+        self.owed = Owed::NOTHING;
         let none = self.chains.take(Chain::VACANT);
         debug_assert_eq!(none, Some(NO_CHAIN));
     }
@@ -295,8 +319,32 @@ impl Queues {
         if segment.chain() == NO_CHAIN {
             Level { price: segment.price(), shares: segment.sum(), orders: segment.len() as u32 }
         } else {
-            let Chain { shares, orders, .. } = self.owed.sums(&self.chains, segment.chain());
+            let Chain { shares, orders, .. } = self.owed.chain(&self.chains, segment.chain());
             Level { price: segment.price(), shares, orders }
+        }
+    }
+
+    /// Whether changes of totals may be owed from now on: many messages follow each other.
+    #[inline]
+    pub(super) fn set_owes(&mut self, owes: bool) {
+        self.owes = owes;
+        if !owes {
+            self.settle();
+        }
+    }
+
+    /// Brings all totals up to date.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        self.owed.settle(&mut self.chains);
+    }
+
+    #[inline(always)]
+    fn change(&mut self, chain: Handle<Chain>, by: Change) {
+        if self.owes {
+            self.owed.owe(&mut self.chains, chain, by);
+        } else {
+            self.chains[chain].change(by);
         }
     }
 
@@ -321,7 +369,7 @@ impl Queues {
         }
         segment.push(order_ref, shares);
         let chain = segment.chain();
-        self.owed.owe(&mut self.chains, chain, Change::joined(shares));
+        self.change(chain, Change::joined(shares));
         Some(last)
     }
 
@@ -335,7 +383,7 @@ impl Queues {
         let mut chain = old.chain();
         if chain == NO_CHAIN {
             // Nothing may be owed to what a record was before.
-            self.owed.settle(&mut self.chains);
+            self.settle();
             let made = Chain { shares: old.sum(), orders: old.len() as u32, first: last };
             let Some(made) = self.chains.take(made) else {
                 self.segments.give(new);
@@ -346,7 +394,7 @@ impl Queues {
         }
         self.segments[last].0[NEXT] = new.raw();
         self.segments[new].0[CHAIN] = chain.raw();
-        self.owed.owe(&mut self.chains, chain, Change::joined(shares));
+        self.change(chain, Change::joined(shares));
         Some(new)
     }
 
@@ -356,7 +404,7 @@ impl Queues {
         let segment = &mut self.segments[here];
         segment.0[(ROOM + at) & 15] -= shares;
         let chain = segment.chain();
-        self.owed.owe(&mut self.chains, chain, Change(u64::from(shares).wrapping_neg(), 0));
+        self.change(chain, Change::reduced(shares));
     }
 
     /// Takes an order out of its queue.
@@ -368,7 +416,7 @@ impl Queues {
         segment.0[REST] -= 1;
         let empty = segment.len() == 0;
         let chain = segment.chain();
-        self.owed.owe(&mut self.chains, chain, Change::left(shares));
+        self.change(chain, Change::left(shares));
         if !empty {
             return Fate::Stays;
         }

@@ -265,7 +265,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.stamps.begin();
         self.stamps.decoded(&self.time);
         self.feed_time = message.timestamp;
-        if S::FOLLOWS && self.acts_on(message.locate) {
+        let acts = self.acts_on(message.locate);
+        if S::FOLLOWS && acts {
             self.strategy.on_coming(message.locate);
             self.risk.prefetch(message.locate);
         }
@@ -278,6 +279,9 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             return;
         }
         let change = self.books.apply_order(message);
+        if acts {
+            self.books.settle();
+        }
         self.stamps.booked(&self.time);
         if let Outcome::Anomaly(_) = change.outcome {
             self.on_spoiled(message.locate);
@@ -286,10 +290,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             self.risk.set_reference(message.locate, message.price);
         }
         self.counters.top_changes += u64::from(change.top_changed);
-        if S::FOLLOWS && self.acts_on(message.locate) {
+        if S::FOLLOWS && acts {
             self.show(&Step::of_message(message, &change, &self.books));
         }
-        if change.top_changed && self.acts_on(message.locate) {
+        if change.top_changed && acts {
             self.decide(message.locate, message.timestamp);
         }
         self.stamps.end(&self.time);
@@ -320,6 +324,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     fn on_event(&mut self, event: &Event) {
         self.feed_time = event.timestamp;
         let change = self.books.apply(event);
+        self.books.settle();
         self.stamps.booked(&self.time);
         if let Outcome::Anomaly(_) = change.outcome {
             self.on_spoiled(event.locate);
@@ -478,9 +483,8 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
             if filled.is_empty() {
                 break;
             }
-            // A share of the instruments would look ahead in vain more often than not, and a message by itself has no other to
-            // wait together with.
-            if self.division.is_whole() && filled.records().len() > 1 {
+            // A share of the instruments would look ahead in vain more often than not.
+            if self.division.is_whole() {
                 self.books.look_ahead(filled.records());
             }
             for (at, message) in filled.records().iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Ten million events of a plausible day, with a few that are wrong, against the model.
 
 use wirebook::book::{Books, Limits};
-use wirebook::market::{BookState, Event, EventKind, Price, Side};
+use wirebook::market::{BookState, Event, EventKind, OrderMessage, Price, Side};
 
 use crate::behaviour::{at, directory};
 use crate::model::Model;
@@ -88,6 +88,9 @@ fn ten_million_events() {
         if done % 200_000 == 0 {
             let locate = (done / 200_000 % LOCATES) as u16;
             assert_eq!(books.drain(locate, 3), model.drain(locate, 3), "event {done}");
+        }
+        if done % 64 == 0 {
+            books.look_ahead(&[OrderMessage::EMPTY; 2][usize::from(done % 3 == 0)..]);
         }
         let event = flow.next();
         let change = books.apply(&event);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wirebook::book::{Books, Limits};
-use wirebook::market::{BookState, Event, EventKind, Price, Side, Symbol, SystemEvent, TradingState};
+use wirebook::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symbol, SystemEvent, TradingState};
 
 use crate::model::Model;
 
@@ -15,6 +15,8 @@ enum Step {
     Drain(u16, u32),
     ForgetTrading(u16),
     Clear,
+    LookAhead(bool),
+    Settle,
 }
 
 /// Few references, so that they come back while live and after; spread so that many share a slot of the index.
@@ -75,6 +77,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (locate(), 0_u32..6).prop_map(|(locate, at_most)| Step::Drain(locate, at_most)),
         1 => locate().prop_map(Step::ForgetTrading),
         1 => Just(Step::Clear),
+        2 => any::<bool>().prop_map(Step::LookAhead),
+        1 => Just(Step::Settle),
     ]
 }
 
@@ -117,6 +121,9 @@ proptest! {
                     books.clear();
                     model.clear();
                 }
+                // What they change is when things are written, not what is read.
+                Step::LookAhead(many) => books.look_ahead(&[OrderMessage::EMPTY; 2][usize::from(!many)..]),
+                Step::Settle => books.settle(),
             }
             model.compare(&books);
         }
