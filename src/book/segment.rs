@@ -297,9 +297,14 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// Room for so many segments, and so many levels of more than one.
-    pub(super) fn new(segments: u32, chains: u32) -> Result<Self, TryReserveError> {
-        let mut queues = Self { segments: Pool::new(segments)?, chains: Pool::new(chains + 1)?, owed: Owed::NOTHING, owes: false };
+    /// Room for so many orders, and so many levels of more than one segment.
+    pub(super) fn new(orders: u32, chains: u32) -> Result<Self, TryReserveError> {
+        let mut queues = Self {
+            segments: Pool::new(orders)?,
+            chains: Pool::new(chains + 1)?,
+            owed: Owed::NOTHING,
+            owes: false,
+        };
         queues.clear();
         Ok(queues)
     }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use wirebook::book::{Books, Limits};
-use wirebook::market::{BookState, Event, EventKind, OrderMessage, Price, Side, Symbol, SystemEvent, TradingState};
+use wirebook::market::{
+    BookState, Event, EventKind, OrderMessage, Price, Side, Symbol, SystemEvent, TradingState,
+};
 
 use crate::model::Model;
 
