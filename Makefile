@@ -33,11 +33,13 @@ EVENTS ?= 100000000
 INTENTS ?= 10000000
 # kill -9 in kill-live
 KILLS ?= 20
+# Seconds of each day of live-day
+DAY_SECONDS ?= 60
 # Seconds that each fuzz target runs.
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim sim-day kill-table kill-live canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
+.PHONY: help setup demo test test-long test-risk miri static test-nic test-dpdk-matrix sim sim-day kill-table kill-live live-day canaries oracle bench bench-book bench-scale bench-trade bench-instructions gate gate-update lint lint-bench fuzz clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -86,6 +88,10 @@ kill-live: ## The same with real processes over a virtual cable: kill -9 in mid-
 sim-day: ## Let each strategy trade a whole day against the exchange, under virtual time (some minutes)
 	@tools/setup.sh build
 	$(CARGO) test --no-default-features --test strategies -- --ignored --nocapture a_whole_trading_day
+
+live-day: ## The same live, over a virtual cable, each day in DAY_SECONDS (root)
+	@tools/setup.sh build test
+	WIREBOOK_REQUIRE_LIVE=1 WIREBOOK_DAY_SECONDS='$(DAY_SECONDS)' $(CARGO) test --test live -- --ignored --nocapture live_a_whole_trading_day
 
 oracle: ## Let public programs judge: meatpy our books, nasdaq-protocols our SoupBinTCP (PyPI; some minutes)
 	@tools/setup.sh build

@@ -211,6 +211,12 @@ impl Gateway {
         }
     }
 
+    /// The market has closed: what is open has come to its end, and clients are told. The feed says nothing of it.
+    pub fn expire(&mut self, market: &mut Market) {
+        self.trading.settle(market);
+        self.trading.expire(market.time());
+    }
+
     /// The orders with these tags rest no more, without a message in the feed: their clients are told that they were
     /// cancelled by the system. `time` is that of the market. Fills from before have to be settled first.
     pub fn purge(&mut self, tags: &[u64], time: u64) {

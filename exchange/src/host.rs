@@ -235,7 +235,7 @@ impl Exchange {
         market.close(LATE_DELETES, &mut |message| feed.say(at, message, out));
         feed.close(at, out);
         self.recovery.close(now);
-        self.gateway.settle(&mut self.market);
+        self.gateway.expire(&mut self.market);
         self.answer(at, out);
     }
 

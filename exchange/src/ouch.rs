@@ -210,6 +210,8 @@ pub struct Terms {
 pub const BY_USER: u8 = b'U';
 /// Reason of a cancel: what was left of an immediate-or-cancel order.
 pub const IMMEDIATE: u8 = b'I';
+/// Reason of a cancel: its time in force is over, here that of a day order at the end of the day.
+pub const EXPIRED: u8 = b'T';
 /// Reason of a cancel: the system did it, here after an impossible replace.
 pub const BY_SYSTEM: u8 = b'Z';
 

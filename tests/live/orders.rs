@@ -139,7 +139,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     let positions = positions(&exchange.stdout, USER);
     assert!(!positions.is_empty(), "{}", all());
     assert_eq!(report.positions(), positions, "{}", all());
-    assert_journal(&journals, &report, &positions);
+    assert_journal(&read_all(&journals), &report, &positions);
 
     capture.signal("INT");
     assert_eq!(capture.end().code, Some(0));
@@ -152,8 +152,12 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
 }
 
 /// The journal knows of each order and each fill that the report counts, and comes to the venue's positions.
-fn assert_journal(journals: &Path, report: &Report, positions: &BTreeMap<String, i64>) {
-    let [journal] = &read_all(journals)[..] else { panic!("one run, one journal") };
+pub(crate) fn assert_journal(
+    journals: &[Vec<serde_json::Value>],
+    report: &Report,
+    positions: &BTreeMap<String, i64>,
+) {
+    let [journal] = journals else { panic!("one run, one journal") };
     assert_eq!(&net(journal), positions, "{}", report.text());
     let of = |kind: &str, action: &str| {
         let is = |record: &&serde_json::Value| record["kind"] == kind && record["action"] == action;

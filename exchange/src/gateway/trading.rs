@@ -8,7 +8,7 @@ use super::checks::{check, outside, reject};
 use super::counters::GatewayCounters;
 use crate::archive::Archive;
 use crate::market::{Fill, FillKind, Market};
-use crate::ouch::{BY_SYSTEM, BY_USER, Enter, IMMEDIATE, Inbound, Outbound, Reject, Replace, Terms};
+use crate::ouch::{BY_SYSTEM, BY_USER, EXPIRED, Enter, IMMEDIATE, Inbound, Outbound, Reject, Replace, Terms};
 
 /// A user's name: no padding, in capitals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -227,6 +227,18 @@ impl Trading {
                 let user_ref = order.entered.user_ref;
                 self.clients[client].account.reduce(user_ref, shares);
                 self.canceled(client, user_ref, shares, reason, time);
+            }
+        }
+    }
+
+    /// The day is over, and with it every order: clients are told.
+    pub(super) fn expire(&mut self, time: u64) {
+        for client in 0..self.clients.len() {
+            let open: Vec<OpenOrder> = self.clients[client].account.open_orders().copied().collect();
+            for order in open {
+                let user_ref = order.entered.user_ref;
+                self.clients[client].account.remove(user_ref);
+                self.canceled(client, user_ref, order.left(), EXPIRED, time);
             }
         }
     }

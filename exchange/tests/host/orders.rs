@@ -1,6 +1,8 @@
 //! Orders over SoupBinTCP, beside those over datagrams: one market, one feed. A datagram of the test framing has the
 //! shape of an unsequenced data packet, so that the same bytes serve for both.
 
+use std::collections::BTreeSet;
+
 use exchange::gateway::Owner;
 use exchange::host::{Config, ConnId, Exchange, Fault, Output, Service};
 use exchange::reference::Books;
@@ -67,7 +69,26 @@ fn orders_over_tcp_trade_and_come_back_in_the_feed() {
     let shown = open.iter().filter(|order_ref| seen.contains(order_ref)).count();
     // The last ms of the feed may still wait for its packet.
     assert!(shown + 2 >= open.len(), "{shown} of {}", open.len());
-    finish(exchange, 250 * MS, &mut receiver);
+    // They are orders of the day, and it ends: the closing cross may fill some, the others expire.
+    let user_refs: BTreeSet<u32> = account.open_orders().map(|order| order.entered.user_ref).collect();
+    let before = packets.len();
+    let mut out = both(&mut receiver, &mut client, conn);
+    exchange.close(250 * MS, &mut |output| out(250 * MS, output));
+    play(&mut exchange, 250 * MS, 750 * MS, MS, &mut out);
+    drop(out);
+    assert!(agree(&receiver.books(exchange.publisher().session()), &exchange));
+    let account = exchange.gateway().account_of("reader").expect("an account");
+    assert_eq!(account.open_orders().count(), 0);
+    let packets = client.packets();
+    let named = |kind: u8, reason: Option<u8>| -> BTreeSet<u32> {
+        let late = packets[before..].iter().map(|(_, said)| said);
+        late.filter(|said| said[0] == kind && reason.is_none_or(|reason| said[17] == reason))
+            .map(|said| u32::from_be_bytes(said[9..13].try_into().unwrap()))
+            .collect()
+    };
+    let (expired, filled) = (named(b'C', Some(b'T')), named(b'E', None));
+    assert!(expired.len() > 10 && expired.is_subset(&user_refs), "{expired:?}");
+    assert_eq!(&expired | &filled, user_refs);
 }
 
 #[test]
