@@ -23,6 +23,10 @@ pub const KEEPER: &str = "--keep-books";
 /// Messages of a block.
 const BLOCK: usize = 1_000_000;
 
+/// What somebody sets who knows the day: 13 thousand symbols, 7 million orders, and a little to spare. The default limits hold
+/// more of each.
+const LIMITS: Limits = Limits { locates: 1 << 14, orders: 7_300_000, levels: 1_900_000 };
+
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Day {
@@ -143,7 +147,7 @@ pub fn measure(shape: &Shape, cpu: usize, mut progress: impl FnMut(&str)) -> io:
 /// Input or output, or no memory.
 pub fn keep() -> io::Result<()> {
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
-    let limits = Limits::default();
+    let limits = LIMITS;
     let (mut bytes, mut packed) = (Vec::new(), Packed::with_room_for(BLOCK as u64 * 2));
     let mut books: Option<(Ours, u64)> = None;
     loop {
