@@ -324,7 +324,6 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     fn on_event(&mut self, event: &Event) {
         self.feed_time = event.timestamp;
         let change = self.books.apply(event);
-        self.books.settle();
         self.stamps.booked(&self.time);
         if let Outcome::Anomaly(_) = change.outcome {
             self.on_spoiled(event.locate);

@@ -19,7 +19,7 @@ const SECONDS: u64 = 60;
 /// Messages a second: a hundred times as many as the day under virtual time has.
 const RATE: u32 = 30_000;
 
-/// Seconds for which the exchange stays after its close, for those who take their orders back.
+/// Seconds for which the exchange stays after its close: it tells what expired, and clients log out.
 const LINGER: u64 = 15;
 
 /// What is counted of each day.

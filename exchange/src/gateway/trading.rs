@@ -178,10 +178,15 @@ impl Trading {
 
     /// What an immediate-or-cancel order did not trade is cancelled.
     fn drop_rest(&mut self, client: usize, order: &Enter, time: u64) {
-        if order.time_in_force == b'3'
-            && let Some(open) = self.clients[client].account.remove(order.user_ref)
-        {
-            self.canceled(client, order.user_ref, open.left(), IMMEDIATE, time);
+        if order.time_in_force == b'3' {
+            self.drop_order(client, order.user_ref, IMMEDIATE, time);
+        }
+    }
+
+    /// Ends an order that is not in the market any more, if it is open; its client is told.
+    fn drop_order(&mut self, client: usize, user_ref: u32, reason: u8, time: u64) {
+        if let Some(open) = self.clients[client].account.remove(user_ref) {
+            self.canceled(client, user_ref, open.left(), reason, time);
         }
     }
 
@@ -234,11 +239,9 @@ impl Trading {
     /// The day is over, and with it every order: clients are told.
     pub(super) fn expire(&mut self, time: u64) {
         for client in 0..self.clients.len() {
-            let open: Vec<OpenOrder> = self.clients[client].account.open_orders().copied().collect();
-            for order in open {
-                let user_ref = order.entered.user_ref;
-                self.clients[client].account.remove(user_ref);
-                self.canceled(client, user_ref, order.left(), EXPIRED, time);
+            let open = self.clients[client].account.open_orders().map(|order| order.entered.user_ref);
+            for user_ref in open.collect::<Vec<_>>() {
+                self.drop_order(client, user_ref, EXPIRED, time);
             }
         }
     }
@@ -246,10 +249,8 @@ impl Trading {
     /// Orders that rest no more: their clients are told.
     pub(super) fn purge(&mut self, tags: &[u64], time: u64) {
         for tag in tags {
-            if let Some((client, user_ref)) = self.of_tag(*tag)
-                && let Some(open) = self.clients[client].account.remove(user_ref)
-            {
-                self.canceled(client, user_ref, open.left(), BY_SYSTEM, time);
+            if let Some((client, user_ref)) = self.of_tag(*tag) {
+                self.drop_order(client, user_ref, BY_SYSTEM, time);
             }
         }
     }
