@@ -344,6 +344,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             busy = true;
             let received = self.desk.time.now();
             let feed_now = self.feed_clock.at(received);
+            self.desk.came = received;
             self.desk.stamps.burst(polled, received);
             let before = self.desk.counters;
             self.counters.busy_polls += 1;
@@ -435,6 +436,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     fn recover(&mut self) {
         let Some(link) = &mut self.link else { return };
         let ticks = self.desk.time.now();
+        self.desk.came = ticks;
         let when = When { ticks, feed: self.feed_clock.at(ticks) };
         let now = when.feed;
         if self.stream.has_backlog() {
@@ -506,6 +508,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
     /// Housekeeping at tick `now`: timers always, publishing when its time has come.
     pub fn tick(&mut self, now: u64) {
         self.next_tick = now.wrapping_add(self.tick_ticks);
+        self.desk.came = now;
         let when = When { ticks: now, feed: self.feed_clock.at(now) };
         let before = (self.stream.expected(), self.stream.is_overdue(), self.stream.has_backlog());
         self.stream.on_tick(when.feed, &mut self.desk);

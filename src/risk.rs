@@ -82,7 +82,23 @@ pub struct Risk {
     blotter: Blotter,
     /// The next `user_ref_num`; above `u32::MAX` none is left.
     next_ref: u64,
+    /// What was cleared last and is not noted yet.
+    owed: Option<Owed>,
     counters: RiskCounters,
+}
+
+/// A new order that was cleared and counts, but stands nowhere yet: see [`Risk::clear`].
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    user_ref_num: u32,
+    order: NewOrder,
+    now_ns: u64,
+}
+
+impl Owed {
+    fn value(&self) -> u128 {
+        value(self.order.shares, self.order.price)
+    }
 }
 
 /// What an order or replacement asks for, in the terms that both share.
@@ -128,6 +144,7 @@ impl Risk {
             recent: RecentTable::new(remembered),
             blotter: Blotter::new(BlotterLimits { locates, orders, fills }),
             next_ref: 1,
+            owed: None,
             limits,
             counters: RiskCounters::default(),
         })
@@ -194,6 +211,7 @@ impl Risk {
     /// A new session of the feed began: locates are announced anew. Positions are kept by locate, so unless all is flat
     /// they are uncertain from here on.
     pub fn on_session(&mut self) {
+        self.settle();
         self.blotter.forget_names();
         for (locate, instrument) in self.instruments.iter_mut().enumerate() {
             instrument.known = false;
@@ -207,6 +225,7 @@ impl Risk {
     /// An instrument exists today under this locate. False (and the instrument closed) where the locate is out of
     /// range, or had another symbol while we held something in it.
     pub fn set_symbol(&mut self, locate: u16, symbol: Symbol) -> bool {
+        self.settle();
         let flat = self.blotter.holding(locate).is_flat();
         let Some(instrument) = self.instruments.get_mut(usize::from(locate)) else { return false };
         instrument.known = flat || instrument.symbol.is_none_or(|old| old == symbol);
@@ -230,6 +249,7 @@ impl Risk {
 
     /// Sets a position from outside; false for an unknown locate. `price` values it until we trade there.
     pub fn set_position(&mut self, locate: u16, position: i64, price: Price) -> bool {
+        self.settle();
         self.blotter.set_position(locate, position, price)
     }
 
@@ -245,10 +265,23 @@ impl Risk {
         self.next_ref = self.next_ref.max(u64::from(next));
     }
 
-    /// Open orders, positions and what the venue replied.
+    /// Open orders, positions and what the venue replied; what [`Risk::clear`] cleared last is there once it is
+    /// [settled](Risk::settle).
     #[must_use]
     pub const fn blotter(&self) -> &Blotter {
         &self.blotter
+    }
+
+    /// Chains of orders that are open, what was cleared last among them.
+    #[must_use]
+    pub const fn open_orders(&self) -> u32 {
+        self.blotter.open_orders() + self.owed.is_some() as u32
+    }
+
+    /// Open orders and positions together, what was cleared last among them, in 1/10,000.
+    #[must_use]
+    pub fn gross_value(&self) -> u128 {
+        self.blotter.gross_value() + self.owed.as_ref().map_or(0, Owed::value)
     }
 
     /// What was cleared and refused.
@@ -264,6 +297,19 @@ impl Risk {
     /// # Errors
     /// The first check that fails, in the order given above.
     pub fn check(&mut self, intent: Intent, view: &MarketView, now_ns: u64) -> Result<Cleared, Refusal> {
+        let result = self.clear(intent, view, now_ns);
+        self.settle();
+        result
+    }
+
+    /// As [`Risk::check`], for whoever is in a hurry: of a new order only the judgment is made. What it takes (its place among
+    /// the open orders, its exposure, its rates) is noted by [`Risk::settle`], once it has left; whatever would look at that
+    /// notes it first.
+    ///
+    /// # Errors
+    /// As [`Risk::check`].
+    pub fn clear(&mut self, intent: Intent, view: &MarketView, now_ns: u64) -> Result<Cleared, Refusal> {
+        self.settle();
         let result = match intent {
             Intent::Enter { locate, side, shares, price, time_in_force } => {
                 self.check_enter(&Ask { locate, side, shares, price }, time_in_force, view, now_ns)
@@ -284,8 +330,30 @@ impl Risk {
         result
     }
 
+    /// Notes what [`Risk::clear`] cleared last; nothing where that is done.
+    #[inline]
+    pub fn settle(&mut self) {
+        if let Some(owed) = self.owed.take() {
+            self.note(&owed);
+        }
+    }
+
+    #[inline(never)]
+    fn note(&mut self, &Owed { user_ref_num, order, now_ns }: &Owed) {
+        // It was judged that there is room. If there is none nonetheless, what is open is not known.
+        if !self.blotter.reserve(user_ref_num, order) {
+            self.blotter.doubt();
+        }
+        let NewOrder { locate, side, shares, price, .. } = order;
+        self.spend(locate, now_ns);
+        if self.limits.repeat_window_ns > 0 {
+            self.recent.insert(Ask { locate, side, shares, price }.likeness(), now_ns);
+        }
+    }
+
     /// Takes back what was cleared and could not be sent. The number and the rate are spent.
     pub fn release(&mut self, cleared: &Cleared) {
+        self.settle();
         self.counters.released += 1;
         match *cleared.request() {
             Request::Enter { user_ref_num, .. } | Request::Replace { user_ref_num, .. } => {
@@ -303,6 +371,7 @@ impl Risk {
 
     /// Applies one reply. `None` where it concerns no order of ours that this process entered, or was a repetition.
     pub fn on_event(&mut self, event: &OrderEvent) -> Option<OrderUpdate> {
+        self.settle();
         self.blotter.apply(event)
     }
 
@@ -316,14 +385,8 @@ impl Risk {
         let Enterable { symbol, short, user_ref_num } = self.judge_enter(ask, view, now_ns)?;
         let Ask { locate, side, shares, price } = *ask;
         let order = NewOrder { locate, side, short, shares, price, time_in_force };
-        if !self.blotter.reserve(user_ref_num, order) {
-            return Err(Refusal::OpenOrders);
-        }
-        self.spend(locate, now_ns);
+        self.owed = Some(Owed { user_ref_num, order, now_ns });
         self.next_ref += 1;
-        if self.limits.repeat_window_ns > 0 {
-            self.recent.insert(ask.likeness(), now_ns);
-        }
         let request = Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force };
         Ok(Cleared::new(request, locate))
     }

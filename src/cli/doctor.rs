@@ -135,6 +135,11 @@ fn examine(eal: &[OsString], args: &DoctorArgs) -> Result<Outcome, String> {
     let host = host(&args.live.nic)?;
     let subject = subject(&host, &eal, &config, &args.live.nic)?;
     let armed = (config.risk.armed || args.live.arm) && config.gateway.is_some();
+    let subject = Subject {
+        fifo: config.determinism.fifo_priority,
+        journalled: armed.then_some(config.journal.is_some()),
+        ..subject
+    };
     let profile = args.profile.unwrap_or(match (subject.ports.is_empty(), armed) {
         (true, _) => Profile::Dev,
         (false, true) => Profile::Live,

@@ -6,6 +6,7 @@ use super::interrupts::Interrupts;
 use super::jitter::Jitter;
 use super::{Finding, Host, Profile, catalogue};
 
+mod asked;
 mod health;
 mod measured;
 mod place;
@@ -32,6 +33,10 @@ pub struct Subject {
     pub eal: Option<EalArgs>,
     /// What is wrong with the lcores themselves, and EAL does not see: a sentence.
     pub lcores: Option<String>,
+    /// The `SCHED_FIFO` priority that the loops are to have.
+    pub fifo: Option<u8>,
+    /// Whether orders are journalled; `None` where none may leave.
+    pub journalled: Option<bool>,
 }
 
 /// What was measured on one CPU.
@@ -60,6 +65,7 @@ pub fn survey(
     findings.extend(place::findings(host, subject));
     findings.extend(quiet::findings(host, subject));
     findings.extend(settings::findings(host, subject));
+    findings.extend(asked::findings(host, subject));
     findings.extend(power::findings(host, subject));
     findings.extend(health::findings(host, subject));
     findings.extend(ports::findings(host, subject));

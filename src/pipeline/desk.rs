@@ -135,6 +135,8 @@ pub struct Desk<T, S, O, C = Tsc> {
     /// The stream waits for messages that were asked for again, and since when (ticks).
     pub(super) overdue: bool,
     overdue_since: u64,
+    /// When what is in hand was received, or taken up otherwise, in ticks: decisions go by it.
+    pub(super) came: u64,
     /// Rises with each session of the feed; 0 = none yet.
     pub(super) epoch: u64,
     pub(super) feed_session: [u8; 10],
@@ -182,6 +184,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     pub fn new(parts: DeskParts<S, O>, share: Share, tx: T, time: C, log_bytes: usize) -> Self {
         let locates = parts.books.limits().locates as usize;
         Self {
+            came: time.now(),
             books: parts.books,
             strategy: parts.strategy,
             risk: parts.risk,

@@ -18,8 +18,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "proc/self/limits",
         "Max locked memory         unlimited            unlimited            bytes\n\
-         Max open files            1024                 524288               files\n",
+         Max open files            1024                 524288               files\n\
+         Max realtime priority     50                   50\n",
     ),
+    ("proc/sys/kernel/sched_rt_runtime_us", "-1\n"),
     ("proc/self/mounts", "none /dev/hugepages hugetlbfs rw 0 0\n"),
     ("dev/hugepages/other", ""),
     ("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "64\n"),
@@ -120,6 +122,8 @@ fn subject() -> Subject {
         control: Some(0),
         ports,
         eal: Some(eal),
+        fifo: Some(50),
+        journalled: Some(true),
         ..Subject::default()
     }
 }
@@ -167,7 +171,7 @@ fn nothing_is_good_where_nothing_can_be_read() {
     let findings = survey(&machine.host, &subject(), Err("not measured"), Profile::Live);
     let good: Vec<_> = findings.iter().filter(|f| f.verdict == Verdict::Good).map(Finding::id).collect();
     // What these look for is what is there, or was typed.
-    assert_eq!(good, ["options", "prefix.busy", "iommu.unsafe", "core0", "hybrid"]);
+    assert_eq!(good, ["options", "prefix.busy", "iommu.unsafe", "core0", "hybrid", "journal"]);
     let bare = survey(&machine.host, &Subject::default(), Err("not measured"), Profile::Dev);
     assert!(bare.iter().all(|f| f.verdict != Verdict::Bad && f.verdict != Verdict::Good), "{bare:#?}");
 }
@@ -187,6 +191,16 @@ use Change::{Absent, Says, Unreadable};
 use Verdict::{Bad, Good, Note, Unknown};
 
 #[test]
+fn orders_want_a_journal() {
+    let machine = good_machine();
+    for (journalled, verdict) in [(None, Note), (Some(true), Good), (Some(false), Bad)] {
+        let subject = Subject { journalled, ..subject() };
+        let findings = survey(&machine.host, &subject, Err("not measured"), Profile::Live);
+        assert_eq!(only(&findings, "journal").verdict, verdict);
+    }
+}
+
+#[test]
 fn each_check_sees_its_file() {
     let cases: &[(&str, &str, Change, Verdict)] = &[
         ("lcores", "sys/devices/system/cpu/online", Says("0-1"), Bad),
@@ -198,6 +212,12 @@ fn each_check_sees_its_file() {
         ("vfio", "dev/vfio/7", Absent, Bad),
         ("vfio", "sys/module/vfio_iommu_type1", Absent, Bad),
         ("memlock", "proc/self/limits", Says("Max locked memory  8388608  8388608  bytes\n"), Bad),
+        ("fifo", "proc/self/limits", Says("Max realtime priority  49  49\n"), Bad),
+        ("fifo", "proc/self/limits", Says("Max realtime priority  high\n"), Unknown),
+        ("fifo", "proc/self/status", Says("CapEff:\t800000\n"), Good),
+        ("rt.throttle", "proc/sys/kernel/sched_rt_runtime_us", Says("950000\n"), Bad),
+        ("rt.throttle", "proc/sys/kernel/sched_rt_runtime_us", Says("often\n"), Unknown),
+        ("rt.throttle", "proc/sys/kernel/sched_rt_runtime_us", Absent, Unknown),
         ("nofile", "proc/self/limits", Says("Max open files  1024  100  files\n"), Bad),
         ("nofile", "proc/self/limits", Says("Max open files  1024  unlimited  files\n"), Good),
         ("nofile", "proc/self/limits", Says("Max open files  some\n"), Unknown),

@@ -107,7 +107,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     pub(super) fn decide(&mut self, locate: u16, timestamp: u64) {
         self.counters.decisions += 1;
         self.lately.note(locate);
-        let view = self.view(locate, timestamp, self.time.now());
+        let view = self.view(locate, timestamp, self.came);
         let marks = &mut self.stamps.marks(&self.time);
         self.strategy.on_top_in_parts(&view, &mut self.intents, marks);
         self.stamps.decided(&self.time);
@@ -133,7 +133,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     fn place(&mut self, intent: &Intent, view: &MarketView) {
         self.counters.intents += 1;
         self.look_at_journal();
-        let checked = self.risk.check(*intent, view, view.now_ns);
+        let checked = self.risk.clear(*intent, view, view.now_ns);
         self.stamps.checked(&self.time);
         self.note_decision(intent, view, &checked, 0);
         match checked {
@@ -144,6 +144,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
                 let rung = tx.rung();
                 if sent.is_ok() {
                     self.stamps.sent(rung, &self.time);
+                }
+                // It was not to wait for this.
+                self.risk.settle();
+                if sent.is_ok() {
                     self.counters.orders_sent += 1;
                 } else {
                     self.counters.orders_unsent += 1;

@@ -113,8 +113,8 @@ pub(super) fn with_state(mut record: Record, risk: &Risk) -> Record {
         record.reference = reference.unwrap_or(record.reference);
         record.position = blotter.holding(record.locate).position;
     }
-    record.open_orders = blotter.open_orders();
-    record.gross = u64::try_from(blotter.gross_value()).unwrap_or(u64::MAX);
+    record.open_orders = risk.open_orders();
+    record.gross = u64::try_from(risk.gross_value()).unwrap_or(u64::MAX);
     for (bit, is) in [
         (flags::ARMED, risk.armed()),
         (flags::HEALTHY, risk.session_healthy()),

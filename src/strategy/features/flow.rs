@@ -124,17 +124,28 @@ impl<const N: usize> StepWindow<N> {
         }
     }
 
+    /// Steps so far.
+    #[inline(always)]
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What the totals were before the last `steps` steps, or before all where there were fewer: zeros where none were.
+    #[inline(always)]
+    pub(super) fn start(&self, steps: u64) -> &[i64; 2] {
+        debug_assert!(steps >= 1 && steps <= N as u64);
+        &self.before[(self.steps - steps.min(self.steps)) as usize % N]
+    }
+
     /// How the totals, which are `now`, changed over the last `steps` steps, or over all where there were fewer; and the
     /// number of steps.
     #[inline(always)]
     pub(super) fn last(&self, steps: u64, now: [i64; 2]) -> ([i64; 2], i64) {
-        debug_assert!(steps >= 1 && steps <= N as u64);
         if self.steps == 0 {
             return ([0; 2], 0);
         }
-        let covered = steps.min(self.steps);
-        let [first, second] = self.before[(self.steps - covered) as usize % N];
-        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], covered as i64)
+        let [first, second] = *self.start(steps);
+        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], steps.min(self.steps) as i64)
     }
 }
 
