@@ -3,7 +3,10 @@
 //! A [`Sum`] is kept in the byte order of the machine and turned round once at the end; RFC 1071 shows that the
 //! ones' complement sum does not mind.
 
-/// A ones' complement sum under way.
+use super::layout::chunk;
+
+/// A ones' complement sum under way: of words of 64 bits, whose carries come in again at the low end (RFC 1071, 2: words of
+/// any even number of bytes come to the same).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
@@ -12,26 +15,29 @@ impl Sum {
     pub const ZERO: Self = Self(0);
 
     /// Adds `bytes`. Only the last piece of a message may have an odd length: it is padded with a zero byte.
-    ///
-    /// No overflow before 2^32 words of 32 bits, far beyond any datagram.
     #[inline]
     #[must_use]
     pub fn plus(self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<4>();
-        let mut sum = words.iter().fold(self.0, |sum, word| sum + u64::from(u32::from_ne_bytes(*word)));
-        let mut last = [0; 4];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        // Two sums: neither waits for the other's carry.
+        let (mut even, mut odd) = (self.0, 0);
+        for pair in pairs {
+            let [first, second] = [chunk(pair, 0), chunk(pair, 8)].map(u64::from_ne_bytes);
+            even = add(even, first);
+            odd = add(odd, second);
         }
-        sum += u64::from(u32::from_ne_bytes(last));
-        Self(sum)
+        let (words, rest) = rest.as_chunks::<8>();
+        for word in words {
+            even = add(even, u64::from_ne_bytes(*word));
+        }
+        Self(add(add(even, odd), last(bytes, rest)))
     }
 
     /// Adds one 16-bit word, given as a number.
     #[inline]
     #[must_use]
     pub const fn plus_u16(self, word: u16) -> Self {
-        Self(self.0 + u16::from_ne_bytes(word.to_be_bytes()) as u64)
+        Self(add(self.0, u16::from_ne_bytes(word.to_be_bytes()) as u64))
     }
 
     /// The sum folded to 16 bits, as a number: 0xFFFF where a valid checksum was summed along.
@@ -51,6 +57,29 @@ impl Sum {
     pub const fn checksum(self) -> u16 {
         !self.fold()
     }
+}
+
+/// Adds, and the carry too.
+#[inline(always)]
+const fn add(sum: u64, word: u64) -> u64 {
+    let (sum, carried) = sum.overflowing_add(word);
+    sum + carried as u64
+}
+
+/// The last word, padded with zeros: the up to seven bytes of `rest`, which is the end of `bytes`. How many they are differs
+/// from message to message, so it is no branch.
+#[inline(always)]
+fn last(bytes: &[u8], rest: &[u8]) -> u64 {
+    let Some(whole) = bytes.last_chunk() else {
+        let mut padded = [0; 8];
+        for (to, from) in padded.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        return u64::from_ne_bytes(padded);
+    };
+    // All bits of what was summed already, in two steps: they may be all that there are.
+    let behind = u64::from_le_bytes(*whole) >> (4 * (8 - rest.len())) >> (4 * (8 - rest.len()));
+    u64::from_ne_bytes(behind.to_le_bytes())
 }
 
 /// The checksum of `bytes`.

@@ -6,6 +6,7 @@
 #![cfg(feature = "dpdk")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod calm;
 mod capture;
 mod day;
 mod hostile;
@@ -22,5 +23,6 @@ mod refusals;
 mod report;
 mod running;
 mod telemetry;
+mod venue_killed;
 mod veth;
 mod workers;

@@ -12,13 +12,15 @@
 #![allow(unsafe_code, reason = "vector loads, and calls that need a processor which has them")]
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256, __m512, __m512i, _CMP_NEQ_OQ, _mm_cvtepi32_ps, _mm_add_epi32, _mm_loadu_si128, _mm_setr_ps, _mm_sub_epi32,
-    _mm_setr_epi32, _mm512_castps128_ps512, _mm512_castps256_ps512, _mm512_castsi128_si512,
-    _mm512_cmp_ps_mask, _mm512_cvtepi64_ps, _mm512_insertf32x8, _mm512_inserti64x2, _mm512_mask_add_epi64,
-    _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_mask_permutexvar_ps, _mm512_mask_sqrt_ps,
-    _mm512_mask_sub_epi64, _mm512_maskz_div_ps, _mm512_maskz_loadu_epi64, _mm512_min_epu64,
-    _mm512_permutex2var_ps, _mm512_permutexvar_epi64, _mm512_set1_epi64, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setr_epi64, _mm512_setr_ps, _mm512_slli_epi64, _mm512_storeu_ps, _mm512_sub_epi64,
+    __m128, __m128i, __m256, __m512, __m512i, _CMP_NEQ_OQ, _mm_add_epi32, _mm_cvtepi32_ps, _mm_loadu_si128,
+    _mm_setr_epi32, _mm_setr_ps, _mm_sqrt_ps, _mm_sub_epi32, _mm256_cmp_ps_mask, _mm256_maskz_div_ps,
+    _mm256_set1_ps, _mm512_castps128_ps512, _mm512_castps256_ps512, _mm512_castps512_ps128,
+    _mm512_castps512_ps256, _mm512_castsi128_si512, _mm512_cmp_ps_mask, _mm512_cvtepi64_ps,
+    _mm512_insertf32x8, _mm512_inserti64x2, _mm512_mask_add_epi64, _mm512_mask_mov_ps, _mm512_mask_mul_ps,
+    _mm512_mask_permutexvar_ps, _mm512_mask_sub_epi64, _mm512_maskz_div_ps, _mm512_maskz_loadu_epi64,
+    _mm512_min_epu64, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_permutexvar_epi64, _mm512_set1_epi64,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_setr_ps, _mm512_slli_epi64,
+    _mm512_storeu_ps, _mm512_sub_epi64,
 };
 
 use super::flow::Totals;
@@ -131,7 +133,8 @@ fn vector(state: &FeatureState) -> FeatureVector {
     );
     let changes = pick(windows, order);
     let order = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0);
-    let changes = _mm512_mask_permutexvar_ps(changes, 0b111 << 7, order, _mm512_castps256_ps512(twice_covered));
+    let changes =
+        _mm512_mask_permutexvar_ps(changes, 0b111 << 7, order, _mm512_castps256_ps512(twice_covered));
     let over = _mm512_mask_mul_ps(over, 0b11_1111 << 7, over, changes);
     let [differences, sums] = balances(state);
     let over = _mm512_mask_mov_ps(over, 0x7F, front(three(prices.over), differences));
@@ -144,41 +147,60 @@ fn vector(state: &FeatureState) -> FeatureVector {
         0,
         0,
         0,
-        W0 + VARIATION,
-        W1 + VARIATION,
-        W2 + VARIATION,
+        0,
+        0,
+        0,
         W0 + EVENTS,
         W1 + EVENTS,
         W2 + EVENTS,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
+        // Not below 0, so that nothing of it is -0.
+        W0 + EVENTS,
+        W0 + EVENTS,
+        W0 + EVENTS,
+        W0 + EVENTS,
+        W0 + EVENTS,
+        W0 + EVENTS,
     );
     let over = pick(windows, order);
-    let over = _mm512_mask_sqrt_ps(over, 0b111 << 4, over);
+    let order = _mm512_setr_epi32(
+        W0 + VARIATION,
+        W1 + VARIATION,
+        W2 + VARIATION,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    );
+    // Of four only: of sixteen it takes longer than all the rest of a window.
+    let moved = _mm512_castps128_ps512(_mm_sqrt_ps(_mm512_castps512_ps128(pick(windows, order))));
+    let order = _mm512_setr_epi32(0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    let over = _mm512_mask_permutexvar_ps(over, 0b111 << 4, order, moved);
+    // The lengths of the windows are powers of two: a product with their inverse is rounded as the quotient is.
+    let [a, b, c] = TIME_WINDOWS_NS.map(|ns| 1e9 / ns as f32);
     #[rustfmt::skip]
     let units = _mm512_setr_ps(
-        1.0, 1.0, 1.0, 1.0, 1e4, 1e4, 1e4, 1e9, 1e9, 1e9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0,
+        1.0, 1.0, 1.0, 1.0, 1e4, 1e4, 1e4, a, b, c, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
     );
-    let over = _mm512_mask_mul_ps(over, 0b11_1111 << 4, over, units);
+    let over = _mm512_mul_ps(over, units);
     let order = _mm512_setr_epi32(W2 + SUM, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     let under = pick(windows, order);
-    let [a, b, c] = TIME_WINDOWS_NS.map(|ns| ns as f32);
-    #[rustfmt::skip]
-    let lengths = _mm512_setr_ps(
-        0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, a, b, c, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
-    );
-    let under = _mm512_mask_mov_ps(lengths, 1, under);
     let under = _mm512_mask_mov_ps(under, 0b111 << 4, _mm512_set1_ps(prices.twice_mid));
     let order = _mm512_setr_epi32(0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     let slopes = _mm512_castps128_ps512(three(prices.slopes_over));
     let over = _mm512_mask_permutexvar_ps(over, 0b111 << 1, order, slopes);
     let slopes = _mm512_castps128_ps512(three(prices.slopes_under));
     let under = _mm512_mask_permutexvar_ps(under, 0b111 << 1, order, slopes);
-    let high = divide(over, under);
+    let quotients = divide_eight(_mm512_castps512_ps256(over), _mm512_castps512_ps256(under));
+    let high = _mm512_mask_mov_ps(over, 0x7F, _mm512_castps256_ps512(quotients));
 
     let mut vector = FeatureVector([0.0; WIDTH]);
     let to = vector.0.as_mut_ptr();
@@ -215,7 +237,8 @@ fn within(now: __m512i, start: &Totals) -> __m256 {
 fn over_steps(state: &FeatureState, now: __m512i) -> (__m256, __m256) {
     let now = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 0, 1, 3, 4), now);
     let [a, b, c] = CHANGE_WINDOWS;
-    let (a, b, c) = (pair(state.changes.start(a)), pair(state.changes.start(b)), pair(state.changes.start(c)));
+    let (a, b, c) =
+        (pair(state.changes.start(a)), pair(state.changes.start(b)), pair(state.changes.start(c)));
     let trades = pair(state.trades.start(TRADE_WINDOW));
     let starts = _mm512_inserti64x2::<1>(_mm512_castsi128_si512(a), b);
     let starts = _mm512_inserti64x2::<2>(starts, c);
@@ -275,7 +298,8 @@ fn pick([first, second]: [__m512; 2], order: __m512i) -> __m512 {
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn front(first: __m128, second: __m128) -> __m512 {
-    let order = _mm512_setr_epi32(0, 1, 2, SECOND, SECOND + 1, SECOND + 2, SECOND + 3, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    let order =
+        _mm512_setr_epi32(0, 1, 2, SECOND, SECOND + 1, SECOND + 2, SECOND + 3, 0, 0, 0, 0, 0, 0, 0, 0, 0);
     pick([_mm512_castps128_ps512(first), _mm512_castps128_ps512(second)], order)
 }
 
@@ -285,4 +309,12 @@ fn front(first: __m128, second: __m128) -> __m512 {
 fn divide(over: __m512, under: __m512) -> __m512 {
     let divides = _mm512_cmp_ps_mask::<_CMP_NEQ_OQ>(under, _mm512_set1_ps(0.0));
     _mm512_maskz_div_ps(divides, over, under)
+}
+
+/// The same of eight: half of the time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl")]
+fn divide_eight(over: __m256, under: __m256) -> __m256 {
+    let divides = _mm256_cmp_ps_mask::<_CMP_NEQ_OQ>(under, _mm256_set1_ps(0.0));
+    _mm256_maskz_div_ps(divides, over, under)
 }

@@ -1,0 +1,87 @@
+//! The venue killed in earnest (`kill -9`) while we trade with it, and a new one in its place that knows of nothing: what was
+//! open or held there cannot be told any more, so nothing further leaves.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::kills::{net, read_all};
+use crate::orders::{USER, VDEV, may_run, order_config, serve};
+use crate::place::{alone, private_eal, skip};
+use crate::programs::{must, say, wirebook};
+use crate::report::Report;
+use crate::running::Running;
+use crate::veth::{Cable, positions};
+
+#[test]
+fn live_venue_killed() {
+    let test = "live_venue_killed";
+    let _alone = alone();
+    if let Err(why) = may_run(&[VDEV]) {
+        return skip(test, &why);
+    }
+    let cable = Cable::new();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    let journals = file("journals");
+    std::fs::create_dir(&journals).unwrap();
+    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let config = order_config(directory.path(), "own", &journal);
+    let mut program = wirebook();
+    program.args(private_eal()).args([VDEV, "--", "--for", "600", "--config"]).arg(&config);
+    program.arg("--report").arg(file("live.toml"));
+    let mut handler = Running::start(&mut cable.handler.enter(&program));
+    handler.wait_for("messages_per_s");
+
+    let first = serve(&cable, &file("never"), 300, &[]);
+    handler.wait_for("order session up");
+    std::thread::sleep(Duration::from_secs(3));
+    kill_venue();
+    drop(first);
+    handler.wait_for("order session lost");
+    // Long enough for some attempts, and for the lines to be missed.
+    std::thread::sleep(Duration::from_secs(4));
+    let second = serve(&cable, &file("end"), 300, &[]);
+    std::thread::sleep(Duration::from_secs(8));
+
+    handler.signal("TERM");
+    let ended = handler.end();
+    std::fs::write(file("end"), "").unwrap();
+    let exchange = second.end();
+    let report = Report::new(&file("live.toml"), &ended);
+    let all = || format!("{}{}\n{}", exchange.stdout, exchange.stderr, report.text());
+    assert_eq!((ended.code, exchange.code), (Some(1), Some(0)), "{}", all());
+
+    // The new venue does not know the session that we want to go on with; it is asked once.
+    let counted = ["session_ups", "session_breaks", "soup_client_rejected"].map(|name| report.count(name));
+    assert_eq!(counted, [1, 2, 1], "{}", all());
+    assert!(exchange.stdout.contains(&format!("client {USER}: 0 open orders")), "{}", all());
+    assert!(positions(&exchange.stdout, USER).is_empty(), "{}", all());
+
+    let journals = read_all(&journals);
+    let [journal] = &journals[..] else { panic!("one run, one journal: {}", all()) };
+    let of = |records: &[Value], kind: &str| records.iter().filter(|record| record["kind"] == kind).count();
+    let down = journal.iter().position(|record| record["kind"] == "session down");
+    let (traded, after) = journal.split_at(down.unwrap_or_else(|| panic!("it went down: {}", all())));
+    assert!(of(traded, "sent") > 10 && of(traded, "event") > 10, "{}", all());
+    assert_eq!([of(after, "sent"), of(after, "session up")], [0, 0], "{}", all());
+    assert!(of(after, "refused") > 0, "somebody wanted to trade: {}", all());
+    // What the first venue said holds.
+    assert_eq!(report.positions(), net(journal), "{}", all());
+    say(&format!("{test}: {} orders before, {} refused after", of(traded, "sent"), of(after, "refused")));
+}
+
+/// Kills the process whose arguments are those of [`serve`]; there is one at a time.
+fn kill_venue() {
+    let is_venue = |pid: &str| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        arguments.get(1) == Some(&&b"serve"[..]) && arguments.contains(&&b"31001"[..])
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
+    let venues: Vec<String> =
+        processes.filter_map(|name| name.into_string().ok()).filter(|pid| is_venue(pid)).collect();
+    assert_eq!(venues.len(), 1, "{venues:?}");
+    must(Command::new("kill").arg("-KILL").args(venues));
+}
