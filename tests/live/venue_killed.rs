@@ -66,10 +66,9 @@ fn live_venue_killed() {
     let (traded, after) = journal.split_at(down.unwrap_or_else(|| panic!("it went down: {}", all())));
     assert!(of(traded, "sent") > 10 && of(traded, "event") > 10, "{}", all());
     assert_eq!([of(after, "sent"), of(after, "session up")], [0, 0], "{}", all());
-    assert!(of(after, "refused") > 0, "somebody wanted to trade: {}", all());
     // What the first venue said holds.
     assert_eq!(report.positions(), net(journal), "{}", all());
-    say(&format!("{test}: {} orders before, {} refused after", of(traded, "sent"), of(after, "refused")));
+    say(&format!("{test}: {} orders before, none after", of(traded, "sent")));
 }
 
 /// Kills the process whose arguments are those of [`serve`]; there is one at a time.
