@@ -10,7 +10,6 @@
 mod peers;
 
 use std::collections::BTreeMap;
-use std::hint::spin_loop;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -38,12 +37,6 @@ const GOODBYE: u64 = 100_000_000;
 
 /// The longest sleep where nothing is due; frames that come meanwhile wait in the port's ring.
 const NAP: Duration = Duration::from_micros(100);
-
-/// Time between two looks while something is due soon, ns.
-const BREATH: u64 = 1_000;
-
-/// Pauses between two looks at the clock: some 100 ns.
-const PAUSES: u32 = 4;
 
 /// Resting orders of an instrument, on the average. Thin books, so that a resting order of a client is reached soon.
 const ORDERS: u32 = 100;
@@ -215,20 +208,9 @@ impl Venue {
                 self.close(tx, now);
             }
             if !self.pump(rx, tx, now) {
-                let idle = self.exchange.next_due().saturating_sub(now);
-                if Duration::from_nanos(idle) > NAP {
-                    std::thread::sleep(NAP);
-                } else {
-                    // The main lcore may share this CPU, and the loop at the other end its core: a spin that pauses leaves
-                    // that one the core's units.
-                    std::thread::yield_now();
-                    let until = now.saturating_add(idle.min(BREATH));
-                    while clock.ns(tsc::now() - began) < until {
-                        for _ in 0..PAUSES {
-                            spin_loop();
-                        }
-                    }
-                }
+                // The main lcore may share this CPU.
+                let idle = Duration::from_nanos(self.exchange.next_due().saturating_sub(now));
+                if idle > NAP { std::thread::sleep(NAP) } else { std::thread::yield_now() }
             }
         }
     }

@@ -146,20 +146,25 @@ impl Step {
 }
 
 /// The features of one instrument. See the [module](self).
+///
+/// An event and a vector after it touch fourteen cache lines: the totals, four of the levels, one of counts, and of each
+/// window where it begins.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct FeatureState {
     totals: Totals,
     /// Bids, asks.
     near: [Near; 2],
-    /// Latest exchange time, ns.
+    /// Latest exchange time, ns. The latest bucket of each window of time is the one that it lies in.
     now: u64,
     /// Bid + ask when last both were there; 0 before that.
     twice_mid: i64,
+    /// Trades so far.
+    traded: u64,
     /// Stamps that were not taken at their word.
     bad_stamps: u64,
-    changes: StepWindow<128>,
     trades: StepWindow<16>,
+    changes: StepWindow<128>,
     time: [TimeWindow; 3],
 }
 
@@ -172,11 +177,20 @@ impl FeatureState {
             near: [Near::EMPTY; 2],
             now: 0,
             twice_mid: 0,
+            traded: 0,
             bad_stamps: 0,
-            changes: StepWindow::new(),
             trades: StepWindow::new(),
+            changes: StepWindow::new(),
             time: std::array::from_fn(|_| TimeWindow::new()),
         }
+    }
+
+    /// Where the windows of time begin.
+    #[inline(always)]
+    fn starts(&self) -> [&Totals; 3] {
+        let [a, b, c] = &self.time;
+        let [x, y, z] = SHIFTS.map(|shift| self.now >> shift);
+        [a.start(x), b.start(y), c.start(z)]
     }
 
     /// Takes up what one event did. An event that could not be right counts by what it changed.
@@ -208,7 +222,7 @@ impl FeatureState {
         let after = [self.near[0].best(), self.near[1].best()];
         if before != after {
             let [bid, ask] = [0, 1].map(|side: usize| before[side].flow_to(after[side]));
-            self.changes.step([self.totals.flow, self.totals.depth]);
+            self.changes.step(self.changes(), [self.totals.flow, self.totals.depth]);
             self.totals.flow = self.totals.flow.wrapping_add(bid - ask);
             self.totals.depth += i64::from(after[0].shares) + i64::from(after[1].shares);
             self.totals.changes += 1;
@@ -222,10 +236,10 @@ impl FeatureState {
         prefetch::lines(&raw const self.totals);
         prefetch::lines(&raw const self.near);
         prefetch::line(&raw const self.now);
-        self.changes.prefetch(&CHANGE_WINDOWS);
-        self.trades.prefetch(&[TRADE_WINDOW]);
-        for window in &self.time {
-            prefetch::line(window.start());
+        self.changes.prefetch(self.changes(), &CHANGE_WINDOWS);
+        self.trades.prefetch(self.traded, &[TRADE_WINDOW]);
+        for start in self.starts() {
+            prefetch::line(start);
         }
     }
 
@@ -234,12 +248,12 @@ impl FeatureState {
     pub fn advance(&mut self, timestamp: u64) {
         if timestamp < self.now || timestamp >= DAY_NS {
             self.bad_stamps += 1;
-        } else {
-            self.now = timestamp;
+            return;
         }
-        if self.now >> SHIFTS[0] != self.time[0].latest() {
+        let before = std::mem::replace(&mut self.now, timestamp);
+        if before >> SHIFTS[0] != timestamp >> SHIFTS[0] {
             for (window, shift) in self.time.iter_mut().zip(SHIFTS) {
-                window.roll(self.now >> shift, &self.totals);
+                window.roll(before >> shift, timestamp >> shift, &self.totals);
             }
         }
     }
@@ -258,7 +272,8 @@ impl FeatureState {
 
     #[inline(always)]
     fn on_trade(&mut self, trade: Trade, touched: Option<Touched>) {
-        self.trades.step([self.totals.bought, self.totals.sold]);
+        self.trades.step(self.traded, [self.totals.bought, self.totals.sold]);
+        self.traded += 1;
         let shares = i64::from(trade.shares);
         match (touched, trade.hidden_at) {
             // Who takes an offer is a buyer.

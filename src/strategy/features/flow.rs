@@ -49,56 +49,49 @@ pub(super) const BUCKETS: usize = 16;
 /// A window of time: the bucket that the latest event is in, and the fifteen before.
 ///
 /// A bucket is `2^shift` ns of the exchange's clock, aligned to it, so a window covers between 15 and 16 buckets: what lies
-/// back by less than 15/16 of its length is always in it, what lies back by more than its length never.
+/// back by less than 15/16 of its length is always in it, what lies back by more than its length never. Which bucket is the
+/// latest, its owner tells: the clock does.
 #[derive(Clone, Debug)]
 pub(super) struct TimeWindow {
     /// The totals when each bucket began, by its number modulo the ring.
     starts: [Totals; BUCKETS],
-    /// Number of the latest bucket.
-    latest: u64,
 }
 
 impl TimeWindow {
     pub(super) fn new() -> Self {
-        Self { starts: [Totals::default(); BUCKETS], latest: 0 }
+        Self { starts: [Totals::default(); BUCKETS] }
     }
 
-    /// Moves on to `bucket`, which is not before the latest, with the totals as they are before the first event in it.
-    /// At most sixteen steps, however long nothing came.
+    /// Moves on from bucket `latest` to `bucket`, which is not before it, with the totals as they are before the first event in
+    /// it. At most sixteen steps, however long nothing came.
     #[inline(always)]
-    pub(super) fn roll(&mut self, bucket: u64, totals: &Totals) {
-        if bucket != self.latest {
-            self.roll_on(bucket, totals);
+    pub(super) fn roll(&mut self, latest: u64, bucket: u64, totals: &Totals) {
+        if bucket != latest {
+            self.roll_on(latest, bucket, totals);
         }
     }
 
     #[inline(never)]
-    fn roll_on(&mut self, bucket: u64, totals: &Totals) {
-        let passed = bucket.saturating_sub(self.latest).min(BUCKETS as u64);
+    fn roll_on(&mut self, latest: u64, bucket: u64, totals: &Totals) {
+        let passed = bucket.saturating_sub(latest).min(BUCKETS as u64);
         for back in 0..passed {
             self.starts[(bucket - back) as usize % BUCKETS] = *totals;
         }
-        self.latest = bucket;
     }
 
-    /// Number of the latest bucket.
+    /// The totals when the window began whose latest bucket is this.
     #[inline(always)]
-    pub(super) const fn latest(&self) -> u64 {
-        self.latest
-    }
-
-    /// The totals when the window began.
-    #[inline(always)]
-    pub(super) const fn start(&self) -> &Totals {
-        &self.starts[(self.latest as usize + 1) % BUCKETS]
+    pub(super) const fn start(&self, latest: u64) -> &Totals {
+        &self.starts[(latest as usize + 1) % BUCKETS]
     }
 }
 
-/// What two totals were before each of the last `N` steps: windows of any number of steps up to `N`, a power of two.
+/// What two totals were before each of the last `N` steps: windows of any number of steps up to `N`, a power of two. How many
+/// steps there were, its owner counts. No pair lies in two lines.
 #[derive(Clone, Debug)]
+#[repr(C, align(16))]
 pub(super) struct StepWindow<const N: usize> {
     before: [[i64; 2]; N],
-    steps: u64,
 }
 
 impl<const N: usize> StepWindow<N> {
@@ -106,46 +99,39 @@ impl<const N: usize> StepWindow<N> {
 
     pub(super) const fn new() -> Self {
         let () = Self::FITS;
-        Self { before: [[0; 2]; N], steps: 0 }
+        Self { before: [[0; 2]; N] }
     }
 
-    /// Another step; the totals were `before`.
+    /// Another step, after `steps`; the totals were `before`.
     #[inline(always)]
-    pub(super) const fn step(&mut self, before: [i64; 2]) {
-        self.before[self.steps as usize % N] = before;
-        self.steps += 1;
+    pub(super) const fn step(&mut self, steps: u64, before: [i64; 2]) {
+        self.before[steps as usize % N] = before;
     }
 
     /// Asks for what the next step will write, and windows of so many steps will read.
     #[inline(always)]
-    pub(super) fn prefetch(&self, windows: &[u64]) {
+    pub(super) fn prefetch(&self, steps: u64, windows: &[u64]) {
         for back in windows.iter().copied().chain([0]) {
-            prefetch::line(&raw const self.before[self.steps.wrapping_sub(back) as usize % N]);
+            prefetch::line(&raw const self.before[steps.wrapping_sub(back) as usize % N]);
         }
     }
 
-    /// Steps so far.
+    /// What the totals were before the last `window` of `steps`, or before all where there were fewer: zeros where none were.
     #[inline(always)]
-    pub(super) const fn steps(&self) -> u64 {
-        self.steps
+    pub(super) fn start(&self, steps: u64, window: u64) -> &[i64; 2] {
+        debug_assert!(window >= 1 && window <= N as u64);
+        &self.before[(steps - window.min(steps)) as usize % N]
     }
 
-    /// What the totals were before the last `steps` steps, or before all where there were fewer: zeros where none were.
-    #[inline(always)]
-    pub(super) fn start(&self, steps: u64) -> &[i64; 2] {
-        debug_assert!(steps >= 1 && steps <= N as u64);
-        &self.before[(self.steps - steps.min(self.steps)) as usize % N]
-    }
-
-    /// How the totals, which are `now`, changed over the last `steps` steps, or over all where there were fewer; and the
+    /// How the totals, which are `now`, changed over the last `window` of `steps`, or over all where there were fewer; and the
     /// number of steps.
     #[inline(always)]
-    pub(super) fn last(&self, steps: u64, now: [i64; 2]) -> ([i64; 2], i64) {
-        if self.steps == 0 {
+    pub(super) fn last(&self, steps: u64, window: u64, now: [i64; 2]) -> ([i64; 2], i64) {
+        if steps == 0 {
             return ([0; 2], 0);
         }
-        let [first, second] = *self.start(steps);
-        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], steps.min(self.steps) as i64)
+        let [first, second] = *self.start(steps, window);
+        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], window.min(steps) as i64)
     }
 }
 
@@ -160,26 +146,27 @@ mod tests {
     #[test]
     fn a_time_window_forgets_after_sixteen_buckets() {
         let mut window = TimeWindow::new();
-        window.roll(100, &totals(0));
+        window.roll(0, 100, &totals(0));
         // Three events in bucket 100, the next in 115: still in the window; then in 116: no longer.
-        window.roll(115, &totals(3));
-        assert_eq!(totals(4).since(window.start()).events, 4);
-        window.roll(116, &totals(4));
-        assert_eq!(totals(5).since(window.start()).events, 2);
-        window.roll(u64::MAX >> 23, &totals(5));
-        assert_eq!(totals(6).since(window.start()).events, 1);
+        window.roll(100, 115, &totals(3));
+        assert_eq!(totals(4).since(window.start(115)).events, 4);
+        window.roll(115, 116, &totals(4));
+        assert_eq!(totals(5).since(window.start(116)).events, 2);
+        window.roll(116, u64::MAX >> 23, &totals(5));
+        assert_eq!(totals(6).since(window.start(u64::MAX >> 23)).events, 1);
     }
 
     #[test]
     fn a_step_window_covers_what_there_was() {
         let mut window = StepWindow::<4>::new();
-        assert_eq!(window.last(4, [9, 9]), ([0, 0], 0));
-        for step in 0..9 {
-            window.step([step, -step]);
+        assert_eq!(window.last(0, 4, [9, 9]), ([0, 0], 0));
+        for step in 0..9_i64 {
+            window.step(step.cast_unsigned(), [step, -step]);
+            let steps = step.cast_unsigned() + 1;
             let now = [step + 1, -step - 1];
             let covered = (step + 1).min(4);
-            assert_eq!(window.last(4, now), ([covered, -covered], covered));
-            assert_eq!(window.last(1, now), ([1, -1], 1));
+            assert_eq!(window.last(steps, 4, now), ([covered, -covered], covered));
+            assert_eq!(window.last(steps, 1, now), ([1, -1], 1));
         }
     }
 }

@@ -13,8 +13,11 @@ pub const LEVELS: usize = 10;
 /// Most shares of a level that are counted: larger ones count as so many, so that no sum here can overflow.
 pub const MOST_SHARES: u32 = (1 << 26) - 1;
 
-/// Lanes: the levels, rounded up to full lines.
+/// Lanes of keys: the levels, rounded up to a full line.
 const LANES: usize = 16;
+
+/// Lanes of shares: the levels, rounded up so that the sums fill the line.
+const SHARES: usize = 12;
 
 /// Of a lane without a level.
 const VACANT: u32 = u32::MAX;
@@ -45,13 +48,13 @@ impl Best {
     }
 }
 
-/// See the [module](self).
+/// See the [module](self). Two cache lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(super) struct Near {
     /// Best first.
     keys: [u32; LANES],
-    shares: [u32; LANES],
+    shares: [u32; SHARES],
     /// Σ of shares × price, in shares × 1/10,000: below 2^62.
     moment: i64,
     /// Σ of shares: below 2^30.
@@ -59,9 +62,11 @@ pub(super) struct Near {
     count: u32,
 }
 
+const _: () = assert!(size_of::<Near>() == 128 && LEVELS <= SHARES && LEVELS < LANES);
+
 impl Near {
     pub(super) const EMPTY: Self =
-        Self { keys: [VACANT; LANES], shares: [0; LANES], moment: 0, sum: 0, count: 0 };
+        Self { keys: [VACANT; LANES], shares: [0; SHARES], moment: 0, sum: 0, count: 0 };
 
     #[inline(always)]
     pub(super) const fn best(&self) -> Best {
@@ -133,9 +138,10 @@ impl Near {
         };
         match (known, now) {
             (true, Some(level)) => {
+                let place = &mut self.shares[lane.min(SHARES - 1)];
                 let shares = counted(level.shares);
-                let more = i64::from(shares) - i64::from(self.shares[lane & (LANES - 1)]);
-                self.shares[lane & (LANES - 1)] = shares;
+                let more = i64::from(shares) - i64::from(*place);
+                *place = shares;
                 self.sum = self.sum.wrapping_add_signed(more as i32);
                 self.moment += more * i64::from(price.0);
             }
@@ -174,10 +180,12 @@ impl Near {
         let (keys, old) = (self.keys, self.shares);
         for lane in 1..LANES {
             self.keys[lane] = if lane <= at { keys[lane] } else { keys[lane - 1] };
+        }
+        for lane in 1..SHARES {
             self.shares[lane] = if lane <= at { old[lane] } else { old[lane - 1] };
         }
         self.keys[at & (LANES - 1)] = key;
-        self.shares[at & (LANES - 1)] = shares;
+        self.shares[at.min(SHARES - 1)] = shares;
         self.count += 1;
         self.sum += shares;
         self.moment += i64::from(shares) * i64::from(price.0);
@@ -186,9 +194,11 @@ impl Near {
     #[inline(always)]
     fn remove(&mut self, at: usize, price: Price) {
         let (keys, old) = (self.keys, self.shares);
-        let shares = old[at & (LANES - 1)];
+        let shares = old[at.min(SHARES - 1)];
         for lane in 0..LANES - 1 {
             self.keys[lane] = if lane < at { keys[lane] } else { keys[lane + 1] };
+        }
+        for lane in 0..SHARES - 1 {
             self.shares[lane] = if lane < at { old[lane] } else { old[lane + 1] };
         }
         self.count -= 1;

@@ -196,13 +196,14 @@ impl FeatureState {
 
         let now = [self.totals.flow, self.totals.depth];
         for (at, steps) in CHANGE_WINDOWS.iter().enumerate() {
-            let ([flow, depth], changes) = self.changes.last(*steps, now);
+            let ([flow, depth], changes) = self.changes.last(self.changes(), *steps, now);
             all.flow(FLOW_CHANGES + at, flow, depth, changes);
         }
-        let ([bought, sold], _) = self.trades.last(TRADE_WINDOW, [self.totals.bought, self.totals.sold]);
+        let ([bought, sold], _) =
+            self.trades.last(self.traded, TRADE_WINDOW, [self.totals.bought, self.totals.sold]);
         all.balance(TRADES, bought, sold);
-        for (at, window) in self.time.iter().enumerate() {
-            let within = self.totals.since(window.start());
+        for (at, start) in self.starts().into_iter().enumerate() {
+            let within = self.totals.since(start);
             all.flow(FLOW_TIME + at, within.flow, within.depth, within.changes);
             all.balance(TRADES_TIME + at, within.bought, within.sold);
             // Of bid + ask, and so is the mid that it is divided by.

@@ -68,8 +68,8 @@ const SECOND: i32 = 16;
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn vector(state: &FeatureState) -> FeatureVector {
     let now = load(&state.totals);
-    let [a, b, c] = &state.time;
-    let (w0, w1, w2) = (within(now, a.start()), within(now, b.start()), within(now, c.start()));
+    let [a, b, c] = state.starts();
+    let (w0, w1, w2) = (within(now, a), within(now, b), within(now, c));
     let (steps, twice_covered) = over_steps(state, now);
     let windows = [beside(w0, w1), beside(w2, steps)];
     let prices = Prices::of(state);
@@ -236,10 +236,10 @@ fn within(now: __m512i, start: &Totals) -> __m256 {
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
 fn over_steps(state: &FeatureState, now: __m512i) -> (__m256, __m256) {
     let now = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 0, 1, 3, 4), now);
-    let [a, b, c] = CHANGE_WINDOWS;
-    let (a, b, c) =
-        (pair(state.changes.start(a)), pair(state.changes.start(b)), pair(state.changes.start(c)));
-    let trades = pair(state.trades.start(TRADE_WINDOW));
+    let (changes, [a, b, c]) = (state.changes(), CHANGE_WINDOWS);
+    let (a, b) = (pair(state.changes.start(changes, a)), pair(state.changes.start(changes, b)));
+    let (c, trades) =
+        (pair(state.changes.start(changes, c)), pair(state.trades.start(state.traded, TRADE_WINDOW)));
     let starts = _mm512_inserti64x2::<1>(_mm512_castsi128_si512(a), b);
     let starts = _mm512_inserti64x2::<2>(starts, c);
     let starts = _mm512_inserti64x2::<3>(starts, trades);
@@ -249,7 +249,7 @@ fn over_steps(state: &FeatureState, now: __m512i) -> (__m256, __m256) {
     let since = _mm512_mask_sub_epi64(since, 1 << 6, since, turned);
     let [a, b, c] = CHANGE_WINDOWS.map(u64::cast_signed);
     let most = _mm512_setr_epi64(a, b, c, 0, 0, 0, 0, 0);
-    let covered = _mm512_min_epu64(_mm512_set1_epi64(state.changes.steps().cast_signed()), most);
+    let covered = _mm512_min_epu64(_mm512_set1_epi64(changes.cast_signed()), most);
     (_mm512_cvtepi64_ps(since), _mm512_cvtepi64_ps(_mm512_slli_epi64::<1>(covered)))
 }
 
