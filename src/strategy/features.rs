@@ -28,8 +28,6 @@ mod flow;
 mod near;
 pub mod queue;
 pub mod vector;
-#[cfg(target_arch = "x86_64")]
-mod wide;
 
 pub use bank::{FeatureCounters, Features};
 pub use near::{LEVELS, MOST_SHARES};

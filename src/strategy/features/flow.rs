@@ -116,22 +116,17 @@ impl<const N: usize> StepWindow<N> {
         }
     }
 
-    /// What the totals were before the last `window` of `steps`, or before all where there were fewer: zeros where none were.
-    #[inline(always)]
-    pub(super) fn start(&self, steps: u64, window: u64) -> &[i64; 2] {
-        debug_assert!(window >= 1 && window <= N as u64);
-        &self.before[(steps - window.min(steps)) as usize % N]
-    }
-
     /// How the totals, which are `now`, changed over the last `window` of `steps`, or over all where there were fewer; and the
     /// number of steps.
     #[inline(always)]
     pub(super) fn last(&self, steps: u64, window: u64, now: [i64; 2]) -> ([i64; 2], i64) {
+        debug_assert!(window >= 1 && window <= N as u64);
         if steps == 0 {
             return ([0; 2], 0);
         }
-        let [first, second] = *self.start(steps, window);
-        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], window.min(steps) as i64)
+        let covered = window.min(steps);
+        let [first, second] = self.before[(steps - covered) as usize % N];
+        ([now[0].wrapping_sub(first), now[1].wrapping_sub(second)], covered as i64)
     }
 }
 

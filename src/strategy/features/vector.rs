@@ -129,69 +129,21 @@ impl Quotients {
     }
 }
 
-/// The quotients that are made of prices: what is divided, and by what. All 0 where a side is empty.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Prices {
-    /// Spread, in 1/10,000 of the mid and in cents, and microprice.
-    pub(super) over: [f32; 3],
-    pub(super) under: [f32; 3],
-    /// Depth slopes: bid, ask, imbalance.
-    pub(super) slopes_over: [f32; 3],
-    pub(super) slopes_under: [f32; 3],
-    /// Bid + ask.
-    pub(super) twice_mid: f32,
-}
-
-impl Prices {
-    #[inline(always)]
-    pub(super) fn of(state: &FeatureState) -> Self {
-        let Some(twice_mid) = state.mid_now().filter(|mid| *mid != 0) else { return Self::default() };
-        let [bid, ask] = [&state.near[0], &state.near[1]];
-        let ([b, .., bid_depth], [a, .., ask_depth]) = (bid.depths(), ask.depths());
-        let low = bid.best_price(Side::Buy).map_or(0, |price| i64::from(price.0));
-        let (spread, mid) = ((twice_mid - 2 * low) as f32, twice_mid as f32);
-        // Twice the sum of the distances from the mid.
-        let least = LEAST_DISTANCE;
-        let bid_reach = (twice_mid * bid_depth - 2 * bid.moment()).max(least * bid_depth) as f32;
-        let ask_reach = (2 * ask.moment() - twice_mid * ask_depth).max(least * ask_depth) as f32;
-        let (bid_square, ask_square) = (square(bid_depth), square(ask_depth));
-        let (x, y) = (bid_square * ask_reach, ask_square * bid_reach);
-        Self {
-            // (μ − m) = (a − b)/2 × (B − A)/(B + A).
-            over: [spread * 20_000.0, spread, spread * (b - a) as f32 * 10_000.0],
-            under: [mid, 100.0, (b + a) as f32 * mid],
-            slopes_over: [bid_square, ask_square, x - y],
-            slopes_under: [bid_reach, ask_reach, x + y],
-            twice_mid: mid,
-        }
-    }
-}
-
 impl FeatureState {
-    /// The features as they are after the latest event; the same bits on every processor. Not inlined: rehearsals run the
-    /// same code.
+    /// The features as they are after the latest event. Not inlined: rehearsals run the same code.
     #[inline(never)]
     #[must_use]
     pub fn vector(&self) -> FeatureVector {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(wide) = super::wide::Present::detect() {
-            return wide.vector(self);
-        }
-        self.vector_in_plain_rust()
-    }
-
-    /// The same on any processor: the reference.
-    #[must_use]
-    pub fn vector_in_plain_rust(&self) -> FeatureVector {
         let mut all = Quotients { over: [0.0; WIDTH], under: [0.0; WIDTH] };
-        let (bids, asks) = (self.near[0].depths(), self.near[1].depths());
+        let [bid, ask] = [&self.near[0], &self.near[1]];
+        let (bids, asks) = (bid.depths(), ask.depths());
         for level in 0..bids.len() {
             all.balance(IMBALANCE + level, bids[level], asks[level]);
         }
-        let prices = Prices::of(self);
-        for at in 0..3 {
-            all.set(at, prices.over[at], prices.under[at]);
-            all.set(SLOPES + at, prices.slopes_over[at], prices.slopes_under[at]);
+        // 0 where a side is empty, which makes everything 0 that is divided by it.
+        let twice_mid = self.mid_now().unwrap_or(0);
+        if twice_mid != 0 {
+            self.prices(&mut all, twice_mid, bids, asks);
         }
 
         let now = [self.totals.flow, self.totals.depth];
@@ -202,15 +154,40 @@ impl FeatureState {
         let ([bought, sold], _) =
             self.trades.last(self.traded, TRADE_WINDOW, [self.totals.bought, self.totals.sold]);
         all.balance(TRADES, bought, sold);
+        let under_mid = twice_mid as f32;
         for (at, start) in self.starts().into_iter().enumerate() {
             let within = self.totals.since(start);
             all.flow(FLOW_TIME + at, within.flow, within.depth, within.changes);
             all.balance(TRADES_TIME + at, within.bought, within.sold);
             // Of bid + ask, and so is the mid that it is divided by.
-            all.set(VOLATILITY + at, 10_000.0 * (within.variation as f32).sqrt(), prices.twice_mid);
+            all.set(VOLATILITY + at, 10_000.0 * (within.variation as f32).sqrt(), under_mid);
             all.set(INTENSITY + at, within.events as f32 * 1e9, TIME_WINDOWS_NS[at] as f32);
         }
         all.divide()
+    }
+
+    /// What needs both sides.
+    #[inline(always)]
+    fn prices(&self, all: &mut Quotients, twice_mid: i64, bids: [i64; 4], asks: [i64; 4]) {
+        let [bid, ask] = [&self.near[0], &self.near[1]];
+        let [b, .., bid_depth] = bids;
+        let [a, .., ask_depth] = asks;
+        let low = bid.best_price(Side::Buy).map_or(0, |price| i64::from(price.0));
+        let (spread, mid) = ((twice_mid - 2 * low) as f32, twice_mid as f32);
+        all.set(0, spread * 20_000.0, mid);
+        all.set(1, spread, 100.0);
+        // (μ − m) = (a − b)/2 × (B − A)/(B + A).
+        all.set(2, spread * (b - a) as f32 * 10_000.0, (b + a) as f32 * mid);
+
+        // Twice the sum of the distances from the mid.
+        let least = LEAST_DISTANCE;
+        let bid_reach = (twice_mid * bid_depth - 2 * bid.moment()).max(least * bid_depth) as f32;
+        let ask_reach = (2 * ask.moment() - twice_mid * ask_depth).max(least * ask_depth) as f32;
+        let (bid_square, ask_square) = (square(bid_depth), square(ask_depth));
+        all.set(SLOPES, bid_square, bid_reach);
+        all.set(SLOPES + 1, ask_square, ask_reach);
+        let (x, y) = (bid_square * ask_reach, ask_square * bid_reach);
+        all.set(SLOPES + 2, x - y, x + y);
     }
 }
 
