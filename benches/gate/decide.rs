@@ -189,6 +189,12 @@ fn orders() {
             (intent, view)
         })
         .collect();
+    // What an order waits for; the rest of `risk.enter` is noted once it has left.
+    figure("risk.judge", COUNT, || {
+        for (intent, view) in &asked {
+            black_box(risk.rehearse(black_box(intent), view, view.now_ns));
+        }
+    });
     let mut cleared = Vec::with_capacity(COUNT);
     figure("risk.enter", COUNT, || {
         for (intent, view) in &asked {
