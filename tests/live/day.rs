@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::kills::read_all;
-use crate::orders::{USER, VDEV, assert_journal, may_run, order_config};
+use crate::orders::{USER, VDEV, assert_journal, journalled, may_run, order_config};
 use crate::place::{alone, private_eal, skip};
 use crate::programs::{exchange, say, wirebook};
 use crate::report::Report;
@@ -68,9 +68,7 @@ fn live_a_whole_trading_day() {
 /// One day; the counts of [`COUNTED`].
 fn day(directory: &Path, lines: &[(&str, &str)], seconds: u64) -> [u64; COUNTED.len()] {
     let cable = Cable::new();
-    let journals = directory.join("journals");
-    std::fs::create_dir(&journals).unwrap();
-    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let (journals, journal) = journalled(directory);
     let config = order_config(directory, "own", &journal);
     let text = std::fs::read_to_string(&config).unwrap();
     let text = lines.iter().fold(text, |text, (from, to)| {

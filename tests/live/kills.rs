@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::orders::{USER, VDEV, may_run, order_config, serve};
+use crate::orders::{USER, VDEV, journalled, may_run, order_config, serve};
 use crate::place::{alone, private_eal, skip};
 use crate::programs::{must, say, wirebook};
 use crate::recovery::{REQUESTS, SERVES, SNAPSHOT};
@@ -30,9 +30,7 @@ fn live_kills() {
     let cable = Cable::new();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    let journals = file("journals");
-    std::fs::create_dir(&journals).unwrap();
-    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let (journals, journal) = journalled(directory.path());
     // Each process but the first begins in mid-day.
     let recovery = format!("[recovery]\nhole_wait_ms = 4000\n{REQUESTS}{SNAPSHOT}");
     let config = order_config(directory.path(), "own", &format!("{recovery}{journal}"));

@@ -40,6 +40,14 @@ pub(crate) fn order_config(directory: &Path, stack: &str, more: &str) -> PathBuf
     config(directory, "0", None, &format!("{text}\n{more}\n"))
 }
 
+/// A directory for journals below `directory`, and the lines of a configuration that name it.
+pub(crate) fn journalled(directory: &Path) -> (PathBuf, String) {
+    let journals = directory.join("journals");
+    std::fs::create_dir(&journals).unwrap();
+    let lines = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    (journals, lines)
+}
+
 /// The exchange with its gateway on the kernel's TCP, for so many seconds, or until there is a file `end`.
 pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64, more: &[&str]) -> Running {
     let mut server = exchange();
@@ -79,9 +87,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     let cable = Cable::new();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    let journals = file("journals");
-    std::fs::create_dir(&journals).unwrap();
-    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let (journals, journal) = journalled(directory.path());
     let config = order_config(directory.path(), stack, &journal);
 
     let wire = file("wire.pcapng");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::kills::{net, read_all};
-use crate::orders::{USER, VDEV, may_run, order_config, serve};
+use crate::orders::{USER, VDEV, journalled, may_run, order_config, serve};
 use crate::place::{alone, private_eal, skip};
 use crate::programs::{must, say, wirebook};
 use crate::report::Report;
@@ -24,9 +24,7 @@ fn live_venue_killed() {
     let cable = Cable::new();
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    let journals = file("journals");
-    std::fs::create_dir(&journals).unwrap();
-    let journal = format!("[journal]\ndirectory = \"{0}\"\nring_directory = \"{0}\"", journals.display());
+    let (journals, journal) = journalled(directory.path());
     let config = order_config(directory.path(), "own", &journal);
     let mut program = wirebook();
     program.args(private_eal()).args([VDEV, "--", "--for", "600", "--config"]).arg(&config);
