@@ -183,6 +183,8 @@ pub struct Pipeline<R, T, S, O, C = Tsc> {
     desk: Desk<T, S, O, C>,
     stream: Stream,
     routes: Routes,
+    /// [`Routes::payload_at`].
+    payload_at: usize,
     switches: Arc<Switches>,
     board: Board,
     link: Option<LoopEnd>,
@@ -249,6 +251,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
             tap: None,
             desk: Desk::new(parts.desk, parts.share, tx, time, log_bytes),
             stream: parts.stream,
+            payload_at: parts.routes.payload_at(),
             routes: parts.routes,
             switches: parts.switches,
             board: parts.board,
@@ -357,6 +360,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
                 }
                 self.counters.bytes += frame.bytes.len() as u64;
                 self.desk.stamps.frame(&self.desk.time);
+                self.desk.expect(frame.bytes.get(self.payload_at..).unwrap_or_default());
                 match parse_udp(frame.bytes, frame.flags) {
                     Err(Reject::Tcp) if self.routes.takes_segments() => {
                         let route = parse_tcp(frame.bytes).map(|ends| self.routes.route_segment(&ends));

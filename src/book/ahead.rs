@@ -163,6 +163,15 @@ impl Books {
         deep.walk::<V>(&self.instruments, &store.nodes, &store.queues.segments);
     }
 
+    /// Asks for what a message about this order looks at first. A hint: whatever is given, the books stay the same.
+    #[inline]
+    pub fn expect(&self, locate: u16, order_ref: u64) {
+        self.store.index.prefetch(order_ref);
+        for side in 0..2 {
+            self.prefetch_near(locate, side);
+        }
+    }
+
     #[inline(always)]
     fn prefetch_near(&self, locate: u16, side: usize) {
         Instrument::prefetch_near(&self.instruments, locate, side);

@@ -15,6 +15,7 @@ pub mod batch;
 
 use crate::market::{Event, EventKind, Price, Side, Symbol, SystemEvent, TradingState};
 use crate::wire::itch::{self, Message};
+use crate::wire::moldudp64;
 
 /// The market whose operational halts concern us.
 const MARKET: u8 = b'Q';
@@ -138,6 +139,27 @@ pub const fn locate(block: &[u8]) -> Option<u16> {
         [_, high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
         _ => None,
     }
+}
+
+/// What the first message of a packet seems to be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its `stock_locate`.
+    pub locate: u16,
+    /// Its `order_ref`.
+    pub order_ref: u64,
+}
+
+/// What the first message of a MoldUDP64 packet would be about if it were one about a displayed order: all seven types have
+/// locate and reference at the same places. Nothing is verified, not even that `packet` is one: a hint, for caches.
+#[inline]
+#[must_use]
+pub fn glimpse(packet: &[u8]) -> Option<Glimpse> {
+    const FIRST: usize = moldudp64::HEADER_LEN + moldudp64::BLOCK_HEADER_LEN;
+    let first = packet.get(FIRST..)?.first_chunk::<{ itch::COMMON_LEN + 8 }>()?;
+    let (&[_, high, low, ..], order_ref) = first.split_first_chunk::<{ itch::COMMON_LEN }>()?;
+    let order_ref = u64::from_be_bytes(*order_ref.first_chunk()?);
+    Some(Glimpse { locate: u16::from_be_bytes([high, low]), order_ref })
 }
 
 /// What a block that gives no event may have cost.

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use crate::feed::Line;
 use crate::wire::ethernet::{self, Mac};
 use crate::wire::frame::{Ends, UdpDatagram};
+use crate::wire::{ipv4, udp};
 
 /// The address of one feed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +173,13 @@ impl Routes {
         Self { stations: Some(stations), ..self }
     }
 
+    /// Where the payload of line A's frames begins: those have its tag, or none, and no IPv4 options.
+    #[must_use]
+    pub const fn payload_at(&self) -> usize {
+        let tag = if self.a.vlan.is_some() { ethernet::TAG_LEN } else { 0 };
+        ethernet::HEADER_LEN + tag + ipv4::HEADER_LEN + udp::HEADER_LEN
+    }
+
     /// Where `datagram` belongs.
     #[inline]
     #[must_use]
@@ -288,6 +296,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::frame::UdpHeaders;
 
     const OURS: Mac = [2, 0, 0, 0, 0, 2];
     const FEED: Mac = [2, 0, 0, 0, 0, 3];
@@ -350,6 +359,22 @@ mod tests {
             for (row, count) in counters.rows() {
                 assert_eq!(count, u64::from(row == name), "{row}, {name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_payload_begins_where_frames_of_the_line_have_it() {
+        for vlan in [None, Some(101)] {
+            let line = LineAddress { group: GROUP, vlan, source: None };
+            let headers = UdpHeaders {
+                src_mac: OURS,
+                dst_mac: ethernet::multicast_mac(*GROUP.ip()),
+                vlan,
+                ttl: 1,
+                src: (*GATEWAY.ip(), GATEWAY.port()),
+                dst: (*GROUP.ip(), GROUP.port()),
+            };
+            assert_eq!(Routes::new(line, None, None).payload_at(), headers.payload_at());
         }
     }
 

@@ -39,6 +39,31 @@ fn both_adds_are_the_same_event() {
 }
 
 #[test]
+fn a_glimpse_of_a_packet_is_its_first_message() {
+    let bodies: [(u8, &[&[u8]]); 7] = [
+        (b'A', &[&REF, b"B", &SHARES, STOCK, &PRICE]),
+        (b'F', &[&REF, b"B", &SHARES, STOCK, &PRICE, b"MPID"]),
+        (b'E', &[&REF, &SHARES, &MATCH]),
+        (b'C', &[&REF, &SHARES, &MATCH, b"Y", &PRICE]),
+        (b'X', &[&REF, &SHARES]),
+        (b'D', &[&REF]),
+        (b'U', &[&REF, &NEW_REF, &SHARES, &PRICE]),
+    ];
+    for (message_type, parts) in bodies {
+        let mut bytes = [0; 100];
+        let mut packet = moldudp64::PacketBuilder::new(&mut bytes, *b"SESSION   ", 1).unwrap();
+        packet.push(&message(message_type, parts)).unwrap();
+        let len = packet.len();
+        let first = Glimpse { locate: LOCATE, order_ref: ORDER_REF };
+        assert_eq!(glimpse(&bytes[..len]), Some(first), "{}", message_type.escape_ascii());
+    }
+    // A heartbeat has no message, and what is too short for one has none.
+    for len in 0..moldudp64::HEADER_LEN + moldudp64::BLOCK_HEADER_LEN + 19 {
+        assert_eq!(glimpse(&vec![0xFF; len]), None);
+    }
+}
+
+#[test]
 fn an_order_without_a_side_is_refused() {
     for code in (0..=u8::MAX).filter(|code| !b"BS".contains(code)) {
         let plain = message(b'A', &[&REF, &[code], &SHARES, STOCK, &PRICE]);
