@@ -14,19 +14,19 @@
 pub(super) const LANES: usize = 16;
 
 /// Which registers a model is computed in. All give the same bits.
+///
+/// There is none of 512 bits: they take an inference from 140 to 128 ns, and every tenth to 288 (docs/benchmarks/trade.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Path {
     /// Plain Rust: any processor. The reference.
     Portable,
     /// 256 bits: x86-64 processors with AVX2 and FMA, since about 2013.
     Avx2,
-    /// 512 bits: x86-64 processors with AVX-512 F.
-    Avx512,
 }
 
 impl Path {
     /// All paths, the narrowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 2] = [Self::Portable, Self::Avx2];
 
     /// The widest that this processor has.
     #[must_use]
@@ -41,10 +41,8 @@ impl Path {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 => false,
         }
     }
 }
@@ -136,15 +134,13 @@ impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(super) use x86::Avx2;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-        _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
-        _mm512_sub_ps,
+        __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+        _mm256_set1_ps, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
     use super::{LANES, Lanes};
@@ -214,68 +210,6 @@ mod x86 {
         #[inline(always)]
         fn below(self, most: Self) -> Self {
             both!(_mm256_min_ps, self, most)
-        }
-    }
-
-    /// One register of 512 bits.
-    #[derive(Clone, Copy)]
-    pub(in super::super) struct Avx512(__m512);
-
-    /// An operation on the register.
-    macro_rules! whole {
-        ($of:ident, $($operand:expr),+) => {
-            // SAFETY: this implementation is entered on processors with AVX-512 F only.
-            Avx512(unsafe { $of($($operand.0),+) })
-        };
-    }
-
-    impl Lanes for Avx512 {
-        #[inline(always)]
-        fn splat(value: f32) -> Self {
-            // SAFETY: this implementation is entered on processors with AVX-512 F only.
-            Self(unsafe { _mm512_set1_ps(value) })
-        }
-
-        #[inline(always)]
-        fn load(from: &[f32; LANES]) -> Self {
-            // SAFETY: as above; the array has 64 bytes.
-            Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
-        }
-
-        #[inline(always)]
-        fn store(self, to: &mut [f32; LANES]) {
-            // SAFETY: as in `load`.
-            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
-        }
-
-        #[inline(always)]
-        fn add(self, other: Self) -> Self {
-            whole!(_mm512_add_ps, self, other)
-        }
-
-        #[inline(always)]
-        fn sub(self, other: Self) -> Self {
-            whole!(_mm512_sub_ps, self, other)
-        }
-
-        #[inline(always)]
-        fn mul(self, other: Self) -> Self {
-            whole!(_mm512_mul_ps, self, other)
-        }
-
-        #[inline(always)]
-        fn mul_add(self, factor: Self, sum: Self) -> Self {
-            whole!(_mm512_fmadd_ps, self, factor, sum)
-        }
-
-        #[inline(always)]
-        fn above(self, least: Self) -> Self {
-            whole!(_mm512_max_ps, self, least)
-        }
-
-        #[inline(always)]
-        fn below(self, most: Self) -> Self {
-            whole!(_mm512_min_ps, self, most)
         }
     }
 }

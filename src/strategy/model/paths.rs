@@ -12,7 +12,7 @@ use super::lanes::{Path, Portable};
 use super::{FeatureVector, Model};
 
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{Avx2, Avx512};
+use super::lanes::Avx2;
 
 impl Model {
     /// No number where there is no prediction.
@@ -23,11 +23,8 @@ impl Model {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a path is taken only where `Path::is_available` has found its features.
             Path::Avx2 => unsafe { self.infer_avx2(features) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            Path::Avx512 => unsafe { self.infer_avx512(features) },
             #[cfg(not(target_arch = "x86_64"))]
-            Path::Avx2 | Path::Avx512 => self.compute::<Portable>(features),
+            Path::Avx2 => self.compute::<Portable>(features),
         }
     }
 
@@ -35,11 +32,5 @@ impl Model {
     #[target_feature(enable = "avx2,fma")]
     fn infer_avx2(&self, features: &FeatureVector) -> f32 {
         self.compute::<Avx2>(features)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn infer_avx512(&self, features: &FeatureVector) -> f32 {
-        self.compute::<Avx512>(features)
     }
 }
