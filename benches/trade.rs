@@ -1,5 +1,5 @@
 //! Tick to trade: the exchange and wirebook, two programs, over memif, and how long each stage took.
-//! `make bench-trade` (arguments: `--seconds N --rounds N --config FILE`)
+//! `make bench-trade` (arguments: `--seconds N --rounds N --config FILE --huge`)
 //!
 //! Every stage is real: both lines, full-depth books, 26 features, a perceptron of 26 → 32 → 16 → 1, every check of risk, the journal,
 //! OUCH 5.0 in SoupBinTCP over a TCP of our own.
@@ -15,10 +15,17 @@
 //! where that is late, so is the loop, and tails are of the machine. Printed are the medians of the rounds. The stages are those
 //! of the stage clock (`stats/stages.rs`): from the beginning of the poll to the return of `tx_burst`, every stage real, without the
 //! NIC; TSC reads are not counted. A figure of two virtual CPUs says little about another machine: run it on yours.
+//!
+//! memif copies a frame into the loop's memory, and an order out of it. With `--huge`, both programs have their memory on huge
+//! pages (reserve 256 of 2 MiB: `tools/dpdk-devbind-wrapper.sh hugepages 256`), the loop reads and writes what the exchange does,
+//! and nothing is copied (`zero-copy`): nearer to a NIC. Either way a frame's lines come from the other CPU, one after another: how
+//! long one takes is printed first.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 #[path = "trade/goals.rs"]
 mod goals;
+#[path = "trade/line.rs"]
+mod line;
 #[path = "trade/model.rs"]
 mod model;
 #[path = "trade/run.rs"]
@@ -37,11 +44,12 @@ struct Asked {
     seconds: u64,
     rounds: usize,
     config: Option<String>,
+    huge: bool,
 }
 
 impl Asked {
     fn parse() -> Result<Self, Trouble> {
-        let mut asked = Self { seconds: 20, rounds: 3, config: None };
+        let mut asked = Self { seconds: 20, rounds: 3, config: None, huge: false };
         // cargo adds --bench.
         let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
         while let Some(arg) = args.next() {
@@ -49,8 +57,14 @@ impl Asked {
             match arg.as_str() {
                 "--seconds" => asked.seconds = value()?.parse().map_err(|_| "--seconds wants a number")?,
                 "--rounds" => asked.rounds = value()?.parse().map_err(|_| "--rounds wants a number")?,
+                "--huge" => asked.huge = true,
                 "--config" => asked.config = Some(value()?),
-                _ => return Err(format!("{arg}: --seconds N, --rounds N and --config FILE are known").into()),
+                _ => {
+                    return Err(format!(
+                        "{arg}: --seconds N, --rounds N, --config FILE and --huge are known"
+                    )
+                    .into());
+                }
             }
         }
         if asked.seconds < 3 || asked.rounds == 0 {
@@ -135,10 +149,17 @@ fn all() -> Result<(), Trouble> {
         "{} rounds of {} s a row; the loop on CPU {}, everything else on CPU {}",
         asked.rounds, asked.seconds, machine.hot, machine.other
     );
+    println!(
+        "memory on {}; a cache line from CPU {} to CPU {}: {:.0} ns",
+        if asked.huge { "huge pages, frames not copied" } else { "small pages, frames copied by memif" },
+        machine.other,
+        machine.hot,
+        machine.line()?
+    );
     let mut runs: BTreeMap<Kind, Vec<Run>> = BTreeMap::new();
     for round in 1..=asked.rounds {
         for kind in Kind::ALL {
-            let run = machine.run(kind, asked.seconds, asked.config.as_deref())?;
+            let run = machine.run(kind, asked.seconds, asked.config.as_deref(), asked.huge)?;
             println!("round {round}, {}: {}", kind.name(), run.summary());
             for (when, jitter) in [("before", &run.before), ("after", &run.after)] {
                 println!("  jitter {when}: {jitter}");

@@ -97,7 +97,7 @@ struct Owed {
 
 impl Owed {
     fn value(&self) -> u128 {
-        value(self.order.shares, self.order.price)
+        value(self.order.shares, self.order.price).into()
     }
 }
 
@@ -399,7 +399,7 @@ impl Risk {
         self.check_order(ask, view)?;
         let Ask { locate, side, shares, price } = *ask;
         let holding = self.blotter.holding(locate);
-        self.check_exposure(locate, side, u64::from(shares), value(shares, price))?;
+        self.check_exposure(locate, side, u64::from(shares), value(shares, price).into())?;
         if self.blotter.is_full() {
             return Err(Refusal::OpenOrders);
         }
@@ -527,7 +527,7 @@ impl Risk {
         if ask.shares > self.limits.max_order_shares {
             return Err(Refusal::OrderShares);
         }
-        if value(ask.shares, ask.price) > u128::from(self.limits.max_order_value) {
+        if value(ask.shares, ask.price) > self.limits.max_order_value {
             return Err(Refusal::OrderValue);
         }
         let reference =
@@ -574,8 +574,8 @@ impl Risk {
 }
 
 /// Shares × price, exactly.
-fn value(shares: u32, price: Price) -> u128 {
-    u128::from(shares) * u128::from(price.0)
+const fn value(shares: u32, price: Price) -> u64 {
+    shares as u64 * price.0 as u64
 }
 
 /// What a replacement adds to the worst case of its chain: shares, and value at the higher price.

@@ -11,8 +11,8 @@ use wirebook::host::jitter::{self, Jitter};
 use wirebook::nic::cpu;
 use wirebook::stats::clock::{CALIBRATION, Clock};
 
-use super::Trouble;
 use super::model::perceptron;
+use super::{Trouble, line};
 
 /// How long a program may take to come up, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -176,8 +176,20 @@ impl Machine {
         Ok(thread::spawn(spin).join().map_err(|_| "the probe failed")??)
     }
 
-    /// Both programs for so long, with the configuration of the file instead of the one that is built in.
-    pub(crate) fn run(&self, kind: Kind, seconds: u64, config: Option<&str>) -> Result<Run, Trouble> {
+    /// ns that a cache line takes between the two CPUs.
+    pub(crate) fn line(&self) -> Result<f64, Trouble> {
+        line::transfer(self.hot, self.other, self.hz)
+    }
+
+    /// Both programs for so long, with the configuration of the file instead of the one that is built in; with `huge`, on huge
+    /// pages and without memif's copies.
+    pub(crate) fn run(
+        &self,
+        kind: Kind,
+        seconds: u64,
+        config: Option<&str>,
+        huge: bool,
+    ) -> Result<Run, Trouble> {
         let scratch = tempfile::tempdir()?;
         let file = |name: &str| scratch.path().join(name);
         let text = match config {
@@ -193,13 +205,16 @@ impl Machine {
         let vdev = |role: &str| {
             format!("--vdev=net_memif0,role={role},socket={},socket-abstract=no", socket.display())
         };
-        let eal = ["--no-pci", "--no-huge", "-m", "256", "--no-shconf", "--no-telemetry", "--"];
+        let pages: &[&str] =
+            if huge { &["--in-memory", "--single-file-segments"] } else { &["--no-huge", "--no-shconf"] };
+        let eal = || pages.iter().chain(&["--no-pci", "-m", "256", "--no-telemetry", "--"]);
+        let client = if huge { vdev("client") + ",zero-copy=yes" } else { vdev("client") };
         let wirebook = || Command::new(env!("CARGO_BIN_EXE_wirebook"));
         let before = self.probe()?;
         let mut venue = wirebook();
         venue
             .args(["exchange", &format!("--lcores=0@{0},1@{0}", self.other), &vdev("server")])
-            .args(eal)
+            .args(eal())
             .args(["--port", "net_memif0", "--for", &seconds.to_string(), "--config"])
             .arg(file("feed.toml"))
             .args(kind.feed());
@@ -208,8 +223,8 @@ impl Machine {
         venue.wait_for("waiting for the link", &venue_log)?;
         let mut handler = wirebook();
         handler
-            .args([format!("--lcores=0@{},1@{}", self.other, self.hot), vdev("client")])
-            .args(eal)
+            .args([format!("--lcores=0@{},1@{}", self.other, self.hot), client])
+            .args(eal())
             .args(["--stop-when-idle", "2", "--config"])
             .arg(file("feed.toml"))
             .arg("--report")

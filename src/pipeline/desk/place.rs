@@ -119,10 +119,13 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     fn place_all(&mut self, decided_on: Option<&MarketView>) {
         for at in 0..self.intents.len() {
             if let Some(intent) = self.intents.get(at) {
-                let view = decided_on
-                    .copied()
-                    .unwrap_or_else(|| self.view(intent.locate(), self.feed_time, self.time.now()));
-                self.place(&intent, &view);
+                match decided_on {
+                    Some(view) => self.place(&intent, view),
+                    None => {
+                        let view = self.view(intent.locate(), self.feed_time, self.time.now());
+                        self.place(&intent, &view);
+                    }
+                }
             }
         }
         self.counters.intents_dropped = self.intents.overflowed();
