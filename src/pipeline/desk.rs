@@ -259,24 +259,14 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         }
     }
 
-    /// Asks for what the first message of a packet will need, before anybody has looked whether it is one: only a hint, but
-    /// the memory comes while headers and sequence are read.
+    /// Asks for what the first message of a packet needs of the books, before anybody has looked whether it is one: only a hint,
+    /// but the memory comes while headers and sequence are read.
     #[inline]
     pub(super) fn expect(&self, packet: &[u8]) {
         if let Some(Glimpse { locate, order_ref }) = feed::itch::glimpse(packet)
             && !self.division.is_foreign(locate)
         {
             self.books.expect(locate, order_ref);
-            self.on_coming(locate);
-        }
-    }
-
-    /// An instrument is about to be looked at.
-    #[inline]
-    fn on_coming(&self, locate: u16) {
-        if S::FOLLOWS && self.acts_on(locate) {
-            self.strategy.on_coming(locate);
-            self.risk.prefetch(locate);
         }
     }
 
@@ -290,6 +280,10 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
         self.stamps.decoded(&self.time);
         self.feed_time = message.timestamp;
         let acts = self.acts_on(message.locate);
+        if S::FOLLOWS && acts {
+            self.strategy.on_coming(message.locate);
+            self.risk.prefetch(message.locate);
+        }
         #[cfg(test)]
         self.journal.extend(message.event().map(|event| (self.next - 1, event)));
         if self.repair.is_on()
@@ -507,10 +501,6 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
                 self.books.look_ahead(filled.records());
             }
             for (at, message) in filled.records().iter().enumerate() {
-                // The first was asked for with its packet.
-                if let Some(next) = filled.records().get(at + 1) {
-                    self.on_coming(next.locate);
-                }
                 self.next += 1;
                 self.counters.messages += 1;
                 if message.kind == OrderMessage::NONE {
