@@ -25,8 +25,8 @@ use wirebook::config::Config;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, link};
 use wirebook::nic::{RxQueue, cpu};
 use wirebook::pipeline::Pipeline;
-use wirebook::pipeline::worker::{Worker, assemble_all};
 use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::worker::{Worker, assemble_all};
 
 /// Messages of the day, and of a packet.
 const MESSAGES: usize = 400_000;

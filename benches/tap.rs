@@ -14,11 +14,11 @@ use exchange::frames::{Addressing, Framer};
 use exchange::market::{self, Market};
 use wirebook::config::Config;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, link};
-use wirebook::nic::tsc;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::tap::{Tap, tap};
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::{CALIBRATION, Clock};
+use wirebook::tsc;
+use wirebook::worker::{Worker, assemble};
 
 /// Messages of the day, and of a packet.
 const MESSAGES: usize = 400_000;

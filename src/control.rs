@@ -11,17 +11,23 @@ pub mod neighbour;
 pub mod orders;
 pub mod port;
 mod random;
+pub mod recovery;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::pipeline::board::{BookView, Row};
-use crate::pipeline::health::HealthView;
-use crate::pipeline::worker::Handles;
-use crate::stats::stages::{Passes, StageRow};
+use kill::KillWatch;
+use port::PortControl;
 
-pub mod recovery;
+use crate::feed::handover::ClientEnd;
+use crate::pipeline::Switches;
+use crate::pipeline::board::{BookView, Row};
+use crate::pipeline::boards::Boards;
+use crate::pipeline::health::{HealthView, Healths};
+use crate::stats::clock::Clock;
+use crate::stats::stages::{Passes, StageHistograms, StageRow};
 
 /// Time between two rounds. The sample ring holds what a loop at full load makes meanwhile.
 const ROUND: Duration = Duration::from_millis(20);
@@ -62,6 +68,29 @@ impl Ending {
             Self::WorkerEnded => "the worker ended",
         }
     }
+}
+
+/// What the control thread holds of the workers.
+pub struct Handles {
+    /// Their counters and watched books.
+    pub board: Boards,
+    /// Their stage latencies, all together.
+    pub stages: StageHistograms,
+    /// Their switches, the same for all.
+    pub switches: Arc<Switches>,
+    /// Watches for whoever throws the kill switch.
+    pub kill: KillWatch,
+    /// The clock that they use.
+    pub clock: Clock,
+    /// Speaks ARP and IGMP for their ports, where no kernel does.
+    pub port: Option<PortControl>,
+    /// The clients' ends of the links to the loops, one a worker, for [`recovery::start`] or a simulation to
+    /// take; empty without a `[recovery]`.
+    pub recovery: Vec<ClientEnd>,
+    /// There is a `[recovery]`.
+    pub recovers: bool,
+    /// How the books stand, kept up to date by the recovery threads.
+    pub health: Healths,
 }
 
 /// A worker as it stands at one moment.

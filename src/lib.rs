@@ -6,12 +6,12 @@
 //! | floor | modules |
 //! |---|---|
 //! | 6 face | [`cli`], [`venue`] |
-//! | 5 loop | [`pipeline`], [`control`], [`config`] |
-//! | 4 decide | [`strategy`], [`risk`], [`order`], [`journal`] |
+//! | 5 loop | [`worker`], [`control`], [`pipeline`], [`config`] |
+//! | 4 decide | [`journal`], [`order`], [`risk`], [`strategy`], [`blotter`] |
 //! | 3 know | [`book`] |
 //! | 2 hear | [`feed`] |
 //! | 1 speak | [`wire`], [`market`], [`capture`], [`stats`] |
-//! | 0 touch | [`nic`], `pmd`, `eal`, [`host`], [`memory`], [`prefetch`], [`stop`] |
+//! | 0 touch | [`nic`], `pmd`, `eal`, [`host`], [`memory`], [`port`], [`prefetch`], [`stop`], [`tsc`] |
 
 // Floor 0: touch
 #[cfg(feature = "dpdk")]
@@ -21,8 +21,10 @@ pub mod memory;
 pub mod nic;
 #[cfg(feature = "dpdk")]
 pub mod pmd;
+pub mod port;
 pub mod prefetch;
 pub mod stop;
+pub mod tsc;
 
 // Floor 1: speak
 pub mod capture;
@@ -37,6 +39,7 @@ pub mod feed;
 pub mod book;
 
 // Floor 4: decide
+pub mod blotter;
 pub mod journal;
 pub mod order;
 pub mod risk;
@@ -46,6 +49,7 @@ pub mod strategy;
 pub mod config;
 pub mod control;
 pub mod pipeline;
+pub mod worker;
 
 // Floor 6: face
 pub mod cli;

@@ -16,25 +16,18 @@
 
 use std::ops::{Deref, DerefMut};
 
+pub use crate::port::{MAX_BURST, MAX_FRAME};
+
 pub mod cpu;
 pub mod efvi;
 pub mod intel1g;
 pub(crate) mod pool;
 pub mod replay;
-pub mod stats;
 pub mod udp;
 pub mod vfio;
 
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
-
-pub mod tsc;
-
-/// Most frames that one poll returns.
-pub const MAX_BURST: usize = 32;
-
-/// Longest Ethernet frame (without FCS) that any backend carries: MTU 9,000 + header + two VLAN tags.
-pub const MAX_FRAME: usize = 9_022;
 
 /// [`Frame::stamp`] holds the NIC's receive time.
 pub const HW_STAMP: u32 = 1 << 0;

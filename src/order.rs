@@ -1,13 +1,10 @@
-//! Order entry: what we send, what comes back, and what is open meanwhile.
+//! Order entry: what we send and what comes back.
 //!
 //! A [`Session`] writes what [`crate::risk`] has cleared into frames and reads the venue's replies into [`OrderEvent`]s.
-//! Within this floor the modules stand on each other: `event` and `table` below, then [`blotter`], then
-//! [`crate::strategy`], then [`crate::risk`], then the sessions.
+//! What becomes of those is [`crate::blotter`]'s business.
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | [`event`] | what a venue says, whatever its protocol |
-//! | [`blotter`] | open orders, positions, exposure |
 //! | [`ouch`] | OUCH 5.0 for cleared requests and events |
 //! | [`template`] | whole frames, prepared once and patched per order |
 //! | [`wutf`] | the session over our own UDP test framing |
@@ -18,28 +15,24 @@
 //! | [`kernel`] | a stream over the kernel's TCP |
 //! | [`venue`] | whichever of these sessions the configuration names |
 
+use crate::blotter::OrderEvent;
 use crate::nic::{Frame, TxQueue};
 use crate::risk::{Cleared, Rehearsal, Request};
 use crate::wire::ethernet::Mac;
 
-pub mod blotter;
 pub mod closed;
-pub mod event;
 pub mod kernel;
 pub mod ouch;
 pub mod ouch_session;
 pub mod packets;
 pub mod soup;
 pub mod stream;
-pub(crate) mod table;
 pub mod tcp;
 pub mod template;
 pub mod venue;
 pub mod wutf;
 
 use venue::ConnectionCounters;
-
-pub use event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce};
 
 /// One connection to a venue, owned by one lcore.
 ///
@@ -48,9 +41,10 @@ pub use event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce
 /// - [`Session::send`] either sends one whole request or changes nothing: after an error the request must be
 ///   [released](crate::risk::Risk::release). Nothing is ever sent twice by a session; TCP repeats bytes, never orders.
 /// - Each reply becomes an event once, in the venue's order. Replies that are missing become
-///   [`OrderEventKind::Lost`], and the session is unhealthy from then on.
-/// - A session with a connection says when it is gone ([`OrderEventKind::Disconnected`]) and, once it is back, what became
-///   of everything that was unanswered, before it is healthy again ([`OrderEventKind::Resumed`]).
+///   [`OrderEventKind::Lost`](crate::blotter::OrderEventKind::Lost), and the session is unhealthy from then on.
+/// - A session with a connection says when it is gone ([`Disconnected`](crate::blotter::OrderEventKind::Disconnected)) and, once
+///   it is back, what became of everything that was unanswered, before it is healthy again
+///   ([`Resumed`](crate::blotter::OrderEventKind::Resumed)).
 pub trait Session {
     /// Sends one cleared request.
     ///

@@ -14,24 +14,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::blotter::Blotter;
 use crate::book::Books;
 use crate::capture::own::Note;
 use crate::feed::handover::{HOLES, Hole, Item, LoopEnd, Need};
 use crate::feed::{Line, Stream};
 use crate::journal::Kind;
 use crate::market::BookState;
-use crate::nic::tsc::{TimeSource, Tsc};
 use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::order::Session;
-use crate::order::blotter::Blotter;
 use crate::prefetch;
 use crate::stop::KillSwitch;
 use crate::strategy::Strategy;
+use crate::tsc::{TimeSource, Tsc};
 use crate::wire::frame::{Reject, RejectCounters, parse_tcp, parse_udp};
 
 pub mod board;
 pub mod boards;
 pub mod desk;
+pub mod finished;
 pub mod frames;
 pub mod health;
 pub mod repair;
@@ -39,15 +40,14 @@ pub mod route;
 pub mod share;
 pub mod stamp;
 pub mod tap;
-pub mod worker;
 
 use board::{Board, LineLag, Tally};
 use desk::{Desk, DeskCounters, DeskParts};
+use finished::Finished;
 use frames::{Carrier, Down, MOST_AT_ONCE};
 use route::{Route, RouteCounters, Routes};
 use share::Share;
 use tap::{Tap, When};
-use worker::Finished;
 
 /// Longest time between two rounds of housekeeping under load, ns.
 pub const TICK: u64 = 20_000;

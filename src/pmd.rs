@@ -21,7 +21,7 @@ use dpdk_sys as sys;
 
 use crate::{
     eal::{self, Eal, Runtime},
-    nic::MAX_FRAME,
+    port::MAX_FRAME,
 };
 
 pub mod burst;
@@ -32,7 +32,7 @@ pub(crate) mod pool;
 mod setup;
 mod steering;
 
-pub use crate::nic::stats::PortStats;
+pub use crate::port::PortStats;
 pub use multicast::FilterInForce;
 pub(crate) use setup::Stamp;
 pub use steering::{Flow, Steering};

@@ -18,10 +18,9 @@
 //! What is cleared counts at once, as if all of it could trade and none of it cancel: see [`Blotter`]. Whoever cannot
 //! send a cleared request must [`Risk::release`] it.
 
+use crate::blotter::table::{Key, RecentTable, mix};
+use crate::blotter::{Blotter, BlotterLimits, NewOrder, OpenOrder, OrderEvent, OrderUpdate, TimeInForce};
 use crate::market::{BookState, Price, Side, Symbol, TradingState};
-use crate::order::blotter::{Blotter, BlotterLimits, NewOrder, OpenOrder};
-use crate::order::table::{Key, RecentTable, mix};
-use crate::order::{OrderEvent, OrderUpdate, TimeInForce};
 use crate::prefetch;
 use crate::strategy::{Intent, MarketView};
 
@@ -54,7 +53,7 @@ impl Key for Likeness {
     }
 }
 
-/// What risk keeps of an instrument, beside its [holding](crate::order::blotter::Holding).
+/// What risk keeps of an instrument, beside its [holding](crate::blotter::Holding).
 #[derive(Clone, Copy, Debug, Default)]
 struct Instrument {
     /// Announced in this session.
@@ -259,7 +258,7 @@ impl Risk {
     }
 
     /// Raises the next `user_ref_num` to what the venue expects; never lowers it. For whoever sent an account query: an
-    /// answer that nobody asked for ([`OrderEventKind::NextUserRef`](crate::order::OrderEventKind::NextUserRef)) is not
+    /// answer that nobody asked for ([`OrderEventKind::NextUserRef`](crate::blotter::OrderEventKind::NextUserRef)) is not
     /// acted on, since one wrong number could use up all of a day's.
     pub fn raise_next_ref(&mut self, next: u32) {
         self.next_ref = self.next_ref.max(u64::from(next));

@@ -26,9 +26,9 @@
 //! | [`template`] | the smallest complete one, to be copied: `docs/writing-a-strategy.md` |
 //! | [`lean`] | one working order an instrument, for those that lean |
 
+pub use crate::blotter::{OrderUpdate, TimeInForce};
 use crate::book::Books;
 use crate::market::{BookState, Price, Side, Symbol, TopOfBook, TradingState};
-pub use crate::order::{OrderUpdate, TimeInForce};
 
 mod counters;
 pub mod features;

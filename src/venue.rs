@@ -21,9 +21,10 @@ use exchange::{market, publisher};
 
 use crate::config::Config;
 use crate::market::Symbol;
-use crate::nic::{RxBurst, RxQueue, TxQueue, tsc};
+use crate::nic::{RxBurst, RxQueue, TxQueue};
 use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
+use crate::tsc;
 use peers::{Event, Peers};
 
 /// How far line B is behind line A, ns.

@@ -244,7 +244,7 @@ fn the_thread_writes_while_the_loop_goes_on_and_sets_stamps_by_the_clock() {
     let (mut tap, thread) = capture::start(&path, 1 << 20, clock, &head()).unwrap();
     let mut frames = Frames::new();
     frames.push(&bytes(1));
-    let ticks = wirebook::nic::tsc::now();
+    let ticks = wirebook::tsc::now();
     tap.burst(0, When { ticks, feed: ticks }, &ReplayRx::new(frames.clone()).poll());
     // It is in the file long before the end: a killed process would have left it.
     let began = Instant::now();

@@ -20,9 +20,9 @@ use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, Rounds, pair};
 use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME};
 use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::Clock;
 use wirebook::strategy::imbalance::Imbalance;
+use wirebook::worker::{Worker, assemble};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))

@@ -20,14 +20,14 @@ use wirebook::journal::ring::{self, LeftRing, RingHead};
 use wirebook::journal::{Action, Kind, Record};
 use wirebook::market::{Side, Symbol};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
-use wirebook::nic::tsc::{TimeSource, Tsc, now};
 use wirebook::order::venue::Venue as Session;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Pipeline, Switches, TICK};
 use wirebook::stats::clock::{CALIBRATION, Clock};
 use wirebook::stop::{KillCause, StopFlag};
 use wirebook::strategy::imbalance::Imbalance;
+use wirebook::tsc::{TimeSource, Tsc, now};
 use wirebook::venue::{Setup, Venue, exchange_config};
+use wirebook::worker::{Worker, assemble};
 
 /// ns in one step of the lockstep, of the exchange's time and of ours.
 const STEP: u64 = 100_000;

@@ -8,12 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use wirebook::config::{Config, Gateway};
-use wirebook::control::port::{self, PortControl};
+use wirebook::control::port::PortControl;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::strategy::imbalance::Imbalance;
@@ -22,6 +21,7 @@ use wirebook::wire::arp::{Operation, Packet};
 use wirebook::wire::ethernet::{BROADCAST, Mac};
 use wirebook::wire::frame::{emit_arp, parse_arp, parse_igmp, parse_udp};
 use wirebook::wire::igmp::Message;
+use wirebook::worker::{self, Worker, assemble};
 
 /// ns in one step, of the exchange's time and of the loop's. The control side goes by the machine's clock.
 const STEP: u64 = 100_000;
@@ -71,7 +71,7 @@ impl Switch {
         let (venue_side, to_venue) = pair(cable);
         let (clock, time) = (Clock::from_hz(1_000_000_000).unwrap(), Rc::new(Cell::new(0)));
         let (mut worker, mut handles) = assemble(&config, US, clock).unwrap();
-        port::attach(&config, &[US], std::slice::from_mut(&mut worker), &mut handles);
+        worker::attach(&config, &[US], std::slice::from_mut(&mut worker), &mut handles);
         let Worker::Imbalance(parts) = worker else { panic!("the demo trades on imbalance") };
         Self {
             venue,

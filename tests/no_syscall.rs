@@ -16,10 +16,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use wirebook::config::Config;
 use wirebook::control::journal::{self, Who};
 use wirebook::nic::{Frame, RxBurst, RxQueue, TxQueue};
-use wirebook::pipeline::worker::assemble;
 use wirebook::stats::clock::{CALIBRATION, Clock};
 use wirebook::stop::StopFlag;
 use wirebook::venue::{Setup, Venue, exchange_config};
+use wirebook::worker::assemble;
 
 /// What the parent tells the child by the environment: where to work, and what to do.
 const PLACE: &str = "WIREBOOK_SECCOMP_PLACE";
@@ -134,9 +134,7 @@ fn child_without_system_calls() {
     let ended = Arc::new(AtomicBool::new(false));
     let (switches, said) = (Arc::clone(&handles.switches), Arc::clone(&ended));
     thread::spawn(move || {
-        let wirebook::pipeline::worker::Worker::Imbalance(parts) = worker else {
-            panic!("it trades on imbalance")
-        };
+        let wirebook::worker::Worker::Imbalance(parts) = worker else { panic!("it trades on imbalance") };
         let mut pipeline = wirebook::pipeline::Pipeline::new(*parts, vec![rx], tx);
         if !forbid_system_calls() {
             std::process::exit(NOT_ALLOWED);

@@ -6,11 +6,12 @@ mod support;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice, VlanSlice};
 use support::{ADDRESSING, FakeTx, Rng, SESSION, packet, reply};
+use wirebook::blotter::{OrderEvent, OrderEventKind, TimeInForce};
 use wirebook::market::{BookState, Level, Price, Side, Symbol, TopOfBook, TradingState};
 use wirebook::order::ouch::OuchProfile;
 use wirebook::order::template::{FrameAddressing, OrderFrames, TemplateError};
 use wirebook::order::wutf::{HEARTBEAT_NS, WutfSession};
-use wirebook::order::{OrderEvent, OrderEventKind, SendError, Session, TimeInForce};
+use wirebook::order::{SendError, Session};
 use wirebook::risk::{Rate, Request, Risk, RiskLimits};
 use wirebook::strategy::{Intent, MarketView};
 use wirebook::wire::ouch::Inbound;

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use model::{Line, Model, World, objections};
 use support::Rng;
+use wirebook::blotter::{OrderEvent, OrderEventKind, TimeInForce};
 use wirebook::market::{BookState, Level, Price, Side, Symbol, TopOfBook, TradingState};
-use wirebook::order::{OrderEvent, OrderEventKind, TimeInForce};
 use wirebook::risk::{Cleared, Rate, Refusal, Request, Risk, RiskLimits};
 use wirebook::strategy::{Intent, MarketView};
 

@@ -10,11 +10,12 @@ use std::rc::Rc;
 
 use wirebook::config::Config;
 use wirebook::nic::replay::{End, LinkConfig, pair};
-use wirebook::pipeline::worker::{Finished, Worker, assemble};
+use wirebook::pipeline::finished::Finished;
 use wirebook::pipeline::{Parts, Pipeline};
 use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
+use wirebook::worker::{Worker, assemble};
 
 /// ns in one step of the lockstep, of the exchange's time and of ours.
 const STEP: u64 = 100_000;

@@ -13,11 +13,12 @@ use wirebook::nic::TxQueue;
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
 use wirebook::order::venue::{Venue as Session, phase_words};
 use wirebook::pipeline::Pipeline;
-use wirebook::pipeline::worker::{Finished, Worker, assemble};
+use wirebook::pipeline::finished::Finished;
 use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::strategy::imbalance::Imbalance;
 use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
+use wirebook::worker::{Worker, assemble};
 
 /// ns in one step of the lockstep, of the exchange's time and of ours.
 const STEP: u64 = 100_000;
@@ -126,7 +127,7 @@ struct World {
     /// Rehearsals after each poll.
     rehearsals: u32,
     /// Never read, and never full.
-    _handles: wirebook::pipeline::worker::Handles,
+    _handles: wirebook::control::Handles,
 }
 
 impl World {

@@ -6,11 +6,11 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::ops::{Deref, DerefMut};
 
+use wirebook::blotter::TimeInForce;
 use wirebook::feed::itch::decode;
 use wirebook::market::{BookState, Level, OrderMessage, Price, Side, Symbol, TopOfBook, TradingState};
 use wirebook::nic::TxQueue;
 use wirebook::order::Session as _;
-use wirebook::order::TimeInForce;
 use wirebook::order::ouch::OuchProfile;
 use wirebook::order::template::FrameAddressing;
 use wirebook::order::wutf::WutfSession;

@@ -5,7 +5,8 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use wirebook::nic::{cpu, tsc};
+use wirebook::nic::cpu;
+use wirebook::tsc;
 
 use super::Trouble;
 

@@ -7,13 +7,14 @@
 use libfuzzer_sys::fuzz_target;
 use wirebook::config::Config;
 use wirebook::nic::replay::{Frames, LinkConfig, ReplayRx, Rounds, pair};
-use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME, tsc};
+use wirebook::nic::{IP_CSUM_GOOD, L4_CSUM_GOOD, MAX_FRAME};
 use wirebook::pipeline::Pipeline;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::stats::clock::Clock;
+use wirebook::tsc;
 use wirebook::wire::ethernet::multicast_mac;
 use wirebook::wire::frame::UdpHeaders;
 use wirebook::wire::moldudp64::PacketBuilder;
+use wirebook::worker::{Worker, assemble};
 
 const CONFIG: &str = include_str!("../../config/demo.toml");
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::complain;
 use super::exit::Exit;
 use crate::config::{Config, Framing, Instruments, Recovery, Stack, StrategyKind};
-use crate::pipeline::worker::{AssembleError, book_limits, model};
+use crate::worker::{AssembleError, book_limits, model};
 
 /// `check-config`
 #[derive(Args, Debug)]

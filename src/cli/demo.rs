@@ -21,11 +21,12 @@ use crate::control::{self, Ending, Plan};
 use crate::eal::{Eal, Lcore};
 use crate::host::cpus::CpuSet;
 use crate::nic::dpdk::{RxHandle, TxHandle};
-use crate::pipeline::worker::{Finished, assemble};
+use crate::pipeline::finished::Finished;
 use crate::pmd::{Port, PortConfig};
 use crate::stats::clock::{CALIBRATION, Clock};
 use crate::stop::StopFlag;
 use crate::venue::{self, Legacy, Venue};
+use crate::worker::assemble;
 
 mod screen;
 mod story;

@@ -9,14 +9,15 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::{LiveArgs, complain, dump, report, tables};
 use crate::config::{Config, Level};
+use crate::control::Handles;
 use crate::control::capture::{self, CaptureThread, Captured, Head};
 use crate::control::recovery::{self, RecoveryThread};
 use crate::control::{Ending, Moment, Plan};
 use crate::host::machine;
 use crate::nic::vfio::Bdf;
+use crate::pipeline::finished::{self, Finished};
 use crate::pipeline::health::FeedState;
 use crate::pipeline::tap::Tap;
-use crate::pipeline::worker::{self, Finished, Handles};
 use crate::stats::clock::Clock;
 use crate::stats::rate::Rate;
 
@@ -273,7 +274,7 @@ fn conclude(
     extra: &[(&'static str, u64)],
     args: &LiveArgs,
 ) -> Exit {
-    let mut rows = worker::all_rows(finished);
+    let mut rows = finished::all_rows(finished);
     rows.extend_from_slice(extra);
     rows.extend(last.health.iter().flat_map(|health| &health.rows));
     let stale: usize = finished.iter().map(Finished::stale).sum();

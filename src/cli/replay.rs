@@ -25,8 +25,8 @@ use crate::capture::{CaptureError, Format, Reader, Tail};
 use crate::config::{Config, ConfigErrors};
 use crate::feed::StreamConfig;
 use crate::market::Symbol;
-use crate::pipeline::worker;
 use crate::stats::clock::{Clock, ClockError};
+use crate::worker;
 
 #[cfg(feature = "export")]
 pub mod export;

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::control::{Ending, Moment};
 use crate::pipeline::board::Row;
+use crate::pipeline::finished::Finished;
 use crate::pipeline::health::HealthView;
-use crate::pipeline::worker::Finished;
 use crate::stats::stages::StageRow;
 
 /// Everything that a run leaves.

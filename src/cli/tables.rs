@@ -6,8 +6,8 @@ use crate::control::Moment;
 use crate::market::{BookState, Level, TradingState};
 use crate::order::venue::phase_words;
 use crate::pipeline::board::{BookView, Row};
+use crate::pipeline::finished::Finished;
 use crate::pipeline::health::HealthView;
-use crate::pipeline::worker::Finished;
 
 mod latency;
 mod losses;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::control::Handles;
 use crate::control::Moment;
 use crate::eal::telemetry::Dict;
 use crate::eal::{Eal, EalError};
@@ -16,7 +17,6 @@ use crate::order::venue::phase_words;
 use crate::pipeline::board::{BoardReader, BookView, Tally};
 use crate::pipeline::boards::Boards;
 use crate::pipeline::health::HealthView;
-use crate::pipeline::worker::Handles;
 use crate::stats::stages::StageRow;
 use crate::stop::KillCause;
 

@@ -23,10 +23,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::capture::own::{LINK_NOTES, MAX_NOTE, Own};
 use crate::capture::write::{self, Interface, Origin, Packet, Statistics};
 use crate::capture::{LINK_ETHERNET, MAX_RECORD};
-use crate::nic::tsc;
 use crate::pipeline::board::Row;
 use crate::pipeline::tap::{self, FromTap, PORTS, Taken, Tap};
 use crate::stats::clock::Clock;
+use crate::tsc;
 
 /// Bytes that are written at one go. A power of two of pages.
 const CHUNK: usize = 1 << 20;

@@ -9,9 +9,7 @@ use super::membership::{self, Membership, MembershipConfig, Speak, Wanted};
 use super::neighbour::{self, Neighbour, Notice, Own, Peer};
 use crate::config::{Config, Igmp, Line, PortRef, StrategyKind};
 use crate::pipeline::board::Row;
-use crate::pipeline::frames::{self, ControlEnd, PortIndex, ToLoop};
-use crate::pipeline::route::MOST_PORTS;
-use crate::pipeline::worker::{Handles, Worker};
+use crate::pipeline::frames::{ControlEnd, PortIndex, ToLoop};
 use crate::wire::ethernet::Mac;
 use crate::wire::frame::{Reject, parse_arp, parse_igmp};
 
@@ -51,31 +49,9 @@ struct NextHop {
     untold: Vec<bool>,
 }
 
-/// Puts `workers` on ports that have the hardware addresses `macs`, in the order of
-/// [`Port::distinct`](crate::config::Port::distinct). The first worker hands up what is for us, and sends what we say.
-pub fn attach(config: &Config, macs: &[Mac], workers: &mut [Worker], handles: &mut Handles) {
-    let gateway = config.gateway.as_ref();
-    let order_port = usize::from(config.port.place(&config.port.orders));
-    let mut stations = [macs.first().copied().unwrap_or_default(); MOST_PORTS];
-    for (station, mac) in stations.iter_mut().zip(macs) {
-        *station = *mac;
-    }
-    if let (Some(mac), Some(station)) =
-        (gateway.and_then(|gateway| gateway.local_mac), stations.get_mut(order_port))
-    {
-        *station = mac;
-    }
-    let mut ends = Vec::new();
-    for (at, worker) in workers.iter_mut().enumerate() {
-        let (carrier, end) = if at == 0 { frames::link() } else { frames::silent_link() };
-        worker.on_ports(carrier, stations, gateway.and_then(|gateway| gateway.mac));
-        ends.push(end);
-    }
-    handles.port = PortControl::new(config, macs, ends);
-}
-
 impl PortControl {
-    /// Silent until the first [`PortControl::round`]. `macs` as for [`attach`]; `ends` lead to the workers, of which the
+    /// Silent until the first [`PortControl::round`]. `macs` are the ports' hardware addresses, in the order of
+    /// [`Port::distinct`](crate::config::Port::distinct); `ends` lead to the workers, of which the
     /// first hands frames up. `None` without a worker.
     #[must_use]
     pub fn new(config: &Config, macs: &[Mac], mut ends: Vec<ControlEnd>) -> Option<Self> {

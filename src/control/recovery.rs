@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::config;
+use crate::control::Handles;
 use crate::feed::handover::{ClientEnd, Need};
 use crate::feed::recovery::{Action, Recovery, RecoveryConfig};
 use crate::pipeline::health::{FeedState, Health};
-use crate::pipeline::worker::Handles;
 
 mod connection;
 mod episodes;

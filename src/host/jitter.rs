@@ -10,7 +10,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::catalogue::Profile;
-use crate::nic::tsc;
+use crate::tsc;
 
 /// What is shorter is the loop itself, ns.
 pub const THRESHOLD_NS: u64 = 500;

@@ -2,8 +2,9 @@
 
 use super::checksum;
 pub use super::kind::{Action, Kind};
+use crate::blotter::{OrderEvent, OrderEventKind, TimeInForce};
 use crate::market::{BookState, Price, Side, Symbol, TradingState};
-use crate::order::{OrderEvent, OrderEventKind, SendError, TimeInForce};
+use crate::order::SendError;
 use crate::risk::{Cleared, Refusal, Request};
 use crate::stop::KillCause;
 use crate::strategy::{Intent, MarketView};

@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::file::Head;
 use super::record::{Action, Kind, Record, flags};
+use crate::blotter::NEVER_ARRIVED;
 use crate::market::{BookState, Price, TradingState};
-use crate::order::event::NEVER_ARRIVED;
 use crate::wire::ouch::outbound::reject_reason;
 
 const DAY: u64 = 86_400;

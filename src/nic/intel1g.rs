@@ -32,7 +32,7 @@ mod registers;
 mod rx;
 mod tx;
 
-pub use super::stats::PortStats;
+pub use crate::port::PortStats;
 pub use port::{Filter, Link, Port};
 pub use rx::{Burst, Rx, RxCounters, RxHandle};
 pub use tx::{Slot, Tx, TxHandle};

@@ -1,6 +1,7 @@
 //! The session of a wirebook that has no venue: books only.
 
-use super::{OrderEvent, SendError, Session, SessionCounters};
+use super::{SendError, Session, SessionCounters};
+use crate::blotter::OrderEvent;
 use crate::nic::TxQueue;
 use crate::risk::Cleared;
 

@@ -3,7 +3,7 @@
 //! Layouts are [`crate::wire::ouch`]'s; this file knows what the fields mean to us. What does not change from order to
 //! order is an [`OuchProfile`].
 
-use super::event::{OrderEvent, OrderEventKind, TimeInForce};
+use crate::blotter::{OrderEvent, OrderEventKind, TimeInForce};
 use crate::market::{Price, Side, Symbol};
 use crate::risk::Request;
 use crate::wire::ouch::inbound::{CancelOrderPatch, EnterOrderPatch, ReplaceOrderPatch};

@@ -20,13 +20,13 @@
 //! [`Phase::Stopped`] until [`Session::resume`]. Anything else that breaks a connection is followed by another attempt, at
 //! first after 100 ms, at last every 10 s.
 
-use super::event::{NEVER_ARRIVED, OrderEvent, OrderEventKind};
 use super::ouch::{self, OuchProfile};
 use super::packets::OrderPackets;
 use super::soup::{Client, Due, Fault, Login, Said, SoupCounters};
 use super::stream::{Stream, StreamState};
-use super::table::RecentTable;
 use super::{SendError, Session, SessionCounters};
+use crate::blotter::table::RecentTable;
+use crate::blotter::{NEVER_ARRIVED, OrderEvent, OrderEventKind};
 use crate::nic::{Frame, TxQueue};
 use crate::risk::{Cleared, Rehearsal, Request};
 use crate::wire::NoRoom;

@@ -63,8 +63,8 @@ impl OrderPackets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blotter::TimeInForce;
     use crate::market::{Price, Side, Symbol};
-    use crate::order::TimeInForce;
     use crate::wire::ouch::Inbound;
 
     #[test]

@@ -2,13 +2,13 @@
 //!
 //! Chosen at the start and never changed; each call is a match and no call through a pointer.
 
-use super::event::OrderEvent;
 use super::kernel::{KernelCounters, KernelTcp};
 use super::ouch_session::{LifeCounters, OuchSession, Phase};
 use super::soup::SoupCounters;
 use super::tcp::{TcpCounters, UserTcp};
 use super::wutf::WutfSession;
 use super::{SendError, Session, SessionCounters};
+use crate::blotter::OrderEvent;
 use crate::nic::{Frame, TxQueue};
 use crate::risk::{Cleared, Rehearsal};
 use crate::wire::ethernet::Mac;

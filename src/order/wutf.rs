@@ -6,10 +6,10 @@
 //!
 //! Whose packets these are is for the caller to check: it hands on what came from the gateway's address to our port.
 
-use super::event::{OrderEvent, OrderEventKind};
 use super::ouch::{self, OuchProfile};
 use super::template::{FrameAddressing, OrderFrames, TemplateError};
 use super::{SendError, Session, SessionCounters};
+use crate::blotter::{OrderEvent, OrderEventKind};
 use crate::nic::TxQueue;
 use crate::risk::{Cleared, Rehearsal};
 use crate::wire::ethernet::Mac;

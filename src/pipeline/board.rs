@@ -14,19 +14,19 @@ use super::frames::CarryCounters;
 use super::repair::RepairCounters;
 use super::route::RouteCounters;
 use super::tap::TapCounters;
+use crate::blotter::BlotterCounters;
 use crate::book::{BookCounters, Books};
 use crate::feed::{self, Lag, Line, LineCounters, StreamCounters};
 use crate::journal::JournalCounters;
 use crate::market::{BookState, Level, Price, Side, Symbol, TradingState};
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
-use crate::order::blotter::BlotterCounters;
 use crate::order::venue::ConnectionCounters;
 use crate::order::{Session, SessionCounters};
 use crate::risk::RiskCounters;
 use crate::stats::clock::Clock;
 use crate::stats::publish::{self, Publisher, Reader};
 use crate::strategy::{Strategy, StrategyCounters};
+use crate::tsc::TimeSource;
 use crate::wire::frame::RejectCounters;
 
 /// Levels of a side that the board shows.

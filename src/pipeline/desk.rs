@@ -20,12 +20,12 @@ use crate::feed::{self, Sink};
 use crate::journal::JournalWriter;
 use crate::market::{BookState, Event, EventKind, OrderMessage, Price, Symbol};
 use crate::nic::TxQueue;
-use crate::nic::tsc::{TimeSource, Tsc};
 use crate::order::Session;
 use crate::risk::Risk;
 use crate::stats::clock::Clock;
 use crate::strategy::features::Step;
 use crate::strategy::{Intents, Strategy};
+use crate::tsc::{TimeSource, Tsc};
 use crate::wire::moldudp64::Blocks;
 
 mod place;

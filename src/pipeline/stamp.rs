@@ -4,10 +4,10 @@
 //! one of the sampled ones; `sample_every = 1` stamps all. The time is the loop's own, given with each call.
 
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
 use crate::stats::clock::Clock;
 use crate::stats::stages::{COLD_AFTER, StageRecorder, StageSample, Stamp};
 use crate::strategy::Marks;
+use crate::tsc::TimeSource;
 
 /// The stamps of the message in hand, and where finished ones go.
 pub struct Stamps {

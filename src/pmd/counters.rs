@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use dpdk_sys as sys;
 
 use super::{PmdError, Port};
-use crate::nic::stats::PortStats;
+use crate::port::PortStats;
 
 impl Port {
     /// The counters every driver has. Off the hot path; from any thread.

@@ -15,7 +15,7 @@ use dpdk_sys as sys;
 use super::PmdError;
 use crate::{
     eal::{self, Runtime},
-    nic::MAX_BURST,
+    port::MAX_BURST,
 };
 
 /// Buffers that each lcore keeps to itself.
@@ -121,7 +121,7 @@ fn buffers(descriptors: u16, sharers: u16) -> u32 {
 fn data_room(frame: u16, longest: u32) -> u16 {
     let least = u32::from(frame) + FCS;
     let room = least.next_multiple_of(ROOM_STEP).max(LEAST_ROOM).min(longest.max(least).max(LEAST_ROOM));
-    // Frames are at most `nic::MAX_FRAME`, far below the limit.
+    // Frames are at most `port::MAX_FRAME`, far below the limit.
     (room + sys::RTE_PKTMBUF_HEADROOM) as u16
 }
 

@@ -1,7 +1,7 @@
 //! What risk has cleared, and nothing else, may be sent.
 
+use crate::blotter::TimeInForce;
 use crate::market::{Price, Side, Symbol};
-use crate::order::TimeInForce;
 
 /// Everything that a session needs to write one order message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

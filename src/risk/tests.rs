@@ -1,6 +1,6 @@
 use super::*;
+use crate::blotter::{OrderEventKind, OrderState};
 use crate::market::{Level, TopOfBook};
-use crate::order::{OrderEventKind, OrderState};
 
 const LOCATE: u16 = 2;
 const SYMBOL: Symbol = Symbol(*b"TEST    ");

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::host::machine::has_flag;
-use crate::nic::tsc;
+use crate::tsc;
 
 mod raw;
 

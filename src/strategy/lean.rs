@@ -12,8 +12,8 @@
 //! thresholds is the caller's.
 
 use super::{Intent, Intents, MarketView, OrderUpdate, StrategyCounters, TimeInForce};
+use crate::blotter::{OrderEventKind, OrderState};
 use crate::market::{Price, Side, Symbol};
-use crate::order::{OrderEventKind, OrderState};
 
 /// How an order meets the market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

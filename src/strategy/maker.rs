@@ -26,9 +26,9 @@ use std::collections::TryReserveError;
 use super::features::{FeatureState, Features, Step};
 use super::lean::rest;
 use super::{Intent, Intents, MarketView, Marks, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
+use crate::blotter::OrderState;
 use crate::book::Books;
 use crate::market::{Price, Side, Symbol};
-use crate::order::OrderState;
 
 mod quote;
 

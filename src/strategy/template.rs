@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use super::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters, TimeInForce};
+use crate::blotter::OrderState;
 use crate::market::{Side, Symbol};
-use crate::order::OrderState;
 
 /// How many times the other queue a queue has to be.
 const TIMES: u64 = 3;

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BinaryHeap};
 use exchange::gateway::{self, Gateway};
 use exchange::market::{self, Market};
 use exchange::soup::Credentials;
+use wirebook::blotter::{OrderEventKind, TimeInForce};
 use wirebook::market::{BookState, Level, Price, Side, Symbol, TopOfBook, TradingState};
 use wirebook::nic::Frame;
+use wirebook::order::Session;
 use wirebook::order::ouch::OuchProfile;
 use wirebook::order::ouch_session::{OuchSession, Phase};
 use wirebook::order::soup::Login;
 use wirebook::order::tcp::{TcpAddressing, UserTcp};
-use wirebook::order::{OrderEventKind, Session, TimeInForce};
 use wirebook::risk::RiskLimits;
 use wirebook::strategy::imbalance::Style;
 use wirebook::strategy::{Intent, MarketView};
@@ -161,7 +162,7 @@ impl World {
         self.now += ns;
         let Self { now, ours, tx, venue, under_way, next, .. } = self;
         let mut resumed = None;
-        let mut heard = |event: &wirebook::order::OrderEvent| match event.kind {
+        let mut heard = |event: &wirebook::blotter::OrderEvent| match event.kind {
             OrderEventKind::Resumed { next } => resumed = Some(next),
             OrderEventKind::Lost { .. } => panic!("nothing is lost: {event:?}"),
             _ => {}

@@ -111,7 +111,7 @@ impl<O: Session> Desk<O> {
         frame: Frame<'_>,
         now_ns: u64,
         tx: &mut T,
-        heard: &mut impl FnMut(&wirebook::order::OrderEvent),
+        heard: &mut impl FnMut(&wirebook::blotter::OrderEvent),
     ) -> bool {
         let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
         self.session.on_frame(frame, now_ns, tx, &mut |event| {
@@ -156,7 +156,7 @@ impl<O: Session> Desk<O> {
         &mut self,
         now_ns: u64,
         tx: &mut T,
-        heard: &mut impl FnMut(&wirebook::order::OrderEvent),
+        heard: &mut impl FnMut(&wirebook::blotter::OrderEvent),
     ) {
         let (risk, strategy, intents) = (&mut self.risk, &mut self.strategy, &mut self.intents);
         self.session.poll(now_ns, tx, &mut |event| {

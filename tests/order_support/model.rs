@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wirebook::blotter::{OrderEvent, OrderEventKind};
 use wirebook::market::{BookState, Price, Side, TradingState};
-use wirebook::order::{OrderEvent, OrderEventKind};
 use wirebook::risk::{Rate, Refusal, Request, RiskLimits};
 use wirebook::strategy::{Intent, MarketView};
 
@@ -396,7 +396,7 @@ pub(crate) fn objections(
         None => {
             let limit = limits.max_open_orders as usize;
             object(model.chains.len() >= limit, Refusal::OpenOrders);
-            let time_in_force = wirebook::order::TimeInForce::Day;
+            let time_in_force = wirebook::blotter::TimeInForce::Day;
             let symbol = wirebook::market::Symbol([b' '; 8]);
             let (user_ref_num, short) = (u32::MAX, false);
             let request = Request::Enter { user_ref_num, symbol, side, short, shares, price, time_in_force };

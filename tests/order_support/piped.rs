@@ -9,13 +9,14 @@ use std::rc::Rc;
 use exchange::gateway::{self, Gateway};
 use exchange::market::{self, Market};
 use exchange::soup::{ConnId, Credentials, Output};
+use wirebook::blotter::OrderEventKind;
 use wirebook::market::{BookState, Level, Price, Symbol, TopOfBook, TradingState};
 use wirebook::nic::{Frame, TxQueue};
 use wirebook::order::ouch::OuchProfile;
 use wirebook::order::ouch_session::{OuchSession, Phase};
 use wirebook::order::soup::Login;
 use wirebook::order::stream::{Stream, StreamState};
-use wirebook::order::{OrderEventKind, SendError, Session};
+use wirebook::order::{SendError, Session};
 use wirebook::risk::RiskLimits;
 use wirebook::strategy::imbalance::Style;
 use wirebook::strategy::{MarketView, Strategy};
@@ -225,7 +226,7 @@ impl World {
                 *resumed += 1;
                 next = Some(number);
             }
-            OrderEventKind::Rejected { reason: wirebook::order::event::NEVER_ARRIVED } => *never += 1,
+            OrderEventKind::Rejected { reason: wirebook::blotter::NEVER_ARRIVED } => *never += 1,
             OrderEventKind::Disconnected => *gone += 1,
             OrderEventKind::Lost { .. } => panic!("nothing is lost: {event:?}"),
             _ => {}

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use byteserde::prelude::from_slice;
 use exchange::ouch::Inbound;
 use ouch_model::prelude as theirs;
+use wirebook::blotter::TimeInForce;
 use wirebook::journal::{Action, Kind, RECORD, Record, flags};
 use wirebook::market::{Level, Price, Side};
-use wirebook::order::TimeInForce;
 use wirebook::risk::Request;
 use wirebook::strategy::Intent;
 

@@ -24,20 +24,20 @@ use exchange::itch::{self, Listing, NewOrder, Stamp};
 use model::{Line, Model};
 use support::{FakeTx, Rng, SESSION, reply};
 use wild::{Moody, SharedTx, Wild};
+use wirebook::blotter::{OrderEvent, OrderEventKind};
 use wirebook::config::{Config, Instruments};
 use wirebook::journal::Record;
 use wirebook::journal::ring::{self, JournalTaker, RingHead};
 use wirebook::market::{BookState, Level, Price, Side, Symbol, TopOfBook, TradingState};
 use wirebook::nic::TxQueue as _;
 use wirebook::nic::replay::{LinkConfig, LinkRx, ReplayTx, link};
-use wirebook::order::{OrderEvent, OrderEventKind};
 use wirebook::pipeline::desk::DeskParts;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, Switches};
 use wirebook::risk::{Rate, RiskLimits};
 use wirebook::stats::clock::Clock;
 use wirebook::stop::KillCause;
 use wirebook::strategy::MarketView;
+use wirebook::worker::{Worker, assemble};
 
 /// Locates 1 to 3 have books, 4 is announced and nothing else, 5 to 7 do not exist.
 const BOOKS: u16 = 3;

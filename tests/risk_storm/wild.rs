@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use wirebook::blotter::{OrderEvent, OrderUpdate, TimeInForce};
 use wirebook::market::{Price, Side, Symbol};
 use wirebook::nic::TxQueue;
 use wirebook::order::venue::Venue;
-use wirebook::order::{OrderEvent, OrderUpdate, SendError, Session, SessionCounters, TimeInForce};
+use wirebook::order::{SendError, Session, SessionCounters};
 use wirebook::risk::Cleared;
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy};
 

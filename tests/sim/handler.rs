@@ -12,12 +12,10 @@ use wirebook::feed::handover::{ClientEnd, link as handover};
 use wirebook::feed::recovery::Recovery;
 use wirebook::market::{BookState, Symbol};
 use wirebook::nic::replay::{LinkConfig, LinkRx, ReplayTx, link};
-use wirebook::nic::tsc::TimeSource;
 use wirebook::nic::{RxQueue, TxQueue};
 use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::desk::DeskParts;
 use wirebook::pipeline::share::Share;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, RecoveryParts};
 use wirebook::stats::clock::Clock;
 use wirebook::strategy::features::{FeatureState, FeatureVector, Features, Step};
@@ -26,6 +24,8 @@ use wirebook::strategy::maker::Maker;
 use wirebook::strategy::signal::Signal;
 use wirebook::strategy::template::Template;
 use wirebook::strategy::{Intent, Intents, MarketView, OrderUpdate, Strategy, StrategyCounters};
+use wirebook::tsc::TimeSource;
+use wirebook::worker::{Worker, assemble};
 
 use crate::draw::{Draw, MS, S};
 

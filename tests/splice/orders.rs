@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
+use wirebook::blotter::OrderUpdate;
 use wirebook::feed::handover::Item;
 use wirebook::market::{BookState, Price, Side, Symbol};
-use wirebook::order::{OrderUpdate, Session};
+use wirebook::order::Session;
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy, TimeInForce};
 use wirebook::wire::ouch::inbound::Inbound;
 use wirebook::wire::wutf::{Request, Upstream};

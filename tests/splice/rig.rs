@@ -18,10 +18,10 @@ use wirebook::order::venue::Venue;
 use wirebook::pipeline::boards::Boards;
 use wirebook::pipeline::desk::DeskParts;
 use wirebook::pipeline::share::Share;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline, RecoveryParts, Switches};
 use wirebook::stats::clock::Clock;
 use wirebook::strategy::{Observer, Strategy};
+use wirebook::worker::{Worker, assemble};
 
 use crate::day::{Day, SYMBOLS, Teller};
 

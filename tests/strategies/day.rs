@@ -8,12 +8,12 @@ use exchange::host;
 use wirebook::journal::{Action, Kind};
 use wirebook::nic::replay::{End, LinkConfig, pair};
 use wirebook::order::Session;
-use wirebook::pipeline::worker::{Worker, assemble};
 use wirebook::pipeline::{Parts, Pipeline};
 use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::strategy::Strategy;
 use wirebook::venue::{Setup, Venue, exchange_config};
+use wirebook::worker::{Worker, assemble};
 
 use crate::account::Account;
 use crate::lockstep::{Run, config, strategies};

@@ -8,12 +8,13 @@ use wirebook::config::Config;
 use wirebook::market::Side;
 use wirebook::nic::replay::{End, LinkConfig, pair};
 use wirebook::order::Session;
-use wirebook::pipeline::worker::{Finished, Worker, assemble};
+use wirebook::pipeline::finished::Finished;
 use wirebook::pipeline::{Parts, Pipeline};
 use wirebook::stats::clock::Clock;
 use wirebook::stop::StopFlag;
 use wirebook::strategy::Strategy;
 use wirebook::venue::{Legacy, Setup, Venue, exchange_config};
+use wirebook::worker::{Worker, assemble};
 
 use crate::counting;
 

@@ -1,9 +1,9 @@
 //! Replies, events and views that cannot be: no strategy panics, allocates, or wants anything where it may not.
 
 use exchange::rng::Rng;
+use wirebook::blotter::{OrderEvent, OrderEventKind, OrderState, OrderUpdate};
 use wirebook::book::{Books, Limits, Touched};
 use wirebook::market::{BookState, Event, EventKind, Level, Price, Side, Symbol, TopOfBook, TradingState};
-use wirebook::order::{OrderEvent, OrderEventKind, OrderState, OrderUpdate};
 use wirebook::strategy::features::{Joined, Step, Trade};
 use wirebook::strategy::lean::Style;
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy};

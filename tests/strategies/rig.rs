@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use exchange::rng::Rng;
+use wirebook::blotter::{OrderEvent, OrderEventKind, OrderUpdate, TimeInForce};
 use wirebook::book::{Books, Limits, Outcome};
 use wirebook::market::{BookState, Event, EventKind, Price, Side, Symbol, TradingState};
-use wirebook::order::{OrderEvent, OrderEventKind, OrderUpdate, TimeInForce};
 use wirebook::risk::{Rate, Refusal, Request, Risk, RiskLimits};
 use wirebook::strategy::features::Step;
 use wirebook::strategy::{Intent, Intents, MarketView, Strategy};

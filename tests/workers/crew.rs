@@ -6,20 +6,21 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use wirebook::config::Config;
+use wirebook::control::Handles;
 use wirebook::market::{BookState, Side, Symbol};
 use wirebook::nic::replay::{End, LinkConfig, LinkRx, ReplayTx, pair};
-use wirebook::nic::tsc::{TimeSource, Tsc};
 use wirebook::nic::{RxBurst, RxQueue, TxQueue};
 use wirebook::order::closed::ClosedSession;
 use wirebook::order::venue::Venue as Session;
 use wirebook::pipeline::Pipeline;
 use wirebook::pipeline::board::Tally;
 use wirebook::pipeline::share::Share;
-use wirebook::pipeline::worker::{Handles, Worker, assemble_all};
 use wirebook::stats::clock::Clock;
 use wirebook::strategy::Observer;
 use wirebook::strategy::imbalance::Imbalance;
+use wirebook::tsc::{TimeSource, Tsc};
 use wirebook::venue::Legacy;
+use wirebook::worker::{Worker, assemble_all};
 
 const CABLE: LinkConfig = LinkConfig { ring: 8192, buffers: 16_384, slot_len: 2_048 };
 

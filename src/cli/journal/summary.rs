@@ -122,8 +122,8 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blotter::{OrderEvent, OrderEventKind, TimeInForce};
     use crate::market::Price;
-    use crate::order::{OrderEvent, OrderEventKind, TimeInForce};
 
     #[test]
     fn fills_of_orders_before_this_process_go_to_their_ticker_and_side() {

@@ -14,11 +14,11 @@ use crate::control::{self, Ending};
 use crate::nic::cpu;
 use crate::nic::intel1g::{Chip, Link, Port, PortConfig};
 use crate::nic::vfio::{Bdf, VfioDevice};
-use crate::pipeline::worker::assemble_all;
 use crate::stats::clock::{CALIBRATION, Clock};
 use crate::stop::StopFlag;
 use crate::wire::ethernet::multicast_mac;
 use crate::wire::igmp::ALL_SYSTEMS;
+use crate::worker::{self, assemble_all};
 
 /// What stops a run before it begins, and the exit code that says which kind it was.
 struct Failure(Exit, String);
@@ -61,7 +61,7 @@ fn run(bdf: Bdf, config: &Config, args: &LiveArgs) -> Result<Exit, Failure> {
         tracing::warn!("{warning}");
     }
     let (mut workers, mut handles) = assemble_all(config, port.mac(), clock).map_err(Failure::usage)?;
-    control::port::attach(config, &[port.mac()], &mut workers, &mut handles);
+    worker::attach(config, &[port.mac()], &mut workers, &mut handles);
 
     // Before other threads start: they inherit the CPUs of this one.
     place.keep_others_off();

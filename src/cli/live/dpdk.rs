@@ -12,9 +12,10 @@ use crate::config::Config;
 use crate::control;
 use crate::eal::{Eal, EalError, Lcore};
 use crate::host::lcores::{self, NoLcore};
-use crate::pipeline::worker::{Finished, assemble_all};
+use crate::pipeline::finished::Finished;
 use crate::pmd::PmdError;
 use crate::stats::clock::{CALIBRATION, Clock};
+use crate::worker::{self, assemble_all};
 
 mod ports;
 
@@ -63,7 +64,7 @@ fn run(eal_args: &[OsString], config: &Config, args: &LiveArgs) -> Result<Exit, 
     }
     let (mut workers, mut handles) = assemble_all(config, ports.orders().mac(), clock)
         .map_err(|why| Failure(Exit::Usage, why.to_string()))?;
-    control::port::attach(config, &ports.macs(), &mut workers, &mut handles);
+    worker::attach(config, &ports.macs(), &mut workers, &mut handles);
 
     // Both stay until the end: dropping them takes the service away.
     let _pdump = if config.telemetry.capture { capture(&eal) } else { None };

@@ -19,9 +19,9 @@ use crate::nic::cpu;
 use crate::nic::efvi::EfviCounters;
 use crate::nic::efvi::device::{EfviConfig, EfviPort, Filter};
 use crate::nic::efvi::kernel::{Group, Kept, neighbour};
-use crate::pipeline::worker::assemble_all;
 use crate::stats::clock::{CALIBRATION, Clock};
 use crate::stop::StopFlag;
+use crate::worker::assemble_all;
 
 /// Ethernet header and two VLAN tags.
 const FRAME_OVERHEAD: usize = 14 + 8;

@@ -2,9 +2,10 @@
 
 use crate::cli::LiveArgs;
 use crate::config::Config;
+use crate::control::Handles;
 use crate::control::journal::{self, JournalThread, Journaled, Who};
 use crate::host::machine;
-use crate::pipeline::worker::{Handles, Worker};
+use crate::worker::Worker;
 
 /// Makes the kill switch hear of SIGUSR1, and starts the journal that is configured. It must be started by the thread that
 /// controls, whose CPUs it shares.

@@ -10,9 +10,9 @@ use crate::cli::{LiveArgs, complain};
 use crate::config::{Config, Framing, Gateway, Stack, StrategyKind};
 use crate::control::{self, Ending};
 use crate::nic::udp::{Listen, UdpConfig, UdpPort};
-use crate::pipeline::worker::assemble_all;
 use crate::stats::clock::Clock;
 use crate::stop::StopFlag;
+use crate::worker::assemble_all;
 
 pub(super) fn main(interface: Ipv4Addr, config: &Config, args: &LiveArgs) -> Exit {
     let own_tcp = |gateway: &Gateway| gateway.framing == Framing::OuchTcp && gateway.ouch.stack == Stack::Own;

@@ -24,10 +24,10 @@ use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::feed::Sink;
 use crate::market::{BookState, Event, EventKind, Symbol, TradingState};
-use crate::pipeline::worker;
 use crate::stats::clock::Clock;
 use crate::strategy::features::{DAY_NS, FeatureState, Features, Step};
 use crate::wire::moldudp64::Blocks;
+use crate::worker;
 
 mod labels;
 mod table;

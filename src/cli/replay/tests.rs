@@ -13,13 +13,13 @@ use crate::control::capture::{Anchor, Captured, Head, Writer};
 use crate::feed::{LineCounters, Sink, StreamCounters};
 use crate::market::{BookState, Event, TradingState};
 use crate::nic::replay::{End, LinkConfig, pair};
-use crate::nic::tsc::TimeSource;
 use crate::pipeline::Pipeline;
 use crate::pipeline::tap;
-use crate::pipeline::worker::{Worker, assemble};
 use crate::stop::StopFlag;
+use crate::tsc::TimeSource;
 use crate::venue::{Setup, Venue, exchange_config};
 use crate::wire::moldudp64::Blocks;
+use crate::worker::{Worker, assemble};
 
 /// No whole number of ns.
 const HZ: u64 = 2_100_000_000;

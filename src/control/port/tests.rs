@@ -1,7 +1,7 @@
 //! The driver between two rings: what the loop hands up, and what it is told to do.
 
 use super::*;
-use crate::pipeline::frames::{Carrier, Down};
+use crate::pipeline::frames::{self, Carrier, Down};
 use crate::wire::ethernet::{BROADCAST, multicast_mac};
 use crate::wire::frame::{emit_arp, emit_igmp};
 use crate::wire::igmp::{ALL_SYSTEMS, Message, emit_v2_query};

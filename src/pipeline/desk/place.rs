@@ -4,12 +4,13 @@
 
 use super::record::note_event;
 use super::{Desk, DeskCounters};
+use crate::blotter::{OrderEvent, OrderEventKind};
 use crate::journal::JournalWriter;
-use crate::nic::tsc::TimeSource;
 use crate::nic::{Frame, TxQueue};
-use crate::order::{OrderEvent, OrderEventKind, Session};
+use crate::order::Session;
 use crate::risk::Risk;
 use crate::strategy::{Intent, Intents, MarketView, Strategy};
+use crate::tsc::TimeSource;
 
 /// One event of the session: to risk, and on to the strategy where it concerns an order of ours.
 pub(super) fn hear<S: Strategy>(

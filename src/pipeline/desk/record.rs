@@ -1,13 +1,14 @@
 //! What the desk writes into the journal, and how it obeys the switches.
 
 use super::Desk;
+use crate::blotter::{OrderEvent, OrderUpdate};
 use crate::journal::{JournalWriter, Kind, Record, flags};
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
-use crate::order::{OrderEvent, OrderUpdate, SendError, Session};
+use crate::order::{SendError, Session};
 use crate::risk::{Cleared, Refusal, Risk};
 use crate::stop::KillCause;
 use crate::strategy::{Intent, MarketView, Strategy};
+use crate::tsc::TimeSource;
 
 impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// Does what the switches say at `now` (ticks): arms, disarms, or stops orders for good.

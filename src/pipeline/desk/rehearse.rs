@@ -9,9 +9,9 @@ use super::Desk;
 use super::record::with_state;
 use crate::journal::Record;
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
 use crate::order::Session;
 use crate::strategy::Strategy;
+use crate::tsc::TimeSource;
 
 /// Decisions that are remembered, a power of two.
 const REMEMBERED: usize = 8;

@@ -6,13 +6,13 @@
 //! [`Strategy::on_order`], as of any other. They go through risk and the session like its own.
 
 use super::Desk;
+use crate::blotter::OpenOrder;
 use crate::journal::flags;
 use crate::market::BookState;
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
 use crate::order::Session;
-use crate::order::blotter::OpenOrder;
 use crate::strategy::{Intent, MarketView, Strategy};
+use crate::tsc::TimeSource;
 
 /// Cancels of one round.
 const AT_ONCE: usize = 16;

@@ -6,10 +6,10 @@ use crate::book::Anomaly;
 use crate::feed::itch::{self, Damage};
 use crate::market::{BookState, Event, EventKind, TradingState};
 use crate::nic::TxQueue;
-use crate::nic::tsc::TimeSource;
 use crate::order::Session;
 use crate::pipeline::desk::Desk;
 use crate::strategy::Strategy;
+use crate::tsc::TimeSource;
 
 /// Orders taken out of books in one round.
 const ORDERS: u32 = 128;

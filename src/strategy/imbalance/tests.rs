@@ -1,6 +1,6 @@
 use super::*;
+use crate::blotter::{OrderEvent, OrderEventKind, OrderState, TimeInForce};
 use crate::market::{BookState, Level, Price, Side, TradingState};
-use crate::order::{OrderEvent, OrderEventKind, OrderState, TimeInForce};
 
 const LOCATE: u16 = 5;
 

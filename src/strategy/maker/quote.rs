@@ -1,9 +1,9 @@
 //! One quote of the maker: its price, its order at the venue, and the order's place in the queue.
 
 use super::MakerParams;
+use crate::blotter::{OrderEventKind, OrderState};
 use crate::book::Books;
 use crate::market::{Price, Side};
-use crate::order::{OrderEventKind, OrderState};
 use crate::strategy::features::{OwnPlace, Step};
 use crate::strategy::{Intent, OrderUpdate};
 

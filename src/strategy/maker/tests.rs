@@ -1,7 +1,7 @@
 use super::*;
+use crate::blotter::{OrderEvent, OrderEventKind};
 use crate::book::Limits;
 use crate::market::{BookState, Event, EventKind, TradingState};
-use crate::order::{OrderEvent, OrderEventKind};
 
 const LOCATE: u16 = 1;
 

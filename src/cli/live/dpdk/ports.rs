@@ -8,11 +8,12 @@ use crate::config::{Config, Framing, Igmp, PortRef, StrategyKind};
 use crate::eal::Eal;
 use crate::nic::dpdk::{FanHandle, RxHandle, TxHandle};
 use crate::nic::{NoTx, RxQueue};
+use crate::pipeline::finished::Finished;
 use crate::pipeline::tap::Tap;
-use crate::pipeline::worker::{Finished, Worker};
 use crate::pmd::{Flow, PmdError, Port, PortConfig, PortInfo};
 use crate::wire::ethernet::{Mac, multicast_mac};
 use crate::wire::igmp::ALL_SYSTEMS;
+use crate::worker::Worker;
 
 /// Each port once, in the order of [`Port::distinct`](crate::config::Port::distinct).
 pub(super) struct Ports {

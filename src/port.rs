@@ -1,4 +1,10 @@
-//! What ports count by themselves, under the same names whoever drives them.
+//! What holds for every port, whoever drives it: the largest burst and frame, and what it counts by itself.
+
+/// Most frames that one poll returns.
+pub const MAX_BURST: usize = 32;
+
+/// Longest Ethernet frame (without FCS) that any backend carries: MTU 9,000 + header + two VLAN tags.
+pub const MAX_FRAME: usize = 9_022;
 
 /// A port's counters since it was started, as its driver keeps them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

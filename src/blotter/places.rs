@@ -5,8 +5,8 @@
 //! the place goes to the locate then, and whoever still knows the place is led there.
 
 use super::Holding;
+use crate::blotter::table::{FixedTable, Key, mix};
 use crate::market::Symbol;
-use crate::order::table::{FixedTable, Key, mix};
 use crate::prefetch;
 
 /// A holding's place: a locate, or beyond all of those a symbol without one.

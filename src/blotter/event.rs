@@ -1,6 +1,6 @@
 //! What a venue says about our orders, freed from the protocol that said it.
 //!
-//! Sessions ([`super::Session`]) turn replies into [`OrderEvent`]s, [`super::blotter::Blotter`] turns those into
+//! Sessions ([`crate::order::Session`]) turn replies into [`OrderEvent`]s, [`super::Blotter`] turns those into
 //! positions and open orders, and hands a strategy an [`OrderUpdate`]. Prices are in 1/10,000, quantities are shares,
 //! time stamps are the venue's ns since midnight.
 

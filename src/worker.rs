@@ -7,24 +7,14 @@ use std::collections::TryReserveError;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use super::board::{self, Board, Row, Tally, Watch};
-use super::boards::{Boards, together};
-use super::desk::{DeskParts, Universe};
-use super::frames::Carrier;
-use super::health::Healths;
-use super::route::{LineAddress, OrderAddress, Routes, Stations, Transport};
-use super::share::Share;
-use super::stamp::Stamps;
-use super::tap::Tap;
-use super::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::book::{Books, LimitError, Limits};
 use crate::config::{Config, Determinism, Framing, Instruments, Line, OUCH_PORTS, Stack, StrategyKind};
+use crate::control::Handles;
 use crate::control::kill::KillWatch;
 use crate::control::port::PortControl;
-use crate::feed::handover::{self, ClientEnd, LoopEnd};
+use crate::feed::handover::{self, LoopEnd};
 use crate::feed::{Stream, StreamConfig};
 use crate::journal::JournalWriter;
-use crate::market::{BookState, Symbol};
 use crate::memory;
 use crate::nic::{RxQueue, TxQueue, cpu};
 use crate::order::Session;
@@ -32,9 +22,20 @@ use crate::order::closed::ClosedSession;
 use crate::order::tcp::TcpError;
 use crate::order::template::TemplateError;
 use crate::order::venue::Venue;
+use crate::pipeline::board::{self, Board, Watch};
+use crate::pipeline::boards::Boards;
+use crate::pipeline::desk::{DeskParts, Universe};
+use crate::pipeline::finished::Finished;
+use crate::pipeline::frames::{self, Carrier};
+use crate::pipeline::health::Healths;
+use crate::pipeline::route::{LineAddress, MOST_PORTS, OrderAddress, Routes, Stations, Transport};
+use crate::pipeline::share::Share;
+use crate::pipeline::stamp::Stamps;
+use crate::pipeline::tap::Tap;
+use crate::pipeline::{Parts, Pipeline, RecoveryParts, Switches};
 use crate::risk::{LimitsError, Risk};
 use crate::stats::clock::{Clock, ClockError};
-use crate::stats::stages::{StageHistograms, StageRecorder, stages_of};
+use crate::stats::stages::{StageRecorder, stages_of};
 use crate::strategy::imbalance::Imbalance;
 use crate::strategy::maker::Maker;
 use crate::strategy::model::ModelError;
@@ -102,64 +103,6 @@ pub enum Worker {
     Maker(Box<Parts<Maker, Venue>>),
     /// Trades as the strategy that is there to be copied.
     Template(Box<Parts<Template, Venue>>),
-}
-
-/// What the control thread holds of the workers.
-pub struct Handles {
-    /// Their counters and watched books.
-    pub board: Boards,
-    /// Their stage latencies, all together.
-    pub stages: StageHistograms,
-    /// Their switches, the same for all.
-    pub switches: Arc<Switches>,
-    /// Watches for whoever throws the kill switch.
-    pub kill: KillWatch,
-    /// The clock that they use.
-    pub clock: Clock,
-    /// Speaks ARP and IGMP for their ports, where no kernel does.
-    pub port: Option<PortControl>,
-    /// The clients' ends of the links to the loops, one a worker, for [`crate::control::recovery::start`] or a simulation
-    /// to take; empty without a `[recovery]`.
-    pub recovery: Vec<ClientEnd>,
-    /// There is a `[recovery]`.
-    pub recovers: bool,
-    /// How the books stand, kept up to date by the recovery threads.
-    pub health: Healths,
-}
-
-/// What a worker leaves when it has ended.
-pub struct Finished {
-    /// The books as they were last.
-    pub books: Books,
-    /// All counters.
-    pub tally: Tally,
-    /// Instruments in which something was traded or is held: ticker, position in shares.
-    pub positions: Vec<(Symbol, i64)>,
-}
-
-/// All counters of several workers that have ended, together; those of one as they are.
-#[must_use]
-pub fn all_rows(finished: &[Finished]) -> Vec<Row> {
-    together(finished.iter().map(|worker| worker.tally.rows().collect()))
-}
-
-impl Finished {
-    /// Instruments of its own that the feed announced.
-    #[must_use]
-    pub fn books_known(&self) -> usize {
-        self.known().count()
-    }
-
-    /// Of those, the ones whose book may be wrong.
-    #[must_use]
-    pub fn stale(&self) -> usize {
-        self.known().filter(|locate| self.books.state(*locate) != BookState::Live).count()
-    }
-
-    fn known(&self) -> impl Iterator<Item = u16> + '_ {
-        let last = u16::try_from(self.books.limits().locates - 1).unwrap_or(u16::MAX);
-        (0..=last).filter(|locate| self.books.symbol(*locate).is_some())
-    }
 }
 
 /// The limits of the books that `config` asks for.
@@ -250,6 +193,29 @@ pub fn assemble_all(
         worker(&config.share(index), share, port_mac, clock, &handles.switches, hot)
     });
     Ok((workers.collect::<Result<_, _>>()?, handles))
+}
+
+/// Puts `workers` on ports that have the hardware addresses `macs`, in the order of
+/// [`Port::distinct`](crate::config::Port::distinct). The first worker hands up what is for us, and sends what we say.
+pub fn attach(config: &Config, macs: &[Mac], workers: &mut [Worker], handles: &mut Handles) {
+    let gateway = config.gateway.as_ref();
+    let order_port = usize::from(config.port.place(&config.port.orders));
+    let mut stations = [macs.first().copied().unwrap_or_default(); MOST_PORTS];
+    for (station, mac) in stations.iter_mut().zip(macs) {
+        *station = *mac;
+    }
+    if let (Some(mac), Some(station)) =
+        (gateway.and_then(|gateway| gateway.local_mac), stations.get_mut(order_port))
+    {
+        *station = mac;
+    }
+    let mut ends = Vec::new();
+    for (at, worker) in workers.iter_mut().enumerate() {
+        let (carrier, end) = if at == 0 { frames::link() } else { frames::silent_link() };
+        worker.on_ports(carrier, stations, gateway.and_then(|gateway| gateway.mac));
+        ends.push(end);
+    }
+    handles.port = PortControl::new(config, macs, ends);
 }
 
 /// The loop's ends of what ties it to the control thread.

@@ -2,8 +2,8 @@
 
 use super::places::Place;
 use super::{Blotter, OpenOrder};
+use crate::blotter::{OrderEvent, OrderEventKind};
 use crate::market::{Price, Symbol};
-use crate::order::event::{OrderEvent, OrderEventKind};
 
 impl Blotter {
     /// True until the venue has said that it has repeated everything, or the first order of our own.
@@ -26,7 +26,7 @@ impl Blotter {
     }
 
     /// An instrument, and what is held there now, where the latest event or naming changed that without an
-    /// [`OrderUpdate`](crate::order::OrderUpdate). Once.
+    /// [`OrderUpdate`](super::OrderUpdate). Once.
     pub fn take_moved(&mut self) -> Option<(u16, i64)> {
         let locate = self.moved.take()?;
         Some((locate, self.holding(locate).position))

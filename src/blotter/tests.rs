@@ -1,6 +1,6 @@
 use super::*;
+use crate::blotter::{OrderEvent, OrderEventKind, OrderState};
 use crate::market::Symbol;
-use crate::order::event::{OrderEvent, OrderEventKind, OrderState};
 
 mod adopted;
 

@@ -1,8 +1,8 @@
 //! What each reply of the venue does to the blotter.
 
 use super::{Blotter, Fill, OpenOrder};
+use crate::blotter::{OrderEvent, OrderEventKind, OrderState, OrderUpdate};
 use crate::market::Price;
-use crate::order::event::{OrderEvent, OrderEventKind, OrderState, OrderUpdate};
 
 impl Blotter {
     /// Applies one event. `None` where it concerns no order of ours, or was a repetition.

@@ -14,7 +14,7 @@
 //! # Orders of a process before this one
 //! A venue that repeats its day says everything that there is to know of them: they are [adopted](OpenOrder::adopted), and
 //! with them their executions, replacements, cancels and what is held because of them. That happens before the first order
-//! of our own; such an order never becomes an [`OrderUpdate`](super::OrderUpdate), since no strategy knows it, but what is
+//! of our own; such an order never becomes an [`OrderUpdate`], since no strategy knows it, but what is
 //! held because of it is told by [`Blotter::take_moved`]. A reply names a symbol and the feed its locate, in either order;
 //! until every symbol in which something is held or open has its locate, the blotter is uncertain.
 //!
@@ -33,19 +33,21 @@
 //!
 //! All memory is taken in [`Blotter::new`]; every call takes constant time.
 
-use super::event::TimeInForce;
-use super::table::{FixedTable, RecentTable};
 use crate::market::{Price, Side};
 
 mod adopt;
 mod counters;
+mod event;
 mod holding;
 mod places;
 mod replies;
+pub(crate) mod table;
 
 pub use counters::BlotterCounters;
+pub use event::{NEVER_ARRIVED, OrderEvent, OrderEventKind, OrderState, OrderUpdate, TimeInForce};
 pub use holding::Holding;
 use places::{Place, Places};
+use table::{FixedTable, RecentTable};
 
 /// Sizes of a blotter.
 #[derive(Clone, Copy, Debug)]
