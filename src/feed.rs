@@ -53,6 +53,10 @@
 //! has sent [`CONFIRM`] such packets in a row, each near the one before. A jump ahead is then one gap; a jump back
 //! begins the session anew.
 //!
+//! A line that keeps sending from behind what it has sent before, while nothing else has come for `StreamConfig::quiet` ticks, is
+//! no repetition: the sequence was set back without another session, by a venue that has lost its memory, say. The session
+//! begins anew with the first of at least [`CONFIRM`] such packets.
+//!
 //! The end of a session is believed when it is told. Where one line sends [`CONFIRM`] packets from beyond it, it was none: the
 //! session begins anew with the last of them, like after a late join.
 //!
@@ -119,7 +123,8 @@ pub struct StreamConfig {
     /// 0: there is no recovery.
     pub recovery_wait: u64,
     /// How long the current session must be silent on both lines until any other is taken, in ticks. Heartbeats come
-    /// every second; three of them are a good measure.
+    /// every second; three of them are a good measure. As long, lines must have sent nothing but what they had sent before until
+    /// the sequence counts as set back.
     pub quiet: u64,
     /// Furthest that a sequence is believed to be from the expected one, in messages, `65_536 ..`.
     pub max_jump: u64,

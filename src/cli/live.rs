@@ -169,7 +169,7 @@ fn captured(thread: Option<CaptureThread>) -> Vec<(&'static str, u64)> {
 }
 
 /// What is amiss with packets of the feed, by counters that rise with it.
-const AMISS: [(&[&str], &str); 5] = [
+const AMISS: [(&[&str], &str); 6] = [
     (
         &["line_a_wrong_session", "line_b_wrong_session"],
         "packets of another session: does somebody else send to the group?",
@@ -196,6 +196,10 @@ const AMISS: [(&[&str], &str); 5] = [
         "packets that are not MoldUDP64: is another feed on this group and port?",
     ),
     (&["stream_jumps"], "the feed's sequence jumped far: every book was given up"),
+    (
+        &["stream_rewinds"],
+        "the feed's sequence was set back, and all books begun anew: did the venue lose its memory?",
+    ),
 ];
 
 /// One line of a run now and then, for the log.

@@ -100,6 +100,8 @@ pub struct StreamCounters {
     pub reopened: u64,
     /// Jumps of the sequence that were believed in the end.
     pub jumps: u64,
+    /// Times that the sequence was set back, and the session taken anew.
+    pub rewinds: u64,
     /// Times that a hole was overdue, so that all books were behind, for one hole or for several in a row.
     pub overdue: u64,
     /// Gaps declared because the recovery client abandoned the hole.
@@ -117,7 +119,7 @@ pub struct StreamCounters {
 impl StreamCounters {
     /// Name and value of each counter.
     #[must_use]
-    pub const fn rows(&self) -> [(&'static str, u64); 20] {
+    pub const fn rows(&self) -> [(&'static str, u64); 21] {
         [
             ("stream_messages", self.messages),
             ("stream_held", self.held),
@@ -133,6 +135,7 @@ impl StreamCounters {
             ("stream_ended", self.ended),
             ("stream_reopened", self.reopened),
             ("stream_jumps", self.jumps),
+            ("stream_rewinds", self.rewinds),
             ("stream_overdue", self.overdue),
             ("stream_abandoned", self.abandoned),
             ("stream_recovery_timeouts", self.recovery_timeouts),

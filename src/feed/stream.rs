@@ -51,6 +51,17 @@ struct LineState {
     far_at: u64,
     /// Packets from beyond the announced end of the session.
     beyond: u8,
+    set_back: SetBack,
+}
+
+/// Packets of a line from behind what it had sent before, with none between them that was more than that.
+#[derive(Clone, Copy, Debug, Default)]
+struct SetBack {
+    run: u8,
+    /// The lowest sequence of them.
+    first: u64,
+    /// [`Stream::fresh`] as of then.
+    fresh: u64,
 }
 
 /// One ordered stream from two lines; see [`crate::feed`]. Allocates in [`Stream::new`] only.
@@ -74,12 +85,16 @@ pub struct Stream {
     counters: StreamCounters,
     /// When the current session was last heard.
     heard: u64,
+    /// When a line last sent what it had not sent before.
+    fresh: u64,
     /// The session before this one.
     previous: Option<[u8; 10]>,
-    /// A session that may become the next one.
+    /// A session that may become the next one: another, or the same, set back.
     newcomer: [u8; 10],
     /// Its first packets, kept until it is believed.
     newcomer_window: Window,
+    /// Where it is the same: [`Stream::fresh`] when they were kept.
+    kept_as_of: u64,
 }
 
 impl Stream {
@@ -101,9 +116,11 @@ impl Stream {
             lost: Lost::new(config.lost_ranges),
             counters: StreamCounters::default(),
             heard: 0,
+            fresh: 0,
             previous: None,
             newcomer: [0; 10],
             newcomer_window: Window::new(KEPT, config.max_payload),
+            kept_as_of: 0,
             config,
         }
     }
@@ -170,6 +187,13 @@ impl Stream {
         }
         if self.limit.is_some_and(|limit| end > limit) {
             return self.beyond_end(line, packet, payload, now, sink);
+        }
+        if let Some(line) = line {
+            if first >= line_of(&mut self.lines, line).next || end > self.expected {
+                self.fresh = now;
+            } else if self.is_set_back(line, packet, payload, now) {
+                return self.rewind(line, packet, payload, now, sink);
+            }
         }
         let verdict = match packet.kind() {
             Kind::Data => self.data(line, packet, payload, now, sink),

@@ -3,7 +3,7 @@
 use wirebook::feed::{CONFIRM, Line, StreamConfig, Verdict};
 
 use crate::model::Told::{End, Gap, Messages, Session};
-use crate::model::{Bench, CONFIG, FOREIGN, NEXT, SESSION, data, end_of_session, heartbeat};
+use crate::model::{Bench, CONFIG, FOREIGN, NEXT, SESSION, begun, data, end_of_session, heartbeat};
 
 #[test]
 fn a_late_join_says_where_it_begins() {
@@ -172,4 +172,99 @@ fn nothing_of_the_old_session_is_left_in_the_new_one() {
     assert_eq!(bench.packet(Line::B, &data(NEXT, 8..9)), Verdict::Delivered);
     let skew = bench.stream.skew();
     assert_eq!((skew.a_behind.count, skew.b_behind.count), (0, 0));
+}
+
+#[test]
+fn a_sequence_that_is_set_back_begins_the_session_anew_and_loses_nothing() {
+    let mut bench = begun(CONFIG);
+    bench.b(1..10);
+    bench.wait(CONFIG.quiet);
+    // Both lines, one after the other: what each brings is kept.
+    for first in [1, 3] {
+        assert_eq!(bench.a(first..first + 2), Verdict::Duplicate);
+        assert_eq!(bench.b(first..first + 2), Verdict::Duplicate);
+    }
+    assert_eq!(bench.a(5..7), Verdict::Duplicate);
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.a(7..8), Verdict::Delivered);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Messages(1..8)]);
+    assert_eq!(bench.b(5..9), Verdict::Delivered);
+    assert_eq!(bench.a(8..12), Verdict::Delivered);
+    assert_eq!(bench.told(), [Messages(8..12)]);
+    assert_eq!((bench.stream.counters().rewinds, bench.stream.counters().gaps), (1, 0));
+}
+
+#[test]
+fn a_venue_that_starts_anew_before_it_is_missed_costs_what_came_meanwhile() {
+    let mut bench = Bench::new(CONFIG);
+    bench.a(1..5_000);
+    bench.told();
+    for first in 1..30 {
+        assert_eq!(bench.a(first..first + 1), Verdict::Duplicate);
+    }
+    bench.wait(CONFIG.quiet);
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.a(30..32), Verdict::Held);
+    bench.wait(CONFIG.hole_wait);
+    assert_eq!(bench.told(), [Session(SESSION, 1), Gap(1..30), Messages(30..32)]);
+
+    // Heartbeats tell it, too; too far from the start, it is a late join.
+    let mut bench = begun(CONFIG);
+    bench.a(10..1_000);
+    bench.told();
+    bench.wait(CONFIG.quiet);
+    for _ in 1..CONFIRM {
+        assert_eq!(bench.packet(Line::B, &heartbeat(SESSION, 999)), Verdict::Control);
+        assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, 100)), Verdict::Control);
+    }
+    // Line B still stood where the feed was.
+    bench.wait(CONFIG.quiet);
+    for _ in 2..CONFIRM {
+        bench.packet(Line::A, &heartbeat(SESSION, 100));
+    }
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.packet(Line::A, &heartbeat(SESSION, 100)), Verdict::Control);
+    assert_eq!(bench.told(), [Session(SESSION, 100)]);
+}
+
+#[test]
+fn a_line_that_repeats_or_lags_sets_nothing_back() {
+    // One line repeats without end, the other stands where the feed does.
+    let mut bench = begun(CONFIG);
+    for _ in 0..100 {
+        assert_eq!(bench.a(3..8), Verdict::Duplicate);
+        bench.wait(CONFIG.quiet / 2);
+        assert_eq!(bench.packet(Line::B, &heartbeat(SESSION, 10)), Verdict::Control);
+    }
+    // So does one that was never heard before and is far behind.
+    let mut bench = begun(CONFIG);
+    bench.wait(CONFIG.quiet);
+    for first in 1..9 {
+        assert_eq!(bench.b(first..first + 1), Verdict::Duplicate);
+        bench.wait(CONFIG.quiet / 2);
+    }
+    // An end that contradicts what was sent is none.
+    for _ in 0..10 {
+        assert_eq!(bench.packet(Line::A, &end_of_session(SESSION, 4)), Verdict::Implausible);
+        bench.wait(CONFIG.quiet);
+    }
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.stream.counters().rewinds, 0);
+}
+
+#[test]
+fn what_was_kept_of_one_attempt_is_no_part_of_the_next() {
+    let mut bench = begun(CONFIG);
+    bench.wait(CONFIG.quiet);
+    bench.a(1..3);
+    bench.a(3..5);
+    // It was a repetition after all.
+    assert_eq!(bench.a(10..12), Verdict::Delivered);
+    bench.wait(CONFIG.quiet);
+    for first in [5, 6, 7] {
+        assert_eq!(bench.a(first..first + 1), Verdict::Duplicate);
+    }
+    assert_eq!(bench.a(8..9), Verdict::Held);
+    bench.wait(CONFIG.hole_wait);
+    assert_eq!(bench.told(), [Messages(10..12), Session(SESSION, 1), Gap(1..5), Messages(5..9)]);
 }

@@ -170,6 +170,10 @@ const FAMILIES: &[(&str, &str)] = &[
     ("line_a_after_end", "from after the end of the session: it was none, or they are"),
     ("line_b_after_end", "from after the end of the session: it was none, or they are"),
     ("stream_jumps", "the feed's sequence jumped far: every book was given up"),
+    (
+        "stream_rewinds",
+        "the feed's sequence was set back, and all books begun anew: did the venue lose its memory?",
+    ),
     ("line_a_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
     ("line_b_mold_", "no MoldUDP64 in it: is another feed on this group and port?"),
     ("replies_", "the venue said what does not fit our orders: compare positions with it"),

@@ -2,7 +2,7 @@
 
 use super::super::window::Held;
 use super::super::{Line, Sink, Verdict};
-use super::{CONFIRM, State, Stream, line_of};
+use super::{CONFIRM, SetBack, State, Stream, line_of};
 use crate::wire::moldudp64::{Kind, Packet};
 
 impl Stream {
@@ -122,13 +122,17 @@ impl Stream {
         if of_line.newcomer_run >= CONFIRM {
             return true;
         }
+        self.keep(line, packet, payload, now);
+        false
+    }
+
+    /// Keeps the data of what may become the next session. Without room they are not kept, and are a hole of it then.
+    fn keep(&mut self, line: Line, packet: &Packet<'_>, payload: &[u8], now: u64) {
         if packet.kind() == Kind::Data {
             let first = packet.sequence();
             let end = first + u64::from(packet.count());
-            // Without room it is not kept; its messages are a hole of the new session then.
             self.newcomer_window.hold(Held { first, end, line: Some(line), payload }, now);
         }
-        false
     }
 
     /// Puts the packets that were kept of the session that has just begun where they belong.
@@ -188,9 +192,66 @@ impl Stream {
             line.next = u64::from(start == 1);
             line.far_run = 0;
             line.beyond = 0;
+            line.set_back = SetBack::default();
         }
         self.counters.sessions += 1;
         sink.session(session, start);
+    }
+
+    /// Counts a packet from behind what its line has sent before; true once it must be believed that the sequence was set
+    /// back. Until then its data are kept. A line that lags, or repeats, sends what is new to it in between.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn is_set_back(&mut self, line: Line, packet: &Packet<'_>, payload: &[u8], now: u64) -> bool {
+        if packet.kind() == Kind::EndOfSession {
+            return false;
+        }
+        let first = packet.sequence();
+        let fresh = self.fresh;
+        let set_back = &mut line_of(&mut self.lines, line).set_back;
+        *set_back = match *set_back {
+            SetBack { run: 1.., fresh: as_before, .. } if as_before == fresh => {
+                SetBack { run: set_back.run.saturating_add(1), first: set_back.first.min(first), fresh }
+            }
+            _ => SetBack { run: 1, first, fresh },
+        };
+        let run = set_back.run;
+        if now.saturating_sub(fresh) < self.config.quiet {
+            return false;
+        }
+        if run >= CONFIRM {
+            return true;
+        }
+        if (self.newcomer, self.kept_as_of) != (self.session, fresh) {
+            self.forget_newcomer();
+            (self.newcomer, self.kept_as_of) = (self.session, fresh);
+        }
+        self.keep(line, packet, payload, now);
+        false
+    }
+
+    /// The sequence was set back: the session begins anew, with the first packet that told of it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn rewind<S: Sink>(
+        &mut self,
+        line: Line,
+        packet: &Packet<'_>,
+        payload: &[u8],
+        now: u64,
+        sink: &mut S,
+    ) -> Verdict {
+        let first = line_of(&mut self.lines, line).set_back.first;
+        let first = self.newcomer_window.front().map_or(first, |front| front.first.min(first));
+        self.close(sink);
+        if self.state != State::Open {
+            return Verdict::AfterEnd;
+        }
+        self.counters.rewinds += 1;
+        self.begin(self.session, first, sink);
+        self.take_kept(now, sink);
+        self.forget_newcomer();
+        self.take(Some(line), packet, payload, now, sink)
     }
 
     /// A packet of the open session whose sequence is too far off: believed only after several such in a row.
