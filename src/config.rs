@@ -179,7 +179,8 @@ pub struct Feed {
     pub reorder_wait: Duration,
     /// The packets of one line may overtake each other: a hole is waited for even when both lines have passed it.
     pub lines_reorder: bool,
-    /// A line that has been silent for so long is called dead; a session that has been, on both, may be succeeded.
+    /// A line that has been silent for so long is called dead; while both are, no book counts as live, and the session may be
+    /// succeeded.
     pub heartbeat_timeout: Duration,
     /// Longest UDP payload accepted, in bytes, `64 ..= 8972`.
     pub max_payload: u16,

@@ -519,6 +519,7 @@ impl<R: RxQueue, T: TxQueue, S: Strategy, O: Session, C: TimeSource> Pipeline<R,
         if before != (self.stream.expected(), self.stream.is_overdue(), false) {
             note(&mut self.tap, when, &Note::Tick);
         }
+        self.desk.set_silent(self.stream.is_silent(when.feed));
         // SYNC POINT: relaxed; an order that leaves within the same tick as a disarming is no worse than one before it.
         self.desk.obey(self.switches.armed.load(Ordering::Relaxed), self.switches.kill.thrown(), now);
         self.carry();

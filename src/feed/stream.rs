@@ -409,6 +409,13 @@ impl Stream {
         }
     }
 
+    /// True where a session is open and nothing of it, not even a heartbeat, has come for [`StreamConfig::quiet`].
+    #[inline]
+    #[must_use]
+    pub fn is_silent(&self, now_tsc: u64) -> bool {
+        self.state == State::Open && now_tsc.saturating_sub(self.heard) >= self.config.quiet
+    }
+
     /// The current session; `None` before the first.
     #[must_use]
     pub fn session(&self) -> Option<[u8; 10]> {

@@ -210,10 +210,10 @@ struct Census {
 impl Census {
     const NAMES: [&'static str; 3] = ["books_stale", "books_recovering", "books_live"];
 
-    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, no book is of use.
-    const fn rows(&self, overdue: bool) -> [u64; 3] {
+    /// In the order of [`Census::NAMES`]; while the stream waits for a hole, or nothing comes, no book is of use.
+    const fn rows(&self, in_the_dark: bool) -> [u64; 3] {
         let [stale, recovering, live] = self.counted;
-        if overdue { [stale, recovering + live, 0] } else { self.counted }
+        if in_the_dark { [stale, recovering + live, 0] } else { self.counted }
     }
 
     fn go_on(&mut self, books: &Books) {
@@ -285,7 +285,7 @@ impl Board {
         tally: &Tally,
     ) {
         self.census.go_on(&desk.books);
-        let counted = self.census.rows(desk.overdue);
+        let counted = self.census.rows(desk.in_the_dark());
         self.tally.publish(tally.rows().map(|(_, value)| value).chain(counted));
 
         // SYNC POINT: relaxed; the symbol is the whole message.

@@ -66,12 +66,14 @@ pub struct DeskCounters {
     pub kills: u64,
     /// Rehearsals of an order, as far as the transmit buffer.
     pub rehearsals: u64,
+    /// Times that the feed fell silent on all its lines, so that no book could be believed.
+    pub silences: u64,
 }
 
 impl DeskCounters {
     /// Names and values, as printed to operators.
     #[must_use]
-    pub fn rows(&self) -> [(&'static str, u64); 13] {
+    pub fn rows(&self) -> [(&'static str, u64); 14] {
         [
             ("desk_messages", self.messages),
             ("desk_undecodable_all_stale", self.undecodable_all_stale),
@@ -86,6 +88,7 @@ impl DeskCounters {
             ("desk_replies", self.replies),
             ("desk_kills", self.kills),
             ("desk_rehearsals", self.rehearsals),
+            ("desk_silences", self.silences),
         ]
     }
 }
@@ -135,6 +138,8 @@ pub struct Desk<T, S, O, C = Tsc> {
     /// The stream waits for messages that were asked for again, and since when (ticks).
     pub(super) overdue: bool,
     overdue_since: u64,
+    /// Nothing comes of the feed, not even heartbeats: what the books would be now nobody knows.
+    silent: bool,
     /// When what is in hand was received, or taken up otherwise, in ticks: decisions go by it.
     pub(super) came: u64,
     /// Rises with each session of the feed; 0 = none yet.
@@ -203,6 +208,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             repair: Repair::new(locates, log_bytes),
             overdue: false,
             overdue_since: 0,
+            silent: false,
             epoch: 0,
             feed_session: [0; 10],
             next: 0,
@@ -254,9 +260,25 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
     /// May the book of `locate` be believed now?
     pub(super) fn book_state(&self, locate: u16) -> BookState {
         match self.books.state(locate) {
-            BookState::Live if self.overdue => BookState::Recovering,
+            BookState::Live if self.in_the_dark() => BookState::Recovering,
             state => state,
         }
+    }
+
+    /// True while no book can be as the exchange's, whatever its own state: messages are waited for, or nothing comes at all.
+    #[inline]
+    pub(super) const fn in_the_dark(&self) -> bool {
+        self.overdue || self.silent
+    }
+
+    /// Takes up whether the feed is silent. Open orders are taken back while it is; with its next message, books are as good as
+    /// before.
+    pub(super) fn set_silent(&mut self, silent: bool) {
+        if silent && !self.silent {
+            self.counters.silences += 1;
+            self.doubt();
+        }
+        self.silent = silent;
     }
 
     /// Asks for what the first message of a packet needs of the books, before anybody has looked whether it is one: only a hint,
@@ -489,6 +511,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Sink for Desk<T, S, O, 
     #[inline]
     fn messages(&mut self, first_sequence: u64, mut blocks: Blocks<'_>) {
         self.next = first_sequence;
+        self.silent = false;
         // Out of the desk for the while, so that its records can be read while the desk acts on them.
         let Some(mut batch) = self.batch.take() else { return };
         loop {

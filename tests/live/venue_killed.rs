@@ -55,8 +55,8 @@ fn live_venue_killed() {
     let counted = ["session_ups", "session_breaks", "soup_client_rejected"].map(|name| report.count(name));
     assert_eq!(counted, [1, 2, 1], "{}", all());
     // Its feed has the same name and begins again; the books are those of the new one, whole.
-    let counted = ["stream_rewinds", "stream_gaps"].map(|name| report.count(name));
-    assert_eq!(counted, [1, 0], "{}", all());
+    let counted = ["desk_silences", "stream_rewinds", "stream_gaps"].map(|name| report.count(name));
+    assert_eq!(counted, [1, 1, 0], "{}", all());
     assert!(ended.stderr.contains("sequence was set back"), "{}", all());
     assert!(exchange.stdout.contains(&format!("client {USER}: 0 open orders")), "{}", all());
     assert!(positions(&exchange.stdout, USER).is_empty(), "{}", all());

@@ -187,6 +187,42 @@ fn while_messages_are_asked_for_again_orders_are_taken_back_and_refused() {
 }
 
 #[test]
+fn while_the_feed_is_silent_no_book_is_live_and_orders_are_taken_back() {
+    const QUIET: u64 = 3_000_000_000;
+    let day = Day::new(47, 4_000);
+    let (mut rig, told) = keen(&Options::default());
+    rig.play(&day, 1, 2_000, 7);
+    let (entered, _) = requests(&mut rig);
+    assert!(entered.len() > 40, "{}", entered.len());
+    // Nothing but heartbeats is no silence.
+    for _ in 0..5 {
+        rig.time.set(rig.time.get() + QUIET / 2);
+        rig.send(2_000, &[]);
+        rig.turn();
+    }
+    rig.turns(100);
+    assert_eq!((requests(&mut rig), rig.count("desk_silences")), ((vec![], vec![]), 0));
+    rig.time.set(rig.time.get() + QUIET);
+    rig.turns(100);
+    let (later, cancelled) = requests(&mut rig);
+    assert_eq!(later, [0_u32; 0]);
+    assert_eq!(BTreeSet::from_iter(cancelled), BTreeSet::from_iter(entered));
+    assert_eq!(
+        (rig.count("desk_silences"), rig.count("desk_withdrawn")),
+        (1, told.borrow().sent.len() as u64)
+    );
+    assert!(rig.board_after_publishing().iter().all(|state| *state == BookState::Recovering));
+    // It goes on where it was: nothing is lost, and the very next change may be acted on.
+    let sent = told.borrow().sent.len();
+    rig.play(&day, 2_000, 2_500, 7);
+    assert!(told.borrow().sent.len() > sent);
+    assert_eq!(rig.count("refused_book_not_live"), 0);
+    assert_eq!(rig.agrees(&day.teller(2_500)), usize::from(SYMBOLS));
+    assert!(rig.board_after_publishing().iter().all(|state| *state == BookState::Live));
+    assert_eq!(rig.count("desk_silences"), 1);
+}
+
+#[test]
 fn the_end_of_the_loop_takes_back_everything() {
     let day = Day::new(44, 4_000);
     let (mut rig, told) = keen(&Options::default());

@@ -32,6 +32,9 @@ fn recovers(rig: &mut Rig, day: &Day, at: u64) {
         rig.time.set(rig.time.get() + 10_000_000);
         rig.turn();
     }
+    // The feed is there all the while.
+    rig.send(at, &[]);
+    rig.turn();
     rig.snapshot(&day.teller(at).snapshot(), at);
     assert_eq!(rig.agrees(&day.teller(at)), ALL);
     rig.play(day, at, at + 200, 9);

@@ -103,6 +103,10 @@ const LOSSES: &[(&str, &str)] = &[
     ("repair_given_up", "books that stay stale after too many such repairs: a limit of [book], most likely"),
     ("stream_window_overflows", "more packets waited behind a hole than feed.reorder_packets"),
     ("desk_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
+    (
+        "desk_silences",
+        "nothing came on any line, not even heartbeats: no orders meanwhile; is the feed up, and the cable in?",
+    ),
     ("replay_undecodable_all_stale", "a broken message of an unknown instrument: all books are stale"),
     ("capture_not_ethernet", "capture on the interface itself, not on `any`"),
     ("capture_lost", "the capture's own buffer was full: raise --capture-buffer where it is made"),

@@ -92,7 +92,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
             _ => AGAIN,
         };
         // Where nothing mends books they stay in doubt, and the watch goes on.
-        let well = self.repair.is_mending() && !self.repair.is_busy() && !self.overdue;
+        let well = self.repair.is_mending() && !self.repair.is_busy() && !self.in_the_dark();
         self.watch = Watch { in_doubt: !well || pause != AGAIN, looked: now_ns, pause, ..self.watch };
     }
 
