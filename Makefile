@@ -117,7 +117,7 @@ bench-trade: ## Tick to trade, stage by stage, exchange and wirebook over memif;
 
 bench-instructions: ## Count instructions per poll and frame: our own driver and DPDK's, here and on emulated NICs
 	@tools/setup.sh demo nic
-	$(CARGO) test --bench instructions
+	$(CARGO) test --release --bench instructions
 	@tests/nic/guest/newer-qemu.sh
 	$(CARGO) test --test nic -- --ignored --nocapture fewer_instructions
 

@@ -4,9 +4,9 @@
 //! the same on every run and on every machine with the same code, also in an emulator. It says nothing of what an instruction
 //! costs: a doorbell is one, and so is a cache miss. An iteration of a repeated string instruction counts as one.
 //!
-//! `cargo test --bench instructions` counts on this machine: our own driver over plain memory (the program plays the device
-//! between the counted parts), and DPDK's net_ring and net_null. On a NIC (`make bench-instructions` has emulated ones in a
-//! guest): `instructions direct PCI INTERFACE` and `instructions dpdk PCI INTERFACE`, the interface being the kernel's at the
+//! `cargo test --release --bench instructions` counts on this machine: our own driver over plain memory (the program plays the
+//! device between the counted parts), and DPDK's net_ring and net_null. On a NIC (`make bench-instructions` has emulated ones in
+//! a guest): `instructions direct PCI INTERFACE` and `instructions dpdk PCI INTERFACE`, the interface being the kernel's at the
 //! other end of the cable.
 //!
 //! What is counted: `RxQueue::poll`, taking address and length of each frame, dropping the burst; and `TxQueue::reserve`, then

@@ -75,10 +75,10 @@ fn conforms(model: Model) {
     ));
 }
 
-/// The program of `benches/instructions.rs`, built as tests are.
+/// The program of `benches/instructions.rs`, built as for use.
 fn instructions_program() -> std::path::PathBuf {
     let built = std::process::Command::new(env!("CARGO"))
-        .args(["test", "--bench", "instructions", "--no-run"])
+        .args(["test", "--release", "--bench", "instructions", "--no-run"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
