@@ -267,7 +267,7 @@ impl<T: TxQueue, S: Strategy, O: Session, C: TimeSource> Desk<T, S, O, C> {
 
     /// True while no book can be as the exchange's, whatever its own state: messages are waited for, or nothing comes at all.
     #[inline]
-    pub(super) const fn in_the_dark(&self) -> bool {
+    pub(super) fn in_the_dark(&self) -> bool {
         self.overdue || self.silent
     }
 

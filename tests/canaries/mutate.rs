@@ -67,10 +67,17 @@ fn place(source: &str, find: &str) -> Result<Range<usize>, String> {
     let text = format!("{before}{part}{after}");
     let mut places = source.match_indices(&text).map(|(at, _)| at);
     match (places.next(), places.count()) {
+        (Some(at), 0) if is_in_const_fn(&source[..at]) => Err("its text is in a const fn".to_owned()),
         (Some(at), 0) => Ok(at + before.len()..at + before.len() + part.len()),
         (None, _) => Err("its text is not".to_owned()),
         (Some(_), more) => Err(format!("its text is {} times", more + 1)),
     }
+}
+
+/// Is the last function that begins in `before` a `const fn`?
+fn is_in_const_fn(before: &str) -> bool {
+    let begins = |line: &&str| !line.trim_start().starts_with("//") && format!(" {line}").contains(" fn ");
+    before.lines().rfind(begins).is_some_and(|line| line.contains("const fn "))
 }
 
 /// `source` with all choices written in.
@@ -146,5 +153,12 @@ mod tests {
     fn a_text_that_is_not_there_or_there_twice_does_not_fit() {
         assert_eq!(mutated("a a b", &[("b a", "")]).unwrap_err(), "its text is not");
         assert_eq!(mutated("a a b", &[("a", "")]).unwrap_err(), "its text is 2 times");
+    }
+
+    #[test]
+    fn a_const_fn_takes_no_choice() {
+        let source = "pub const fn a() {\n    // fn x\n    1\n}\nfn c() {\n    2\n}";
+        assert_eq!(mutated(source, &[("1", "x")]).unwrap_err(), "its text is in a const fn");
+        assert!(mutated(source, &[("2", "x")]).is_ok());
     }
 }
