@@ -353,7 +353,11 @@ impl World {
         });
     }
 
+    /// Writes, after a rehearsal of other bytes, of which there must be no trace in whatever state the connection is.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let before = (*self.client.counters(), self.tx.sent.len());
+        self.client.rehearse(&[0xFF; 50], &mut self.tx);
+        assert_eq!((*self.client.counters(), self.tx.sent.len()), before, "rehearsed");
         self.client.write(bytes, &mut self.tx)
     }
 }
