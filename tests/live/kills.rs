@@ -34,10 +34,9 @@ fn live_kills() {
     // Each process but the first begins in mid-day.
     let recovery = format!("[recovery]\nhole_wait_ms = 4000\n{REQUESTS}{SNAPSHOT}");
     let config = order_config(directory.path(), "own", &format!("{recovery}{journal}"));
-    let end = file("end");
     // Its kernel asks for snapshots under an address of its own: what comes to ours is for our own TCP.
     must(cable.handler.run("ip").args(["address", "add", "10.0.0.3/24", "dev", "feed0"]));
-    let server = serve(&cable, &end, 60 + 10 * kills, &SERVES);
+    let mut server = serve(&cable, 60 + 10 * kills, &SERVES);
 
     let start = || {
         let mut program = wirebook();
@@ -71,7 +70,7 @@ fn live_kills() {
     std::thread::sleep(Duration::from_secs(4));
     handler.signal("TERM");
     let ended = handler.end();
-    std::fs::write(&end, "").unwrap();
+    server.end_input();
     let exchange = server.end();
     let report = Report::new(&file("live.toml"), &ended);
     let all = || format!("{}{}\n{}", exchange.stdout, exchange.stderr, report.text());

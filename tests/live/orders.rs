@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::kills::{net, read_all};
@@ -48,8 +47,8 @@ pub(crate) fn journalled(directory: &Path) -> (PathBuf, String) {
     (journals, lines)
 }
 
-/// The exchange with its gateway on the kernel's TCP, for so many seconds, or until there is a file `end`.
-pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64, more: &[&str]) -> Running {
+/// The exchange with its gateway on the kernel's TCP, for so many seconds, or until its standard input ends.
+pub(crate) fn serve(cable: &Cable, seconds: u64, more: &[&str]) -> Running {
     let mut server = exchange();
     server
         .args(["serve", "--interface-ip", "10.0.0.1", "--ouch", "31001", "--control", "--linger-ms", "500"])
@@ -57,16 +56,7 @@ pub(crate) fn serve(cable: &Cable, end: &Path, seconds: u64, more: &[&str]) -> R
         // Short queues: what rests is reached soon.
         .args(["--live-orders", "500", "--for", &seconds.to_string()])
         .args(more);
-    // Its standard input ends the day: a pipe that is held open by somebody who is told when to let go.
-    let mut holder = Command::new("sh");
-    let line = format!(
-        "(until [ -e {end} ]; do sleep 0.1; done) | exec {program} {args}",
-        end = end.display(),
-        program = server.get_program().to_string_lossy(),
-        args = server.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    );
-    holder.args(["-c", &line]);
-    Running::start(&mut cable.exchange.enter(&holder))
+    Running::start_held(&mut cable.exchange.enter(&server))
 }
 
 #[test]
@@ -110,7 +100,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
     program.args(["--for", "110", "--config"]).arg(&config).arg("--report").arg(file("live.toml"));
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
-    let server = serve(&cable, &file("end"), 100, &[]);
+    let mut server = serve(&cable, 100, &[]);
 
     let ups = |running: &Running| running.stderr().matches("order session up").count();
     handler.wait_until("first session", |running| ups(running) == 1);
@@ -126,7 +116,7 @@ fn trades(test: &str, stack: &str, vdev: &[&str]) {
 
     handler.signal("TERM");
     let ended = handler.end();
-    std::fs::write(file("end"), "").unwrap();
+    server.end_input();
     let exchange = server.end();
     let report = Report::new(&file("live.toml"), &ended);
     let all = || format!("{}{}\n{}", exchange.stdout, exchange.stderr, report.text());

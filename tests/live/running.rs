@@ -18,11 +18,21 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Without standard input.
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// With a standard input that stays open until [`end_input`](Self::end_input), or until the test is no more.
+    pub(crate) fn start_held(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    fn start_with(command: &mut Command, input: Stdio) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let create = |name: &str| File::create(scratch.path().join(name)).unwrap();
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(create("stdout"))
             .stderr(create("stderr"))
             .spawn()
@@ -76,6 +86,11 @@ impl Running {
     /// Sends a signal, by its name without SIG.
     pub(crate) fn signal(&self, name: &str) {
         must(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()));
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn end_input(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     /// Waits for its end.

@@ -1,7 +1,6 @@
 //! The venue killed in earnest (`kill -9`) while we trade with it, and a new one in its place that knows of nothing: what was
 //! open or held there cannot be told any more, so nothing further leaves.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +8,7 @@ use serde_json::Value;
 use crate::kills::{net, read_all};
 use crate::orders::{USER, VDEV, journalled, may_run, order_config, serve};
 use crate::place::{alone, private_eal, skip};
-use crate::programs::{must, say, wirebook};
+use crate::programs::{say, wirebook};
 use crate::report::Report;
 use crate::running::Running;
 use crate::veth::{Cable, positions};
@@ -32,20 +31,20 @@ fn live_venue_killed() {
     let mut handler = Running::start(&mut cable.handler.enter(&program));
     handler.wait_for("messages_per_s");
 
-    let first = serve(&cable, &file("never"), 300, &[]);
+    let first = serve(&cable, 300, &[]);
     handler.wait_for("order session up");
     std::thread::sleep(Duration::from_secs(3));
-    kill_venue();
-    drop(first);
+    first.signal("KILL");
+    assert_eq!(first.end().code, None, "it was killed");
     handler.wait_for("order session lost");
     // Long enough for some attempts, and for the lines to be missed.
     std::thread::sleep(Duration::from_secs(4));
-    let second = serve(&cable, &file("end"), 300, &[]);
+    let mut second = serve(&cable, 300, &[]);
     std::thread::sleep(Duration::from_secs(8));
 
     handler.signal("TERM");
     let ended = handler.end();
-    std::fs::write(file("end"), "").unwrap();
+    second.end_input();
     let exchange = second.end();
     let report = Report::new(&file("live.toml"), &ended);
     let all = || format!("{}{}\n{}", exchange.stdout, exchange.stderr, report.text());
@@ -71,18 +70,4 @@ fn live_venue_killed() {
     // What the first venue said holds.
     assert_eq!(report.positions(), net(journal), "{}", all());
     say(&format!("{test}: {} orders before, none after", of(traded, "sent")));
-}
-
-/// Kills the process whose arguments are those of [`serve`]; there is one at a time.
-fn kill_venue() {
-    let is_venue = |pid: &str| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let arguments: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        arguments.get(1) == Some(&&b"serve"[..]) && arguments.contains(&&b"31001"[..])
-    };
-    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
-    let venues: Vec<String> =
-        processes.filter_map(|name| name.into_string().ok()).filter(|pid| is_venue(pid)).collect();
-    assert_eq!(venues.len(), 1, "{venues:?}");
-    must(Command::new("kill").arg("-KILL").args(venues));
 }
